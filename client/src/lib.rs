@@ -1,0 +1,1 @@
+//! Aeron-compatible client.

@@ -1,0 +1,3 @@
+//! The program `eponamd`: the media driver.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Aeron-compatible media driver.

@@ -1,0 +1,3 @@
+//! The program `epona`.
+
+fn main() {}
