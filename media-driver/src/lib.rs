@@ -1,1 +1,3 @@
 //! Aeron-compatible media driver.
+
+pub mod media;
