@@ -1,3 +1,6 @@
 //! Aeron-compatible media driver.
 
+pub mod congestion_control;
+pub mod flow_control;
+pub mod loss;
 pub mod media;

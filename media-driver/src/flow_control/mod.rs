@@ -1,0 +1,209 @@
+//! How far a sender may go: one strategy per network publication, told of what receivers say, asked for the limit.
+//!
+//! To add a strategy: one file that implements [`Strategy`], one line in [`StrategyKind`] and its match in
+//! [`StrategyKind::verbs`], one name in [`spec`].
+//! Everything runs on the sender. Source: wire spec 5, driver spec 7.1.
+
+mod max;
+mod min;
+pub mod spec;
+mod tagged;
+
+use epona_protocol::types::{GroupTag, Nanos, Position, ReceiverId, TermLength, TermOffset};
+
+pub use max::Max;
+pub use min::Min;
+pub use spec::{FlowControlConfig, GroupOptions, SpecError, Supplier};
+pub use tagged::Tagged;
+
+/// The feedback field of a status message. Source: wire spec 1.7.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum GroupFeedback {
+    /// The message has 36 bytes.
+    Absent,
+    /// The message has 44 bytes.
+    Tag(GroupTag),
+    /// Any other length: worth an entry in the error log when [`FlowControl::reads_group_tags`]; never matches.
+    Malformed,
+}
+
+/// What an accepted status message says about its receiver.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ReceiverStatus {
+    /// Who sent it.
+    pub receiver_id: ReceiverId,
+    /// Where its slowest subscriber is.
+    pub position: Position,
+    /// Bytes that it accepts from there, 0..=half a term.
+    pub window: i32,
+    /// Whether it leaves the stream.
+    pub end_of_stream: bool,
+    /// Which group it belongs to.
+    pub group: GroupFeedback,
+}
+
+impl ReceiverStatus {
+    /// Where the receiver's window ends.
+    #[inline]
+    #[must_use]
+    pub fn window_end(&self) -> Position {
+        self.position + i64::from(self.window)
+    }
+}
+
+/// The verbs of a strategy; what is not overridden does nothing and keeps the limit.
+trait Strategy {
+    /// The new limit after a status message without the setup flag; never before `limit`.
+    fn on_status_message(&mut self, status: &ReceiverStatus, limit: Position, now: Nanos) -> Position;
+
+    /// A receiver asks for a SETUP frame.
+    fn on_trigger_send_setup(&mut self, _group: GroupFeedback) {}
+
+    /// An elicited SETUP frame is about to be sent.
+    fn on_setup(&mut self, _limit: Position, _now: Nanos) {}
+
+    /// A receiver rejected the stream.
+    fn on_error(&mut self, _receiver_id: ReceiverId) {}
+
+    /// The new limit after a duty cycle that sent no data.
+    fn on_idle(&mut self, limit: Position, _now: Nanos) -> Position {
+        limit
+    }
+
+    fn has_required_receivers(&self) -> bool {
+        true
+    }
+
+    fn receiver_count(&self) -> Option<usize> {
+        None
+    }
+
+    fn reads_group_tags(&self) -> bool {
+        false
+    }
+}
+
+/// Which strategy: this is where strategies are named.
+#[derive(Debug)]
+enum StrategyKind {
+    Max(Max),
+    Min(Min),
+    Tagged(Tagged),
+}
+
+impl StrategyKind {
+    #[inline]
+    fn verbs(&mut self) -> &mut dyn Strategy {
+        match self {
+            Self::Max(max) => max,
+            Self::Min(min) => min,
+            Self::Tagged(tagged) => tagged,
+        }
+    }
+
+    #[inline]
+    fn state(&self) -> &dyn Strategy {
+        match self {
+            Self::Max(max) => max,
+            Self::Min(min) => min,
+            Self::Tagged(tagged) => tagged,
+        }
+    }
+}
+
+/// The flow control of one publication: a strategy, and how much one NAK may bring back.
+#[derive(Debug)]
+pub struct FlowControl {
+    strategy: StrategyKind,
+    retransmit_window_multiple: i64,
+}
+
+impl FlowControl {
+    /// Receiver window that retransmission assumes, in bytes, whatever the receivers are configured with.
+    /// Source: wire spec 3.4.
+    pub const ASSUMED_RECEIVER_WINDOW: i32 = 128 * 1024;
+
+    /// The fastest receiver sets the pace; `rrwm` is the retransmit receiver window multiple, 1 and up.
+    #[must_use]
+    pub const fn max(rrwm: i64) -> Self {
+        Self { strategy: StrategyKind::Max(Max), retransmit_window_multiple: rrwm }
+    }
+
+    /// The slowest receiver sets the pace.
+    #[must_use]
+    pub fn min(options: &GroupOptions) -> Self {
+        Self { strategy: StrategyKind::Min(Min::new(options)), retransmit_window_multiple: options.rrwm }
+    }
+
+    /// The slowest of the receivers with a certain group tag sets the pace.
+    #[must_use]
+    pub fn tagged(group_tag: GroupTag, options: &GroupOptions) -> Self {
+        let strategy = StrategyKind::Tagged(Tagged::new(group_tag, options));
+        Self { strategy, retransmit_window_multiple: options.rrwm }
+    }
+
+    /// The new sender limit after an accepted status message without the setup flag; never before `limit`.
+    #[inline]
+    pub fn on_status_message(&mut self, status: &ReceiverStatus, limit: Position, now: Nanos) -> Position {
+        self.strategy.verbs().on_status_message(status, limit, now)
+    }
+
+    /// A status message with the setup flag arrived.
+    pub fn on_trigger_send_setup(&mut self, group: GroupFeedback) {
+        self.strategy.verbs().on_trigger_send_setup(group);
+    }
+
+    /// An elicited SETUP frame is about to be sent while the sender limit is `limit`.
+    pub fn on_setup(&mut self, limit: Position, now: Nanos) {
+        self.strategy.verbs().on_setup(limit, now);
+    }
+
+    /// An ERR frame arrived: the receiver leaves the group at the next idle cycle.
+    pub fn on_error(&mut self, receiver_id: ReceiverId) {
+        self.strategy.verbs().on_error(receiver_id);
+    }
+
+    /// The new sender limit after a duty cycle that sent no data. It may go back: a group can turn out slower.
+    #[inline]
+    pub fn on_idle(&mut self, limit: Position, now: Nanos) -> Position {
+        self.strategy.verbs().on_idle(limit, now)
+    }
+
+    /// Whether enough receivers are there for the publication to count as connected.
+    #[inline]
+    #[must_use]
+    pub fn has_required_receivers(&self) -> bool {
+        self.strategy.state().has_required_receivers()
+    }
+
+    /// Receivers in the group, for the counter `fc-receivers`; `None` when the strategy does not track any and has no
+    /// such counter.
+    #[must_use]
+    pub fn receiver_count(&self) -> Option<usize> {
+        self.strategy.state().receiver_count()
+    }
+
+    /// Whether a malformed group tag in a status message is an error worth recording.
+    #[must_use]
+    pub fn reads_group_tags(&self) -> bool {
+        self.strategy.state().reads_group_tags()
+    }
+
+    /// How many of the `requested` bytes a NAK at `offset` brings back: at most to the end of the term, and at most
+    /// `rrwm` assumed receiver windows. Source: wire spec 3.4.
+    #[must_use]
+    pub fn max_retransmission_length(
+        &self,
+        offset: TermOffset,
+        requested: i32,
+        term_length: TermLength,
+    ) -> i32 {
+        let window = i64::from(Self::ASSUMED_RECEIVER_WINDOW.min(term_length.get() / 2));
+        let cap = window.saturating_mul(self.retransmit_window_multiple);
+        let to_term_end = i64::from(term_length.get() - offset.get());
+        cap.min(to_term_end).min(i64::from(requested)) as i32
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,99 @@
+//! Finds the first gap of an image and decides when to report it. Source: wire spec 3.1.
+
+use epona_protocol::types::{Nanos, Position, TermGeometry, TermId, TermOffset};
+
+use super::FeedbackDelay;
+
+/// Missing bytes of one term: never empty, never longer than the term.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Gap {
+    /// The term that misses them.
+    pub term_id: TermId,
+    /// Where they start; a frame starts there.
+    pub offset: TermOffset,
+    /// How many, a multiple of 32 bytes.
+    pub length: i32,
+}
+
+/// What a look at a term found: where contiguous frames end, and how much is missing from there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ScannedTerm {
+    /// End of the frames that follow the start of the scan without a gap; the limit when nothing is missing.
+    pub offset: TermOffset,
+    /// Bytes missing from `offset` on; 0 when nothing is missing.
+    pub gap_length: i32,
+}
+
+/// What a scan decided.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Scan {
+    /// Everything before this has arrived; at or after where the scan started, at most the end of that term.
+    pub rebuild_position: Position,
+    /// Whether a new gap appeared, for congestion control; once per gap.
+    pub loss_found: bool,
+    /// A gap to ask for, or to fill, now.
+    pub report: Option<Gap>,
+}
+
+/// Watches one image for loss. Only its first gap is ever active; a gap that grows or shrinks is a new gap.
+#[derive(Debug)]
+pub struct Detector {
+    delay: FeedbackDelay,
+    active: Option<Gap>,
+    expiry: Nanos,
+}
+
+impl Detector {
+    /// A detector that has found nothing yet.
+    #[must_use]
+    pub const fn new(delay: FeedbackDelay) -> Self {
+        Self { delay, active: None, expiry: Nanos::new(0) }
+    }
+
+    /// Looks for a gap between `rebuild` and the high-water mark, within the term of `rebuild`.
+    ///
+    /// `scan_term(from, limit)` looks at the term buffer that holds `rebuild`; it is called only when something may be
+    /// missing, with `from < limit <= term length`.
+    #[inline]
+    pub fn scan(
+        &mut self,
+        geometry: &TermGeometry,
+        rebuild: Position,
+        hwm: Position,
+        now: Nanos,
+        scan_term: impl FnOnce(TermOffset, TermOffset) -> ScannedTerm,
+    ) -> Scan {
+        if rebuild >= hwm {
+            return Scan { rebuild_position: rebuild, loss_found: false, report: None };
+        }
+        let term_begin = geometry.term_begin(rebuild);
+        let term_length = geometry.term_length().get();
+        let limit = (hwm - term_begin).min(i64::from(term_length)) as i32;
+        let found = scan_term(geometry.term_offset(rebuild), TermOffset::new(limit));
+        // Frame lengths come from memory that other processes map: no frame moves the rebuild past its term.
+        let offset = found.offset.get().min(term_length);
+        let rebuild_position = term_begin + i64::from(offset);
+        if offset >= limit || found.gap_length <= 0 {
+            return Scan { rebuild_position, loss_found: false, report: None };
+        }
+        let gap = Gap { term_id: geometry.term_id(rebuild), offset: found.offset, length: found.gap_length };
+        let (loss_found, report) = self.on_gap(gap, now);
+        Scan { rebuild_position, loss_found, report }
+    }
+
+    fn on_gap(&mut self, gap: Gap, now: Nanos) -> (bool, Option<Gap>) {
+        let is_new = self.active != Some(gap);
+        if is_new {
+            self.active = Some(gap);
+            self.expiry = now + self.delay.first();
+        }
+        if now < self.expiry {
+            return (is_new, None);
+        }
+        self.expiry = now + self.delay.retry();
+        (is_new, Some(gap))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,12 @@
+//! What is missing from a stream: found, reported after a delay that suits the channel, and accounted for.
+//!
+//! The conductor scans each image once per duty cycle; what it reports becomes a NAK, or padding when the stream is
+//! unreliable.
+
+mod detector;
+mod feedback_delay;
+mod loss_account;
+
+pub use detector::{Detector, Gap, Scan, ScannedTerm};
+pub use feedback_delay::{FeedbackDelay, OptimalMulticastDelay};
+pub use loss_account::LossAccount;
