@@ -4,6 +4,11 @@
 //! | --- | --- |
 //! | [`types`] | newtypes for ids, terms, positions and time, and their arithmetic |
 //! | [`frame`] | frames of the UDP wire: views, values, validation |
+//! | [`ring_buffer`] | commands to the driver: many producers, one consumer |
+//! | [`broadcast`] | events to clients: one transmitter, many receivers |
+//! | [`counters`] | positions, statistics and states that every process can read |
+//! | [`error_log`], [`loss_report`] | what went wrong, each thing once |
+//! | [`cnc`] | the file where clients meet a driver |
 //! | [`memory`] | the only unsafe code: atomic views over shared regions, mapped files |
 //! | [`sync`] | atomics and fences, from `core` or from `loom` |
 //!
@@ -14,7 +19,13 @@ compile_error!(
     "Aeron's shared memory is native-endian and its wire is little-endian: only little-endian targets work"
 );
 
+pub mod broadcast;
+pub mod cnc;
+pub mod counters;
+pub mod error_log;
 pub mod frame;
+pub mod loss_report;
 pub mod memory;
+pub mod ring_buffer;
 pub mod sync;
 pub mod types;
