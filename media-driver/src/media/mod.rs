@@ -1,4 +1,16 @@
 //! Networks: channels and their addresses, sockets, readiness, and ways to disturb them.
 
+pub mod interface;
+pub mod poller;
+pub mod port_manager;
 mod sys;
 pub mod transport;
+pub mod udp_transport;
+
+pub use poller::{PollOutcome, PollToken, Poller, PollerConfig};
+pub use port_manager::{PortManager, PortRange};
+pub use transport::{
+    Affinity, MAX_BATCH, Multicast, OpenError, ReceiveBuffers, Received, RecvOutcome, SendOutcome, SendRun,
+    Transport, TransportFactory, TransportSpec,
+};
+pub use udp_transport::{SocketBuffers, UdpTransport, UdpTransportFactory};

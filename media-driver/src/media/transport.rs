@@ -78,7 +78,7 @@ pub struct SendOutcome {
 /// One datagram, or several of equal size that arrived as one, lent for the time of the call.
 #[derive(Clone, Copy, Debug)]
 pub struct Received<'a> {
-    /// The bytes of all datagrams, in order of arrival; never empty.
+    /// The bytes of all datagrams, in order of arrival; empty for one empty datagram.
     pub bytes: &'a [u8],
     /// Bytes per datagram, 1 and up; the last datagram has what remains.
     pub segment_size: usize,
@@ -89,10 +89,16 @@ pub struct Received<'a> {
 }
 
 impl<'a> Received<'a> {
-    /// The datagrams, in order of arrival.
+    /// The datagrams, in order of arrival; at least one, which may be empty.
     #[inline]
     pub fn datagrams(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        self.bytes.chunks(self.segment_size.max(1))
+        let (mut rest, size) = (Some(self.bytes), self.segment_size.max(1));
+        std::iter::from_fn(move || {
+            let bytes = rest.take()?;
+            let (datagram, after) = bytes.split_at(size.min(bytes.len()));
+            rest = (!after.is_empty()).then_some(after);
+            Some(datagram)
+        })
     }
 }
 
@@ -102,10 +108,10 @@ impl<'a> Received<'a> {
 pub struct RecvOutcome {
     /// Bytes read from the network, whether or not an interceptor let them through.
     pub bytes: usize,
-    /// Datagrams, or coalesced runs of them, lent to the handler.
+    /// Datagrams, or coalesced runs of them, read from the network; 0 when there was nothing.
     pub messages: usize,
-    /// Whether every buffer was used: there may be more to read at once.
-    pub full: bool,
+    /// Whether there may be more to read at once: every buffer was used, or the read was cut short.
+    pub more: bool,
     /// Why the read failed; "nothing there", a refused connection and an interrupted call are no failures.
     pub error: Option<io::Error>,
 }
@@ -239,6 +245,15 @@ mod tests {
         let segments: Vec<_> = run.segments().map(|segment| segment.to_vec()).collect();
         assert_eq!(segments, [vec![1, 2], vec![3, 4], vec![5]]);
         assert_eq!(run.datagrams(), 3);
+    }
+
+    #[test]
+    fn received_bytes_split_the_same_way_and_an_empty_datagram_is_one() {
+        let source = ([127, 0, 0, 1], 9).into();
+        let lent = |bytes| Received { bytes, segment_size: 2, source, timestamp_ns: None };
+        assert!(lent(&[1, 2, 3][..]).datagrams().eq([&[1, 2][..], &[3]]));
+        assert!(lent(&[1, 2][..]).datagrams().eq([&[1, 2][..]]));
+        assert!(lent(&[][..]).datagrams().eq([&[][..]]));
     }
 
     #[test]

@@ -1,0 +1,275 @@
+use std::net::UdpSocket;
+
+use epona_protocol::memory::SharedBytes;
+
+use super::*;
+use crate::media::transport::{Affinity, MAX_BATCH};
+
+const NOW: Nanos = Nanos::new(0);
+
+fn loopback(ipv6: bool) -> Option<SocketAddr> {
+    let address: SocketAddr = if ipv6 { "[::1]:0" } else { "127.0.0.1:0" }.parse().unwrap();
+    if UdpSocket::bind(address).is_err() {
+        eprintln!("skipped: {address} is not available on this machine");
+        return None;
+    }
+    Some(address)
+}
+
+fn open(bind: SocketAddr) -> UdpTransport {
+    UdpTransport::open(&TransportSpec::bound(Affinity::Receiver, bind)).unwrap()
+}
+
+fn connected(peer: SocketAddr) -> UdpTransport {
+    let bind = SocketAddr::new(peer.ip(), 0);
+    UdpTransport::open(&TransportSpec { connect: Some(peer), ..TransportSpec::bound(Affinity::Sender, bind) })
+        .unwrap()
+}
+
+/// Reads until `count` datagrams came; loopback delivers before send returns, so the bound is never near.
+fn receive(
+    transport: &mut UdpTransport,
+    buffers: &mut ReceiveBuffers,
+    count: usize,
+) -> Vec<(Vec<u8>, SocketAddr)> {
+    let mut found = Vec::new();
+    for _ in 0..1_000_000 {
+        let outcome = transport.recv_batch(NOW, buffers, &mut |received| {
+            found.extend(received.datagrams().map(|bytes| (bytes.to_vec(), received.source)));
+        });
+        assert!(outcome.error.is_none(), "{outcome:?}");
+        if found.len() >= count {
+            break;
+        }
+        std::thread::yield_now();
+    }
+    found
+}
+
+fn numbered(length: usize) -> Vec<u8> {
+    (0..length).map(|index| (index % 251) as u8).collect()
+}
+
+#[test]
+fn runs_arrive_as_one_datagram_per_segment_over_ipv4_and_ipv6() {
+    for bind in [loopback(false), loopback(true)].into_iter().flatten() {
+        let mut receiver = open(bind);
+        let mut sender = connected(receiver.local_address());
+        let bytes = numbered(10 * 96 + 32);
+        let run = SendRun { bytes: SharedBytes::from_slice(&bytes), segment_size: 96, destination: None };
+        let outcome = sender.send_batch(NOW, &[run]);
+        assert!(outcome.datagrams == 11 && outcome.error.is_none(), "{outcome:?}");
+
+        let found = receive(&mut receiver, &mut ReceiveBuffers::new(4, 2048), 11);
+        assert!(found.iter().map(|(bytes, _)| bytes.as_slice()).eq(bytes.chunks(96)));
+        assert!(found.iter().all(|(_, source)| *source == sender.local_address()));
+    }
+}
+
+#[test]
+fn one_batch_may_go_to_several_destinations_and_exceed_what_one_call_takes() {
+    let bind = loopback(false).unwrap();
+    let (mut sender, mut first, mut second) = (open(bind), open(bind), open(bind));
+    let bytes = numbered(100 * 32);
+    let to = |transport: &UdpTransport| SendRun {
+        bytes: SharedBytes::from_slice(&bytes),
+        segment_size: 32,
+        destination: Some(transport.local_address()),
+    };
+    let outcome = sender.send_batch(NOW, &[to(&first), to(&second), to(&first)]);
+    assert_eq!(outcome.datagrams, 300, "{outcome:?}");
+    let mut buffers = ReceiveBuffers::new(MAX_BATCH, 64);
+    assert_eq!(receive(&mut first, &mut buffers, 200).len(), 200);
+    assert_eq!(receive(&mut second, &mut buffers, 100).len(), 100);
+}
+
+#[test]
+fn a_datagram_longer_than_the_buffer_is_truncated_and_an_empty_one_is_reported() {
+    for count in [1, 4] {
+        let mut receiver = open(loopback(false).unwrap());
+        let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+        peer.send_to(&numbered(100), receiver.local_address()).unwrap();
+        peer.send_to(&[], receiver.local_address()).unwrap();
+        peer.send_to(&[9], receiver.local_address()).unwrap();
+        let found = receive(&mut receiver, &mut ReceiveBuffers::new(count, 64), 3);
+        let found: Vec<_> = found.into_iter().map(|(bytes, _)| bytes).collect();
+        assert_eq!(found, [numbered(64), vec![], vec![9]]);
+    }
+}
+
+#[test]
+fn nothing_to_read_is_neither_a_message_nor_an_error() {
+    for count in [1, 4] {
+        let mut receiver = open(loopback(false).unwrap());
+        let outcome =
+            receiver.recv_batch(NOW, &mut ReceiveBuffers::new(count, 64), &mut |_| panic!("nothing sent"));
+        assert!(outcome.messages == 0 && !outcome.more && outcome.error.is_none(), "{outcome:?}");
+    }
+}
+
+#[test]
+fn a_full_vector_says_that_there_may_be_more() {
+    let mut receiver = open(loopback(false).unwrap());
+    let mut sender = connected(receiver.local_address());
+    let bytes = numbered(6 * 8);
+    let run = SendRun { bytes: SharedBytes::from_slice(&bytes), segment_size: 8, destination: None };
+    assert_eq!(sender.send_batch(NOW, &[run]).datagrams, 6);
+    let mut buffers = ReceiveBuffers::new(4, 64);
+    let more: Vec<_> = (0..3)
+        .map(|_| {
+            let outcome = receiver.recv_batch(NOW, &mut buffers, &mut |_| {});
+            (outcome.messages, outcome.bytes, outcome.more)
+        })
+        .collect();
+    assert_eq!(more, [(4, 32, true), (2, 16, false), (0, 0, false)]);
+}
+
+#[test]
+fn a_refused_connection_is_a_short_send_without_an_error() {
+    let gone = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut sender = connected(gone);
+    let bytes = numbered(64);
+    let run = SendRun { bytes: SharedBytes::from_slice(&bytes), segment_size: 16, destination: None };
+    let mut shortest = usize::MAX;
+    for _ in 0..100 {
+        let outcome = sender.send_batch(NOW, &[run]);
+        assert!(outcome.error.is_none(), "{outcome:?}");
+        shortest = shortest.min(outcome.datagrams);
+    }
+    assert!(shortest < 4, "a refused connection stops the batch");
+    let outcome = sender.recv_batch(NOW, &mut ReceiveBuffers::new(1, 64), &mut |_| {});
+    assert!(outcome.error.is_none(), "{outcome:?}");
+}
+
+#[test]
+fn a_datagram_over_the_limit_is_an_error_after_those_before_it() {
+    let mut receiver = open(loopback(false).unwrap());
+    let mut sender = connected(receiver.local_address());
+    let (good, bad) = (numbered(8), vec![0; 70_000]);
+    let run = |bytes| SendRun::datagram(SharedBytes::from_slice(bytes), None);
+    let outcome = sender.send_batch(NOW, &[run(&good), run(&bad)]);
+    assert!(outcome.datagrams == 1 && outcome.error.is_none(), "{outcome:?}");
+    let outcome = sender.send_batch(NOW, &[run(&bad)]);
+    assert!(outcome.datagrams == 0 && outcome.error.is_some(), "{outcome:?}");
+    assert_eq!(receive(&mut receiver, &mut ReceiveBuffers::new(2, 64), 1)[0].0, good);
+}
+
+#[test]
+fn a_connected_transport_hears_its_peer_only_until_reconnected() {
+    let mut stranger = open(loopback(false).unwrap());
+    let mut peer = open(loopback(false).unwrap());
+    let mut sender = connected(peer.local_address());
+    let destination = Some(sender.local_address());
+    let say = |from: &mut UdpTransport, byte: u8| {
+        let bytes = [byte; 8];
+        assert_eq!(
+            from.send_batch(NOW, &[SendRun::datagram(SharedBytes::from_slice(&bytes), destination)])
+                .datagrams,
+            1
+        );
+    };
+    say(&mut stranger, 1);
+    say(&mut peer, 2);
+    let mut buffers = ReceiveBuffers::new(4, 64);
+    assert_eq!(receive(&mut sender, &mut buffers, 1), [(vec![2; 8], peer.local_address())]);
+    sender.reconnect(stranger.local_address()).unwrap();
+    say(&mut peer, 3);
+    say(&mut stranger, 4);
+    assert_eq!(receive(&mut sender, &mut buffers, 1), [(vec![4; 8], stranger.local_address())]);
+}
+
+#[test]
+fn a_port_in_use_is_an_error_that_names_the_address() {
+    let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let error = UdpTransport::open(&TransportSpec::bound(Affinity::Receiver, address)).unwrap_err();
+    assert_eq!(error.source.kind(), io::ErrorKind::AddrInUse);
+    assert!(error.to_string().contains(&address.to_string()), "{error}");
+}
+
+#[test]
+fn buffers_traffic_class_and_timestamps_take_effect() {
+    let spec = TransportSpec {
+        receive_buffer: 65_536,
+        send_buffer: 65_536,
+        traffic_class: Some(0x2e << 2),
+        media_timestamps: true,
+        ..TransportSpec::bound(Affinity::Receiver, loopback(false).unwrap())
+    };
+    let mut transport = UdpTransport::open(&spec).unwrap();
+    assert!(transport.receive_buffer_length().unwrap() >= 65_536);
+    assert!(transport.send.send_buffer_size().unwrap() >= 65_536);
+    assert_eq!(transport.send.tos_v4().unwrap(), 0x2e << 2);
+
+    let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+    peer.send_to(&[1], transport.local_address()).unwrap();
+    let mut stamp = None;
+    for count in [1, 4] {
+        peer.send_to(&[count], transport.local_address()).unwrap();
+        let mut buffers = ReceiveBuffers::new(count.into(), 64);
+        let _ = transport.recv_batch(NOW, &mut buffers, &mut |received| stamp = received.timestamp_ns);
+        assert!(stamp.take().is_some_and(|nanos| nanos > 1_600_000_000_000_000_000));
+    }
+}
+
+#[test]
+fn probing_reports_what_the_system_grants() {
+    let asked = SocketBuffers::probe(65_536, 131_072).unwrap();
+    assert!(asked.send >= 65_536 && asked.receive >= 131_072, "{asked:?}");
+    let default = SocketBuffers::probe(0, 0).unwrap();
+    assert!(default.send > 0 && default.receive > 0);
+}
+
+fn multicast(
+    group: &str,
+    interface: SocketAddr,
+    index: u32,
+    connect: Option<SocketAddr>,
+) -> Result<UdpTransport, OpenError> {
+    let group: SocketAddr = group.parse().unwrap();
+    let multicast = Multicast { group, interface, interface_index: index, ttl: 1 };
+    let affinity = if connect.is_some() { Affinity::Sender } else { Affinity::Receiver };
+    UdpTransport::open(&TransportSpec {
+        connect,
+        multicast: Some(multicast),
+        ..TransportSpec::bound(affinity, group)
+    })
+}
+
+#[test]
+fn a_connected_multicast_sender_reaches_the_group_and_hears_the_control_group() {
+    let port = UdpSocket::bind("0.0.0.0:0").unwrap().local_addr().unwrap().port();
+    let interface = "127.0.0.1:0".parse().unwrap();
+    let data = format!("224.20.30.39:{port}");
+    let control = format!("224.20.30.40:{port}");
+    let mut receiver = multicast(&data, interface, 0, None).unwrap();
+    let mut sender = multicast(&control, interface, 0, Some(data.parse().unwrap())).unwrap();
+
+    let bytes = numbered(32);
+    let run = SendRun::datagram(SharedBytes::from_slice(&bytes), None);
+    assert_eq!(sender.send_batch(NOW, &[run]).datagrams, 1);
+    let mut buffers = ReceiveBuffers::new(4, 64);
+    assert_eq!(receive(&mut receiver, &mut buffers, 1)[0].0, bytes);
+
+    let run = SendRun { destination: Some(control.parse().unwrap()), ..run };
+    assert_eq!(receiver.send_batch(NOW, &[run]).datagrams, 1);
+    assert_eq!(receive(&mut sender, &mut buffers, 1)[0].0, bytes);
+}
+
+#[test]
+fn groups_on_one_port_do_not_hear_each_other() {
+    let port = UdpSocket::bind("0.0.0.0:0").unwrap().local_addr().unwrap().port();
+    let interface = "127.0.0.1:0".parse().unwrap();
+    let groups = [format!("224.20.30.41:{port}"), format!("224.20.30.43:{port}")];
+    let mut receivers = groups.each_ref().map(|group| multicast(group, interface, 0, None).unwrap());
+    for (index, group) in groups.iter().enumerate() {
+        let bytes = [index as u8; 8];
+        let run = SendRun::datagram(SharedBytes::from_slice(&bytes), Some(group.parse().unwrap()));
+        assert_eq!(receivers[0].send_batch(NOW, &[run]).datagrams, 1);
+    }
+    let mut buffers = ReceiveBuffers::new(4, 64);
+    for (index, receiver) in receivers.iter_mut().enumerate() {
+        let found = receive(receiver, &mut buffers, 1);
+        assert_eq!(found.iter().map(|(bytes, _)| bytes[0]).collect::<Vec<_>>(), [index as u8]);
+    }
+}
