@@ -10,6 +10,7 @@
 //! | [`error_log`], [`loss_report`] | what went wrong, each thing once |
 //! | [`cnc`] | the file where clients meet a driver |
 //! | [`memory`] | the only unsafe code: atomic views over shared regions, mapped files |
+//! | [`logbuffer`] | log buffers: layout, appending, reading, scanning, rebuilding, unblocking |
 //! | [`sync`] | atomics and fences, from `core` or from `loom` |
 //!
 //! Everything is little endian, as on the wire and in the files of Aeron 1.54.
@@ -25,6 +26,7 @@ pub mod counters;
 pub mod error_log;
 pub mod frame;
 pub mod loss_report;
+pub mod logbuffer;
 pub mod memory;
 pub mod ring_buffer;
 pub mod sync;

@@ -1,0 +1,96 @@
+//! A claim: one frame to fill in place.
+
+use core::ops::{Deref, DerefMut};
+
+use crate::{
+    memory::{AtomicView, ClaimedBytes},
+    types::{DATA_HEADER_LENGTH, Position},
+};
+
+use super::super::{
+    FrameFlags, FrameType,
+    header::{FLAGS, HEADER_LENGTH, RESERVED_VALUE, TYPE, commit},
+};
+
+/// One frame of a log, to be filled in place and committed. Until then it blocks the stream, so be quick; a claim that
+/// is dropped uncommitted is aborted, which readers skip as padding.
+///
+/// Dereferences to the payload; its bytes are what cleaning left, normally zero. Source: shared-memory spec 8.6.
+#[must_use = "a claim that is dropped is aborted"]
+#[derive(Debug)]
+pub struct BufferClaim<'a> {
+    term: &'a AtomicView,
+    offset: usize,
+    frame_length: i32,
+    position: Position,
+    payload: ClaimedBytes<'a>,
+}
+
+impl<'a> BufferClaim<'a> {
+    pub(super) fn new(term: &'a AtomicView, offset: i32, length: i32, position: Position) -> Self {
+        let offset = offset as usize;
+        let payload = term.claimed(offset + HEADER_LENGTH, length as usize);
+        Self { term, offset, frame_length: length + DATA_HEADER_LENGTH, position, payload }
+    }
+
+    /// Position of the end of the frame, which the stream has reached once it is committed.
+    #[must_use]
+    pub const fn position(&self) -> Position {
+        self.position
+    }
+
+    /// Sets the flags of the frame, [`FrameFlags::UNFRAGMENTED`] unless set.
+    pub fn set_flags(&mut self, flags: FrameFlags) {
+        self.term.put_u8(self.offset + FLAGS, flags.get());
+    }
+
+    /// Sets the type of the frame, [`FrameType::DATA`] unless set.
+    pub fn set_frame_type(&mut self, frame_type: FrameType) {
+        self.term.put_u16(self.offset + TYPE, frame_type.get());
+    }
+
+    /// Sets the application's own eight bytes in the header, 0 unless set.
+    pub fn set_reserved_value(&mut self, value: i64) {
+        self.term.put_i64(self.offset + RESERVED_VALUE, value);
+    }
+
+    /// The application's own eight bytes in the header.
+    #[must_use]
+    pub fn reserved_value(&self) -> i64 {
+        self.term.get_i64(self.offset + RESERVED_VALUE)
+    }
+
+    /// Makes the frame visible; returns the position of its end.
+    pub fn commit(self) -> Position {
+        let position = self.position;
+        commit(self.term, self.offset, self.frame_length);
+        core::mem::forget(self);
+        position
+    }
+
+    /// Gives the frame up: readers skip it as padding.
+    pub fn abort(self) {
+        drop(self);
+    }
+}
+
+impl Drop for BufferClaim<'_> {
+    fn drop(&mut self) {
+        self.set_frame_type(FrameType::PAD);
+        commit(self.term, self.offset, self.frame_length);
+    }
+}
+
+impl Deref for BufferClaim<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.payload
+    }
+}
+
+impl DerefMut for BufferClaim<'_> {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        &mut self.payload
+    }
+}
