@@ -3,11 +3,12 @@
 #[cfg(not(loom))]
 use crate::types::{SessionId, TermId};
 use crate::{
+    frame::{data::layout::TYPE, frame_type},
     memory::AtomicView,
     types::{TermOffset, align_frame},
 };
 
-use super::header::{Fragment, FrameType, TYPE, committed_length, is_frame_start, term_length};
+use super::header::{Fragment, committed_length, is_frame_start, term_length};
 
 /// Consecutive whole frames, or one padding frame on its own.
 #[derive(Clone, Copy, Debug)]
@@ -73,14 +74,14 @@ pub fn scan_block(term: &AtomicView, offset: TermOffset, length_limit: i32) -> O
     }
     let limit = offset.get().saturating_add(length_limit).min(end);
     let first = Fragment::at(term, offset)?;
-    if first.frame_type() == FrameType::PAD {
+    if first.frame_type() == frame_type::PAD {
         return Some(Block { first, term, length: first.aligned_length() });
     }
     let mut scanned = offset.get();
     while scanned < limit {
         let frame_length = committed_length(term, scanned, end);
         let next = scanned + align_frame(frame_length);
-        let is_padding = term.get_u16(scanned as usize + TYPE) == FrameType::PAD.get();
+        let is_padding = term.get_u16(scanned as usize + TYPE) == frame_type::PAD;
         if frame_length == 0 || is_padding || next > limit {
             break;
         }

@@ -10,9 +10,12 @@
 //! The length counts header and payload without the padding up to the next multiple of 32: 0 for a slot nobody wrote,
 //! negative while its writer is at work, positive once committed. Source: shared-memory spec 7.4.
 
-use core::fmt;
-
 use crate::{
+    frame::{
+        DataFlags,
+        data::layout::{FLAGS, RESERVED_VALUE, SESSION_ID, STREAM_ID, TERM_ID, TERM_OFFSET, TYPE, VERSION},
+        frame_type,
+    },
     memory::AtomicView,
     sync::{Ordering, fence},
     types::{DATA_HEADER_LENGTH, FRAME_ALIGNMENT, SessionId, StreamId, TermId, TermOffset, align_frame},
@@ -20,90 +23,6 @@ use crate::{
 
 /// Length of the header, in bytes.
 pub const HEADER_LENGTH: usize = DATA_HEADER_LENGTH as usize;
-
-pub(super) const FLAGS: usize = 5;
-pub(super) const TYPE: usize = 6;
-pub(super) const TERM_OFFSET: usize = 8;
-pub(super) const SESSION_ID: usize = 12;
-pub(super) const STREAM_ID: usize = 16;
-pub(super) const TERM_ID: usize = 20;
-pub(super) const RESERVED_VALUE: usize = 24;
-
-/// The flags of a frame. Source: wire spec 1.5.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[repr(transparent)]
-pub struct FrameFlags(u8);
-
-impl FrameFlags {
-    /// No flag: a fragment from the middle of a message.
-    pub const NONE: Self = Self(0);
-    /// First fragment of a message.
-    pub const BEGIN: Self = Self(0x80);
-    /// Last fragment of a message.
-    pub const END: Self = Self(0x40);
-    /// First and last: a whole message.
-    pub const UNFRAGMENTED: Self = Self(0xC0);
-
-    /// Wraps the raw bits.
-    #[inline]
-    #[must_use]
-    pub const fn new(bits: u8) -> Self {
-        Self(bits)
-    }
-
-    /// The raw bits; the lower four belong to the application.
-    #[inline]
-    #[must_use]
-    pub const fn get(self) -> u8 {
-        self.0
-    }
-
-    /// Whether all bits of `other` are set.
-    #[inline]
-    #[must_use]
-    pub const fn contains(self, other: Self) -> bool {
-        self.0 & other.0 == other.0
-    }
-
-    /// The bits of both.
-    #[inline]
-    #[must_use]
-    pub const fn union(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-}
-
-impl fmt::Debug for FrameFlags {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "FrameFlags({:#04x})", self.0)
-    }
-}
-
-/// The type of a frame in a term. Source: shared-memory spec 7.4.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(transparent)]
-pub struct FrameType(u16);
-
-impl FrameType {
-    /// Nothing to read: skipped by readers.
-    pub const PAD: Self = Self(0);
-    /// A message or a fragment of one.
-    pub const DATA: Self = Self(1);
-
-    /// Wraps the raw value.
-    #[inline]
-    #[must_use]
-    pub const fn new(value: u16) -> Self {
-        Self(value)
-    }
-
-    /// The raw value.
-    #[inline]
-    #[must_use]
-    pub const fn get(self) -> u16 {
-        self.0
-    }
-}
 
 /// A committed frame, lent by a read of its term.
 #[derive(Clone, Copy, Debug)]
@@ -178,21 +97,21 @@ impl<'a> Fragment<'a> {
     /// Version of the format.
     #[must_use]
     pub fn version(&self) -> u8 {
-        self.term.get_u8(self.offset + 4)
+        self.term.get_u8(self.offset + VERSION)
     }
 
     /// Flags of the frame.
     #[inline]
     #[must_use]
-    pub fn flags(&self) -> FrameFlags {
-        FrameFlags(self.term.get_u8(self.offset + FLAGS))
+    pub fn flags(&self) -> DataFlags {
+        DataFlags::new(self.term.get_u8(self.offset + FLAGS))
     }
 
-    /// Type of the frame.
+    /// Type of the frame, see [`frame_type`].
     #[inline]
     #[must_use]
-    pub fn frame_type(&self) -> FrameType {
-        FrameType(self.term.get_u16(self.offset + TYPE))
+    pub fn frame_type(&self) -> u16 {
+        self.term.get_u16(self.offset + TYPE)
     }
 
     /// The offset that the header names; equal to [`Fragment::offset`] unless the frame is corrupt.
@@ -290,7 +209,7 @@ impl HeaderTemplate {
     /// The header as log metadata holds it. Source: shared-memory spec 7.3.
     pub(super) fn default_header(self, initial_term_id: TermId) -> [u8; HEADER_LENGTH] {
         let mut header = [0; HEADER_LENGTH];
-        header[..8].copy_from_slice(&first_word(0, FrameFlags::UNFRAGMENTED, FrameType::DATA).to_le_bytes());
+        header[..8].copy_from_slice(&first_word(0, DataFlags::UNFRAGMENTED, frame_type::DATA).to_le_bytes());
         header[8..].copy_from_slice(&self.tail_bytes(0, initial_term_id));
         header
     }
@@ -306,7 +225,7 @@ impl HeaderTemplate {
         offset: usize,
         frame_length: i32,
         term_id: TermId,
-        (flags, frame_type): (FrameFlags, FrameType),
+        (flags, frame_type): (DataFlags, u16),
     ) {
         term.put_i64_release(offset, first_word(-frame_length, flags, frame_type));
         fence(Ordering::Release);
@@ -316,13 +235,13 @@ impl HeaderTemplate {
     /// A frame of padding over a slot that is blocked or lost, visible with its last store.
     pub(super) fn patch_padding(self, term: &AtomicView, offset: usize, length: i32, term_id: TermId) {
         term.write(offset + 8, &self.tail_bytes(offset as i32, term_id));
-        term.put_i64_release(offset, first_word(length, FrameFlags::UNFRAGMENTED, FrameType::PAD));
+        term.put_i64_release(offset, first_word(length, DataFlags::UNFRAGMENTED, frame_type::PAD));
     }
 
     /// A whole frame of padding, committed.
     #[inline]
     pub(super) fn write_padding(self, term: &AtomicView, offset: usize, length: i32, term_id: TermId) {
-        self.begin(term, offset, length, term_id, (FrameFlags::UNFRAGMENTED, FrameType::PAD));
+        self.begin(term, offset, length, term_id, (DataFlags::UNFRAGMENTED, frame_type::PAD));
         commit(term, offset, length);
     }
 
@@ -348,8 +267,8 @@ pub(super) fn commit(term: &AtomicView, offset: usize, frame_length: i32) {
 }
 
 #[inline]
-const fn first_word(frame_length: i32, flags: FrameFlags, frame_type: FrameType) -> i64 {
-    pair(frame_length, ((frame_type.0 as i32) << 16) | ((flags.0 as i32) << 8))
+const fn first_word(frame_length: i32, flags: DataFlags, frame_type: u16) -> i64 {
+    pair(frame_length, ((frame_type as i32) << 16) | ((flags.get() as i32) << 8))
 }
 
 /// Two 32-bit fields as they lie side by side, low address first.

@@ -36,7 +36,7 @@ pub use cleaner::clean;
 pub use descriptor::{PageSize, PageSizeError};
 pub use gap_filler::fill_gap;
 pub use gap_scanner::{Gap, GapScan, scan_for_gap};
-pub use header::{Fragment, FrameFlags, FrameType};
+pub use header::Fragment;
 pub use log_buffers::{LogBuffers, LogBuffersError};
 pub use metadata::{LogKind, LogMetadata};
 pub use parameters::{LogParameters, SocketBuffer, StartPosition};

@@ -1,11 +1,12 @@
 //! Reading the committed frames of a term, in order and in place.
 
 use crate::{
+    frame::{data::layout::TYPE, frame_type},
     memory::AtomicView,
     types::{TermOffset, align_frame},
 };
 
-use super::header::{Fragment, FrameType, TYPE, committed_length, is_frame_start, term_length};
+use super::header::{Fragment, committed_length, is_frame_start, term_length};
 
 /// What to do after a fragment was handled. Source: shared-memory spec 9.2.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -113,7 +114,7 @@ impl<'a> Iterator for TermReader<'a> {
             }
             let offset = self.offset as usize;
             self.offset += align_frame(frame_length);
-            if self.term.get_u16(offset + TYPE) != FrameType::PAD.get() {
+            if self.term.get_u16(offset + TYPE) != frame_type::PAD {
                 return Some(Fragment::known(self.term, offset, frame_length));
             }
         }

@@ -1,11 +1,12 @@
 //! Finding what a sender may put on the wire: whole frames, a datagram or a run of datagrams at a time.
 
 use crate::{
+    frame::{data::layout::TYPE, frame_type},
     memory::AtomicView,
     types::{DATA_HEADER_LENGTH, TermOffset, align_frame},
 };
 
-use super::header::{FrameType, TYPE, committed_length, is_frame_start, term_length};
+use super::header::{committed_length, is_frame_start, term_length};
 
 /// What a scan for one datagram found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -42,7 +43,7 @@ pub fn scan_for_availability(term: &AtomicView, offset: TermOffset, limit: i32) 
         if frame_length == 0 {
             break;
         }
-        let is_padding = term.get_u16((start + length) as usize + TYPE) == FrameType::PAD.get();
+        let is_padding = term.get_u16((start + length) as usize + TYPE) == frame_type::PAD;
         let aligned = align_frame(frame_length);
         let sent = if is_padding { DATA_HEADER_LENGTH } else { aligned };
         if length + sent > limit {

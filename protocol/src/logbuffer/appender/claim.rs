@@ -3,14 +3,16 @@
 use core::ops::{Deref, DerefMut};
 
 use crate::{
+    frame::{
+        DataFlags,
+        data::layout::{FLAGS, RESERVED_VALUE, TYPE},
+        frame_type,
+    },
     memory::{AtomicView, ClaimedBytes},
     types::{DATA_HEADER_LENGTH, Position},
 };
 
-use super::super::{
-    FrameFlags, FrameType,
-    header::{FLAGS, HEADER_LENGTH, RESERVED_VALUE, TYPE, commit},
-};
+use super::super::header::{HEADER_LENGTH, commit};
 
 /// One frame of a log, to be filled in place and committed. Until then it blocks the stream, so be quick; a claim that
 /// is dropped uncommitted is aborted, which readers skip as padding.
@@ -39,14 +41,14 @@ impl<'a> BufferClaim<'a> {
         self.position
     }
 
-    /// Sets the flags of the frame, [`FrameFlags::UNFRAGMENTED`] unless set.
-    pub fn set_flags(&mut self, flags: FrameFlags) {
+    /// Sets the flags of the frame, [`DataFlags::UNFRAGMENTED`] unless set.
+    pub fn set_flags(&mut self, flags: DataFlags) {
         self.term.put_u8(self.offset + FLAGS, flags.get());
     }
 
-    /// Sets the type of the frame, [`FrameType::DATA`] unless set.
-    pub fn set_frame_type(&mut self, frame_type: FrameType) {
-        self.term.put_u16(self.offset + TYPE, frame_type.get());
+    /// Sets the type of the frame, [`frame_type::DATA`] unless set.
+    pub fn set_frame_type(&mut self, type_id: u16) {
+        self.term.put_u16(self.offset + TYPE, type_id);
     }
 
     /// Sets the application's own eight bytes in the header, 0 unless set.
@@ -76,7 +78,7 @@ impl<'a> BufferClaim<'a> {
 
 impl Drop for BufferClaim<'_> {
     fn drop(&mut self) {
-        self.set_frame_type(FrameType::PAD);
+        self.set_frame_type(frame_type::PAD);
         commit(self.term, self.offset, self.frame_length);
     }
 }

@@ -1,6 +1,10 @@
 //! Appending as the only one.
 
 use crate::{
+    frame::{
+        data::layout::{SESSION_ID, STREAM_ID, TERM_ID, TERM_OFFSET, TYPE},
+        frame_type,
+    },
     memory::AtomicView,
     types::{DATA_HEADER_LENGTH, FRAME_ALIGNMENT, MtuError, Position, TermId, TermOffset, align_frame},
 };
@@ -9,9 +13,9 @@ use crate::{
 use super::BufferClaim;
 use super::{
     super::{
-        FrameType, LogBuffers, RawTail,
+        LogBuffers, RawTail,
         descriptor::{fragmented_length, partition_index},
-        header::{HEADER_LENGTH, SESSION_ID, STREAM_ID, TERM_ID, TERM_OFFSET, TYPE},
+        header::HEADER_LENGTH,
     },
     Gather, Layout, Payload, Refusal, Shared, Space, no_reserved_value,
 };
@@ -227,13 +231,13 @@ impl ExclusiveAppender {
             bytes.copy_from_slice(&header[offset..offset + 4]);
             i32::from_le_bytes(bytes)
         };
-        let frame_type = i32::from(u16::from_le_bytes([header[TYPE], header[TYPE + 1]]));
+        let type_id = i32::from(u16::from_le_bytes([header[TYPE], header[TYPE + 1]]));
         let expectations = [
             ("term offset", field_at(TERM_OFFSET), self.term_offset),
             ("session id", field_at(SESSION_ID), self.shared.template.session_id().get()),
             ("stream id", field_at(STREAM_ID), self.shared.template.stream_id().get()),
             ("term id", field_at(TERM_ID), self.term_id.get()),
-            ("type", frame_type, i32::from(FrameType::DATA.get())),
+            ("type", type_id, i32::from(frame_type::DATA)),
         ];
         match expectations.into_iter().find(|(_, actual, expected)| actual != expected) {
             Some((field, actual, expected)) => Err(BlockError::Mismatch { field, actual, expected }),

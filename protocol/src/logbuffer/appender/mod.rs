@@ -23,14 +23,15 @@ pub use exclusive::{BlockError, ExclusiveAppender};
 pub use payload::{Gather, Payload};
 
 use crate::{
+    frame::{DataFlags, data::layout::RESERVED_VALUE, frame_type},
     memory::AtomicView,
     types::{DATA_HEADER_LENGTH, MtuError, Position, TermGeometry, TermId, TermOffset, align_frame},
 };
 
 use super::{
-    FrameFlags, FrameType, LogBuffers,
+    LogBuffers,
     descriptor::fragmented_length,
-    header::{HeaderTemplate, RESERVED_VALUE, commit},
+    header::{HeaderTemplate, commit},
 };
 
 /// Why a message was not appended. Source: shared-memory spec 8.1.
@@ -169,7 +170,7 @@ impl Shared {
         if layout.is_fragmented {
             frames.write_fragments(space.offset, layout.length, self.max_payload);
         } else {
-            frames.write_one(space.offset, layout.length, FrameFlags::UNFRAGMENTED);
+            frames.write_one(space.offset, layout.length, DataFlags::UNFRAGMENTED);
         }
     }
 }
@@ -180,7 +181,7 @@ impl Shared {
     fn claim(&self, space: Space, layout: Layout) -> BufferClaim<'_> {
         let term = self.log.term(space.index);
         let frame_length = layout.length + DATA_HEADER_LENGTH;
-        let kind = (FrameFlags::UNFRAGMENTED, FrameType::DATA);
+        let kind = (DataFlags::UNFRAGMENTED, frame_type::DATA);
         self.template.begin(term, space.offset as usize, frame_length, space.term_id, kind);
         BufferClaim::new(term, space.offset, layout.length, space.position)
     }
@@ -197,10 +198,10 @@ struct Frames<'a, P, R> {
 
 impl<P: Payload, R: FnMut(&AtomicView, TermOffset, i32) -> i64> Frames<'_, P, R> {
     #[inline]
-    fn write_one(&mut self, offset: i32, length: i32, flags: FrameFlags) {
+    fn write_one(&mut self, offset: i32, length: i32, flags: DataFlags) {
         let at = offset as usize;
         let frame_length = length + DATA_HEADER_LENGTH;
-        self.template.begin(self.term, at, frame_length, self.term_id, (flags, FrameType::DATA));
+        self.template.begin(self.term, at, frame_length, self.term_id, (flags, frame_type::DATA));
         self.payload.write_next(self.term, at + DATA_HEADER_LENGTH as usize, length as usize);
         let reserved = (self.reserved_value)(self.term, TermOffset::new(offset), frame_length);
         self.term.put_i64(at + RESERVED_VALUE, reserved);
@@ -209,15 +210,15 @@ impl<P: Payload, R: FnMut(&AtomicView, TermOffset, i32) -> i64> Frames<'_, P, R>
 
     #[inline(never)]
     fn write_fragments(&mut self, mut offset: i32, length: i32, max_payload: i32) {
-        let mut flags = FrameFlags::BEGIN;
+        let mut flags = DataFlags::BEGIN;
         let mut remaining = length;
         while remaining > max_payload {
             self.write_one(offset, max_payload, flags);
             offset += max_payload + DATA_HEADER_LENGTH;
             remaining -= max_payload;
-            flags = FrameFlags::NONE;
+            flags = DataFlags::NONE;
         }
-        self.write_one(offset, remaining, flags.union(FrameFlags::END));
+        self.write_one(offset, remaining, flags.with(DataFlags::END));
     }
 }
 
