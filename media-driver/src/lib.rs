@@ -4,3 +4,4 @@ pub mod congestion_control;
 pub mod flow_control;
 pub mod loss;
 pub mod media;
+pub mod sender;

@@ -2,9 +2,9 @@
 
 use core::time::Duration;
 
-use epona_protocol::types::{Nanos, Position, ReceiverId};
+use epona_protocol::types::{GroupTag, Nanos, Position, ReceiverId};
 
-use super::{GroupFeedback, GroupOptions, ReceiverStatus, Strategy};
+use super::{GroupOptions, ReceiverStatus, Strategy};
 
 #[derive(Debug)]
 struct Receiver {
@@ -112,7 +112,7 @@ impl Strategy for Min {
         self.on_group_status(status, true, limit, now)
     }
 
-    fn on_trigger_send_setup(&mut self, _group: GroupFeedback) {
+    fn on_trigger_send_setup(&mut self, _group_tag: Option<GroupTag>) {
         self.on_group_trigger(true);
     }
 

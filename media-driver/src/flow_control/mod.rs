@@ -9,23 +9,15 @@ mod min;
 pub mod spec;
 mod tagged;
 
-use epona_protocol::types::{GroupTag, Nanos, Position, ReceiverId, TermLength, TermOffset};
+use epona_protocol::{
+    frame::{StatusMessageFlags, StatusMessageView},
+    types::{GroupTag, Nanos, Position, ReceiverId, TermGeometry, TermLength, TermOffset},
+};
 
 pub use max::Max;
 pub use min::Min;
 pub use spec::{FlowControlConfig, GroupOptions, SpecError, Supplier};
 pub use tagged::Tagged;
-
-/// The feedback field of a status message. Source: wire spec 1.7.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum GroupFeedback {
-    /// The message has 36 bytes.
-    Absent,
-    /// The message has 44 bytes.
-    Tag(GroupTag),
-    /// Any other length: worth an entry in the error log when [`FlowControl::reads_group_tags`]; never matches.
-    Malformed,
-}
 
 /// What an accepted status message says about its receiver.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -38,11 +30,25 @@ pub struct ReceiverStatus {
     pub window: i32,
     /// Whether it leaves the stream.
     pub end_of_stream: bool,
-    /// Which group it belongs to.
-    pub group: GroupFeedback,
+    /// Which group it belongs to, if it says.
+    pub group_tag: Option<GroupTag>,
 }
 
 impl ReceiverStatus {
+    /// What a validated status message of a stream with this geometry says.
+    #[inline]
+    #[must_use]
+    pub fn of(message: &StatusMessageView<'_>, geometry: &TermGeometry) -> Self {
+        let (term_id, offset) = (message.consumption_term_id(), message.consumption_term_offset());
+        Self {
+            receiver_id: message.receiver_id(),
+            position: geometry.position(term_id, offset),
+            window: message.receiver_window(),
+            end_of_stream: message.flags().contains(StatusMessageFlags::END_OF_STREAM),
+            group_tag: message.group_tag(),
+        }
+    }
+
     /// Where the receiver's window ends.
     #[inline]
     #[must_use]
@@ -57,7 +63,7 @@ trait Strategy {
     fn on_status_message(&mut self, status: &ReceiverStatus, limit: Position, now: Nanos) -> Position;
 
     /// A receiver asks for a SETUP frame.
-    fn on_trigger_send_setup(&mut self, _group: GroupFeedback) {}
+    fn on_trigger_send_setup(&mut self, _group_tag: Option<GroupTag>) {}
 
     /// An elicited SETUP frame is about to be sent.
     fn on_setup(&mut self, _limit: Position, _now: Nanos) {}
@@ -149,8 +155,8 @@ impl FlowControl {
     }
 
     /// A status message with the setup flag arrived.
-    pub fn on_trigger_send_setup(&mut self, group: GroupFeedback) {
-        self.strategy.verbs().on_trigger_send_setup(group);
+    pub fn on_trigger_send_setup(&mut self, group_tag: Option<GroupTag>) {
+        self.strategy.verbs().on_trigger_send_setup(group_tag);
     }
 
     /// An elicited SETUP frame is about to be sent while the sender limit is `limit`.
@@ -183,7 +189,8 @@ impl FlowControl {
         self.strategy.state().receiver_count()
     }
 
-    /// Whether a malformed group tag in a status message is an error worth recording.
+    /// Whether feedback that is no group tag is an error worth recording.
+    /// See [`StatusMessageView::has_unknown_feedback`].
     #[must_use]
     pub fn reads_group_tags(&self) -> bool {
         self.strategy.state().reads_group_tags()

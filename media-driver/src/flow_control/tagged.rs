@@ -3,7 +3,7 @@
 
 use epona_protocol::types::{GroupTag, Nanos, Position, ReceiverId};
 
-use super::{GroupFeedback, GroupOptions, Min, ReceiverStatus, Strategy};
+use super::{GroupOptions, Min, ReceiverStatus, Strategy};
 
 /// A group whose members name it in their status messages.
 #[derive(Debug)]
@@ -17,18 +17,18 @@ impl Tagged {
         Self { group_tag, group: Min::new(options) }
     }
 
-    fn is_member(&self, group: GroupFeedback) -> bool {
-        group == GroupFeedback::Tag(self.group_tag)
+    fn is_member(&self, group_tag: Option<GroupTag>) -> bool {
+        group_tag == Some(self.group_tag)
     }
 }
 
 impl Strategy for Tagged {
     fn on_status_message(&mut self, status: &ReceiverStatus, limit: Position, now: Nanos) -> Position {
-        self.group.on_group_status(status, self.is_member(status.group), limit, now)
+        self.group.on_group_status(status, self.is_member(status.group_tag), limit, now)
     }
 
-    fn on_trigger_send_setup(&mut self, group: GroupFeedback) {
-        self.group.on_group_trigger(self.is_member(group));
+    fn on_trigger_send_setup(&mut self, group_tag: Option<GroupTag>) {
+        self.group.on_group_trigger(self.is_member(group_tag));
     }
 
     fn on_setup(&mut self, limit: Position, now: Nanos) {

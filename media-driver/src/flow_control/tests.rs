@@ -2,6 +2,10 @@
 
 use core::time::Duration;
 
+use epona_protocol::{
+    frame::StatusMessage,
+    types::{SessionId, StreamId, TermId},
+};
 use proptest::prelude::{Just, ProptestConfig, prop_assert, prop_assert_eq, prop_oneof, proptest};
 use proptest::strategy::Strategy as _;
 
@@ -20,7 +24,7 @@ fn status(receiver: i64, position: i64) -> ReceiverStatus {
         position: Position::new(position),
         window: WINDOW,
         end_of_stream: false,
-        group: GroupFeedback::Absent,
+        group_tag: None,
     }
 }
 
@@ -29,7 +33,7 @@ fn leaving(receiver: i64, position: i64) -> ReceiverStatus {
 }
 
 fn tagged(receiver: i64, position: i64, tag: i64) -> ReceiverStatus {
-    ReceiverStatus { group: GroupFeedback::Tag(GroupTag::new(tag)), ..status(receiver, position) }
+    ReceiverStatus { group_tag: Some(GroupTag::new(tag)), ..status(receiver, position) }
 }
 
 /// A flow control, its limit and the time.
@@ -181,7 +185,7 @@ fn the_limit_waits_for_the_required_receivers() {
 fn a_setup_sent_for_a_joiner_holds_the_limit_until_it_joins() {
     let mut sender = Sender::with(FlowControl::min(&options(0)));
     sender.hear(status(1, 10_000));
-    sender.flow_control.on_trigger_send_setup(GroupFeedback::Absent);
+    sender.flow_control.on_trigger_send_setup(None);
     sender.flow_control.on_setup(sender.limit, sender.now);
     assert_eq!(sender.hear(status(1, 11_500)), 12_000, "held");
     assert_eq!(sender.idle(), 12_000, "held");
@@ -194,7 +198,7 @@ fn a_setup_sent_for_a_joiner_holds_the_limit_until_it_joins() {
 fn the_limit_is_held_for_the_receiver_timeout_at_most() {
     let mut sender = Sender::with(FlowControl::min(&options(0)));
     sender.hear(status(1, 0));
-    sender.flow_control.on_trigger_send_setup(GroupFeedback::Absent);
+    sender.flow_control.on_trigger_send_setup(None);
     sender.flow_control.on_setup(sender.limit, sender.now);
     sender.wait(TIMEOUT);
     assert_eq!(sender.hear(status(1, 1000)), 2000);
@@ -206,12 +210,12 @@ fn the_limit_is_held_for_the_receiver_timeout_at_most() {
 fn a_setup_that_no_member_asked_for_holds_nothing() {
     let mut sender = Sender::with(FlowControl::tagged(GroupTag::new(7), &options(0)));
     sender.hear(tagged(1, 0, 7));
-    for group in [GroupFeedback::Absent, GroupFeedback::Malformed, GroupFeedback::Tag(GroupTag::new(8))] {
-        sender.flow_control.on_trigger_send_setup(group);
+    for group_tag in [None, Some(GroupTag::new(8))] {
+        sender.flow_control.on_trigger_send_setup(group_tag);
     }
     sender.flow_control.on_setup(sender.limit, sender.now);
     assert_eq!(sender.hear(tagged(1, 1000, 7)), 3000);
-    sender.flow_control.on_trigger_send_setup(GroupFeedback::Tag(GroupTag::new(7)));
+    sender.flow_control.on_trigger_send_setup(Some(GroupTag::new(7)));
     sender.flow_control.on_setup(sender.limit, sender.now);
     assert_eq!(sender.hear(tagged(1, 2000, 7)), 3000, "held");
 }
@@ -219,7 +223,7 @@ fn a_setup_that_no_member_asked_for_holds_nothing() {
 #[test]
 fn the_first_setup_holds_nothing_as_nobody_is_there_to_be_slowed() {
     let mut sender = Sender::with(FlowControl::min(&options(0)));
-    sender.flow_control.on_trigger_send_setup(GroupFeedback::Absent);
+    sender.flow_control.on_trigger_send_setup(None);
     sender.flow_control.on_setup(sender.limit, sender.now);
     assert_eq!(sender.hear(status(1, 1000)), 3000);
 }
@@ -232,11 +236,29 @@ fn only_receivers_with_the_tag_set_the_pace() {
     assert_eq!(sender.hear(tagged(2, 1000, 7)), 3000);
     assert_eq!(sender.hear(status(3, 9000)), 3000);
     assert_eq!(sender.hear(tagged(1, 9000, 8)), 3000);
-    let malformed = ReceiverStatus { group: GroupFeedback::Malformed, ..status(4, 9000) };
-    assert_eq!(sender.hear(malformed), 3000);
     assert_eq!(sender.flow_control.receiver_count(), Some(1));
     assert!(sender.flow_control.reads_group_tags());
     assert!(!FlowControl::min(&options(0)).reads_group_tags());
+}
+
+#[test]
+fn a_status_message_on_the_wire_is_read_with_the_geometry_of_its_stream() {
+    let message = StatusMessage {
+        flags: StatusMessageFlags::END_OF_STREAM,
+        session_id: SessionId::new(1),
+        stream_id: StreamId::new(2),
+        consumption_term_id: TermId::new(i32::MIN),
+        consumption_term_offset: TermOffset::new(64),
+        receiver_window: WINDOW,
+        receiver_id: ReceiverId::new(9),
+        group_tag: Some(GroupTag::new(101)),
+    };
+    let mut datagram = [0; 64];
+    let length = message.emit(&mut datagram);
+    let view = StatusMessageView::new(&datagram[..length]).unwrap();
+    let geometry = TermGeometry::new(TermId::new(i32::MAX), TermLength::MIN);
+    let expected = ReceiverStatus { end_of_stream: true, ..tagged(9, 65_600, 101) };
+    assert_eq!(ReceiverStatus::of(&view, &geometry), expected);
 }
 
 /// Vectors of wire spec 12.21.
@@ -419,7 +441,7 @@ proptest! {
                     }
                 }
                 Event::Setup => {
-                    sender.flow_control.on_trigger_send_setup(GroupFeedback::Absent);
+                    sender.flow_control.on_trigger_send_setup(None);
                     sender.flow_control.on_setup(sender.limit, sender.now);
                 }
                 Event::Error(receiver) => {

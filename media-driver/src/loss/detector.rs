@@ -1,18 +1,27 @@
 //! Finds the first gap of an image and decides when to report it. Source: wire spec 3.1.
 
-use epona_protocol::types::{Nanos, Position, TermGeometry, TermId, TermOffset};
+use epona_protocol::{
+    frame::Nak,
+    types::{Nanos, Position, TermGeometry, TermId, TermOffset},
+};
 
 use super::FeedbackDelay;
 
-/// Missing bytes of one term: never empty, never longer than the term.
+/// Missing bytes of one term: as a detector finds them, or, unchecked, as a NAK asks for them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Gap {
     /// The term that misses them.
     pub term_id: TermId,
     /// Where they start; a frame starts there.
     pub offset: TermOffset,
-    /// How many, a multiple of 32 bytes.
+    /// How many; from a detector a multiple of 32, above 0 and within the term.
     pub length: i32,
+}
+
+impl From<Nak> for Gap {
+    fn from(nak: Nak) -> Self {
+        Self { term_id: nak.term_id, offset: nak.term_offset, length: nak.length }
+    }
 }
 
 /// What a look at a term found: where contiguous frames end, and how much is missing from there.

@@ -1,0 +1,101 @@
+//! Which receivers of a publication are alive: who has sent a status message lately.
+//! Source: wire spec 2.5, driver spec 3.6.
+
+use core::time::Duration;
+
+use epona_protocol::types::{Nanos, ReceiverId};
+
+/// When each receiver last sent a status message; few receivers, so a list is faster than a map.
+#[derive(Debug)]
+pub struct ReceiverLiveness {
+    receivers: Vec<(ReceiverId, Nanos)>,
+    timeout: Duration,
+}
+
+impl ReceiverLiveness {
+    /// Nobody is there; a receiver is gone after `timeout` without a status message.
+    #[must_use]
+    pub fn new(timeout: Duration) -> Self {
+        Self { receivers: Vec::with_capacity(4), timeout }
+    }
+
+    /// A status message without the setup flag arrived; one at the end of its stream takes the receiver away.
+    pub fn on_status_message(&mut self, receiver: ReceiverId, end_of_stream: bool, now: Nanos) {
+        let known = self.receivers.iter_mut().find(|(id, _)| *id == receiver);
+        match known {
+            _ if end_of_stream => {
+                self.remove(receiver);
+            }
+            Some((_, last_heard)) => *last_heard = now,
+            None => self.receivers.push((receiver, now)),
+        }
+    }
+
+    /// Takes a receiver away, as an ERR frame does; whether it was there, and so the error is news.
+    pub fn remove(&mut self, receiver: ReceiverId) -> bool {
+        let index = self.receivers.iter().position(|(id, _)| *id == receiver);
+        index.is_some_and(|index| {
+            self.receivers.swap_remove(index);
+            true
+        })
+    }
+
+    /// Takes away who has been silent for the timeout; called in duty cycles that sent nothing.
+    #[inline]
+    pub fn on_idle(&mut self, now: Nanos) {
+        let timeout = self.timeout;
+        self.receivers.retain(|(_, last_heard)| *last_heard + timeout > now);
+    }
+
+    /// Whether anybody is there.
+    #[inline]
+    #[must_use]
+    pub const fn has_receivers(&self) -> bool {
+        !self.receivers.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TIMEOUT: Duration = Duration::from_secs(5);
+    const ONE: ReceiverId = ReceiverId::new(1);
+    const TWO: ReceiverId = ReceiverId::new(-2);
+
+    #[test]
+    fn a_receiver_lives_until_it_has_been_silent_for_the_timeout() {
+        let mut liveness = ReceiverLiveness::new(TIMEOUT);
+        let start = Nanos::new(0);
+        liveness.on_status_message(ONE, false, start);
+        liveness.on_status_message(TWO, false, start);
+        liveness.on_status_message(ONE, false, start + Duration::from_nanos(1));
+        liveness.on_idle(start + TIMEOUT);
+        assert!(liveness.has_receivers() && !liveness.remove(TWO));
+        liveness.on_idle(start + TIMEOUT + Duration::from_nanos(1));
+        assert!(!liveness.has_receivers());
+    }
+
+    #[test]
+    fn a_receiver_at_the_end_of_its_stream_is_gone_at_once() {
+        let mut liveness = ReceiverLiveness::new(TIMEOUT);
+        liveness.on_status_message(ONE, true, Nanos::new(0));
+        assert!(!liveness.has_receivers());
+        liveness.on_status_message(ONE, false, Nanos::new(0));
+        liveness.on_status_message(TWO, true, Nanos::new(0));
+        assert!(liveness.has_receivers());
+        liveness.on_status_message(ONE, true, Nanos::new(0));
+        assert!(!liveness.has_receivers());
+    }
+
+    #[test]
+    fn an_error_of_a_receiver_is_news_once_until_it_reports_again() {
+        let mut liveness = ReceiverLiveness::new(TIMEOUT);
+        assert!(!liveness.remove(ONE));
+        liveness.on_status_message(ONE, false, Nanos::new(0));
+        assert!(liveness.remove(ONE));
+        assert!(!liveness.remove(ONE) && !liveness.has_receivers());
+        liveness.on_status_message(ONE, false, Nanos::new(0));
+        assert!(liveness.remove(ONE));
+    }
+}
