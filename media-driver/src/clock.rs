@@ -1,0 +1,62 @@
+//! The only clocks of the driver. Everything else is told the time.
+
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use epona_protocol::types::{EpochMillis, Nanos, Now};
+
+/// Tells what the time is: once per duty cycle, to a runner.
+pub trait Clock {
+    /// Both clocks, read now.
+    fn now(&self) -> Now;
+}
+
+/// The machine's clocks. Monotonic time counts from when the clock was made, so copies agree with each other and two
+/// clocks made apart do not.
+#[derive(Clone, Copy, Debug)]
+pub struct SystemClock {
+    start: Instant,
+}
+
+impl SystemClock {
+    /// A clock whose monotonic time is close to zero.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "this is the clock")]
+    pub fn new() -> Self {
+        Self { start: Instant::now() }
+    }
+}
+
+impl Default for SystemClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Clock for SystemClock {
+    #[inline]
+    #[expect(clippy::disallowed_methods, reason = "this is the clock")]
+    fn now(&self) -> Now {
+        let nanos = i64::try_from(self.start.elapsed().as_nanos()).unwrap_or(i64::MAX);
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let millis = i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX);
+        Now { nanos: Nanos::new(nanos), epoch: EpochMillis::new(millis) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn monotonic_time_never_goes_back_and_copies_agree() {
+        let clock = SystemClock::new();
+        let copy = clock;
+        let (first, second, third) = (clock.now(), copy.now(), clock.now());
+        assert!(first.nanos <= second.nanos && second.nanos <= third.nanos);
+    }
+
+    #[test]
+    fn wall_clock_time_is_after_this_was_written() {
+        assert!(SystemClock::new().now().epoch > EpochMillis::new(1_750_000_000_000));
+    }
+}

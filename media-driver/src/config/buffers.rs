@@ -1,0 +1,56 @@
+//! Shared-memory files and terms.
+
+use epona_protocol::types::TermLength;
+
+use super::limits::{self, PageSize};
+
+/// Lengths in bytes of what the driver keeps in shared memory. Source: driver spec 9.2, shared-memory spec 2.3.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Buffers {
+    /// Commands from clients, trailer included; a power of two plus 768. Default 1 MiB + 768, which is the minimum.
+    pub to_driver_length: usize,
+    /// Broadcasts to clients, trailer included; a power of two plus 128. Default 1 MiB + 128, which is the minimum.
+    pub to_clients_length: usize,
+    /// Counter values, 1 MiB..=500 MiB; their metadata takes four times as much. Default 8 MiB.
+    pub counter_values_length: usize,
+    /// Distinct error log. Default 4 MiB, which is the minimum.
+    pub error_log_length: usize,
+    /// Loss report file, at least 1 KiB. Default 1 MiB.
+    pub loss_report_length: usize,
+    /// Files are multiples of this. Default 4 KiB.
+    pub file_page_size: PageSize,
+    /// Term length of network publications and their images. Default 16 MiB.
+    pub term_length: TermLength,
+    /// Term length of IPC publications. Default 64 MiB.
+    pub ipc_term_length: TermLength,
+    /// How far a network publisher may run ahead of its slowest consumer, 0..=1 GiB; 0: half a term.
+    pub publication_window: usize,
+    /// The same for IPC publications.
+    pub ipc_publication_window: usize,
+    /// Allocate log files when they are first written rather than when they are created. Default true.
+    pub sparse_term_files: bool,
+    /// Refuse what does not fit the file system, and warn when it runs low. Default true.
+    pub storage_checks: bool,
+    /// Usable bytes at or below which the error log warns. Default 160 MiB.
+    pub low_storage_threshold: u64,
+}
+
+impl Default for Buffers {
+    fn default() -> Self {
+        Self {
+            to_driver_length: limits::TO_DRIVER_LENGTH_MIN,
+            to_clients_length: limits::TO_CLIENTS_LENGTH_MIN,
+            counter_values_length: 8 << 20,
+            error_log_length: limits::ERROR_LOG_LENGTH_MIN,
+            loss_report_length: 1 << 20,
+            file_page_size: PageSize::MIN,
+            term_length: limits::TERM_LENGTH_DEFAULT,
+            ipc_term_length: limits::IPC_TERM_LENGTH_DEFAULT,
+            publication_window: 0,
+            ipc_publication_window: 0,
+            sparse_term_files: true,
+            storage_checks: true,
+            low_storage_threshold: 160 << 20,
+        }
+    }
+}

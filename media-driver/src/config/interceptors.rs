@@ -1,0 +1,23 @@
+//! What stands between the driver and its sockets, for tests.
+
+/// Interceptors by name, and their arguments, as configured: the transport parses them when it is made.
+/// Source: driver spec 7.4, 9.2.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Interceptors {
+    /// Names for what is sent, comma separated, the outermost first.
+    pub outgoing: Option<String>,
+    /// Names for what is received, comma separated, the outermost first.
+    pub incoming: Option<String>,
+    /// Arguments of `loss`: `rate=0.05|seed=...|recv-msg-mask=0x...|...`.
+    pub loss_args: Option<String>,
+    /// Arguments of `fixed-loss`.
+    pub fixed_loss_args: Option<String>,
+    /// Arguments of `multi-gap-loss`.
+    pub multi_gap_loss_args: Option<String>,
+    /// Arguments of our `delay`.
+    pub delay_args: Option<String>,
+    /// Arguments of our `reorder`.
+    pub reorder_args: Option<String>,
+    /// Arguments of our `duplicate`.
+    pub duplicate_args: Option<String>,
+}

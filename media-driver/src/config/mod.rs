@@ -1,0 +1,39 @@
+//! Configuration: what can be set, where it is read from, what it must satisfy, how it is shown.
+//!
+//! | file | holds |
+//! | --- | --- |
+//! | [`context`] | [`Context`], the whole configuration; one sub-struct per area in the file of its name |
+//! | [`limits`] | shared bounds, and types that keep them |
+//! | [`values`] | sizes, durations and numbers, read and shown |
+//! | [`validate`] | what must hold between settings before a driver starts |
+
+mod buffers;
+mod context;
+mod directory;
+mod flow_control;
+mod interceptors;
+pub mod limits;
+mod logging;
+mod loss;
+mod network;
+mod resolver;
+mod streams;
+mod threads;
+mod timeouts;
+pub mod validate;
+pub mod values;
+
+pub use buffers::Buffers;
+pub use context::Context;
+pub use directory::{Directory, default_path};
+pub use flow_control::{CongestionControl, CongestionControlStrategy, FlowControl, FlowControlStrategy};
+pub use interceptors::Interceptors;
+pub use limits::{PageSize, PageSizeError};
+pub use logging::Logging;
+pub use loss::Loss;
+pub use network::{Network, PortRange};
+pub use resolver::{Resolver, ResolverKind};
+pub use streams::{InferableBoolean, Streams};
+pub use threads::{IdleSettings, TerminationValidator, ThreadNaming, ThreadingMode, Threads};
+pub use timeouts::Timeouts;
+pub use validate::{ConfigError, ProbedSocketBuffers};

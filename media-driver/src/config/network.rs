@@ -1,0 +1,112 @@
+//! Sockets, datagrams, and how often they are looked at.
+
+use std::time::Duration;
+
+use epona_protocol::types::{GroupTag, Mtu};
+
+use super::limits;
+
+/// Settings of the transport. Source: driver spec 9.2, 14.3, 14.5.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Network {
+    /// Longest frame of network publications. Default 1408.
+    pub mtu: Mtu,
+    /// Longest frame of IPC publications. Default 1408.
+    pub ipc_mtu: Mtu,
+    /// Window that receivers offer at first, in bytes, at least 256. Default 128 KiB.
+    pub initial_window: usize,
+    /// Receive buffer asked of the kernel, in bytes; 0 leaves it alone. Default 128 KiB.
+    pub socket_receive_buffer: usize,
+    /// Send buffer asked of the kernel, in bytes; 0 leaves it alone, which is the default.
+    pub socket_send_buffer: usize,
+    /// Hops a multicast datagram may take; 0, the default, leaves it to the kernel.
+    pub multicast_ttl: u8,
+    /// Traffic class, 0..=255; none, the default, leaves it to the kernel.
+    pub traffic_class: Option<u8>,
+    /// Connect the sockets of publications to a single destination. Default true.
+    pub connect_sockets: bool,
+    /// Ports for control endpoints with port 0; the kernel's choice by default.
+    pub sender_port_range: Option<PortRange>,
+    /// Ports for endpoints with port 0; the kernel's choice by default.
+    pub receiver_port_range: Option<PortRange>,
+    /// Tag that our receivers put into status messages.
+    pub receiver_group_tag: Option<GroupTag>,
+    /// Datagrams received by one system call, 1..=64. Default 4.
+    pub receiver_vector_capacity: usize,
+    /// Datagrams sent by one system call, 1..=64. Default 4.
+    pub sender_vector_capacity: usize,
+    /// Datagrams of one publication per turn, 1..=64, at most the sender's vector. Default 4.
+    pub messages_per_send: usize,
+    /// Send turns between two looks at the control sockets, at least 1. Default 6.
+    pub send_to_status_poll_ratio: u32,
+    /// Receive turns between two rounds of slow work, at least 1. Default 10.
+    pub receiver_poll_to_slow_work_ratio: u32,
+    /// Sockets up to which each is read without asking which are ready. Default 5.
+    pub poller_iteration_threshold: usize,
+    /// Full vectors read from one socket in a row, 1..=16. Default 4.
+    pub socket_poll_limit: u32,
+    /// How often names in channels may be resolved again; zero: never. Default 1 s.
+    pub re_resolution_check_interval: Duration,
+    /// Images of one stream on one endpoint, at least 1. Default 2^31 - 1.
+    pub stream_session_limit: i32,
+    /// Name of the transport for data; only `default` exists.
+    pub media_bindings: Option<String>,
+    /// Name of the transport that the conductor makes; only `default` exists.
+    pub conductor_media_bindings: Option<String>,
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Self {
+            mtu: limits::MTU_DEFAULT,
+            ipc_mtu: limits::MTU_DEFAULT,
+            initial_window: 128 << 10,
+            socket_receive_buffer: 128 << 10,
+            socket_send_buffer: 0,
+            multicast_ttl: 0,
+            traffic_class: None,
+            connect_sockets: true,
+            sender_port_range: None,
+            receiver_port_range: None,
+            receiver_group_tag: None,
+            receiver_vector_capacity: 4,
+            sender_vector_capacity: 4,
+            messages_per_send: 4,
+            send_to_status_poll_ratio: 6,
+            receiver_poll_to_slow_work_ratio: 10,
+            poller_iteration_threshold: 5,
+            socket_poll_limit: 4,
+            re_resolution_check_interval: Duration::from_secs(1),
+            stream_session_limit: i32::MAX,
+            media_bindings: None,
+            conductor_media_bindings: None,
+        }
+    }
+}
+
+/// Ports to hand out, both ends included; `low <= high`. Source: driver spec 9.2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PortRange {
+    low: u16,
+    high: u16,
+}
+
+impl PortRange {
+    /// A range, unless its ends are the wrong way round.
+    #[must_use]
+    pub const fn new(low: u16, high: u16) -> Option<Self> {
+        if low <= high { Some(Self { low, high }) } else { None }
+    }
+
+    /// The first port.
+    #[must_use]
+    pub const fn low(self) -> u16 {
+        self.low
+    }
+
+    /// The last port.
+    #[must_use]
+    pub const fn high(self) -> u16 {
+        self.high
+    }
+}

@@ -1,0 +1,68 @@
+//! How long things may take, or live on.
+
+use std::time::Duration;
+
+/// Timeouts and intervals. Source: driver spec 9.2, 11.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Timeouts {
+    /// Silence after which a client is dead. Default 10 s.
+    pub client_liveness: Duration,
+    /// How long a publication stays after its last client left. Default 5 s.
+    pub publication_linger: Duration,
+    /// How long a claim may block a publication; more than the client liveness. Default 15 s.
+    pub publication_unblock: Duration,
+    /// Silence of receivers after which a publication is not connected. Default 5 s.
+    pub publication_connection: Duration,
+    /// Silence of the sender after which an image ends; also its linger. Default 10 s.
+    pub image_liveness: Duration,
+    /// How often the conductor checks all these. Default 1 s.
+    pub timer_interval: Duration,
+    /// How long a freed counter id rests. Default 1 s.
+    pub counter_free_to_reuse: Duration,
+    /// How long an untethered subscription may be out of the window. Default 5 s.
+    pub untethered_window_limit: Duration,
+    /// How long an untethered subscription lingers then; none: as the window limit.
+    pub untethered_linger: Option<Duration>,
+    /// How long an untethered subscription rests before it may join again. Default 10 s.
+    pub untethered_resting: Duration,
+    /// How often a receiver that has nothing new to say sends a status message. Default 200 ms.
+    pub status_message: Duration,
+    /// Time between two turns of the conductor that counts as a stall. Default 100 ms.
+    pub conductor_cycle_threshold: Duration,
+    /// Time between two turns of the sender that counts as a stall. Default 100 ms.
+    pub sender_cycle_threshold: Duration,
+    /// Time between two turns of the receiver that counts as a stall. Default 100 ms.
+    pub receiver_cycle_threshold: Duration,
+    /// Time of one name look-up that counts as a stall. Default 5 s.
+    pub name_resolver_threshold: Duration,
+}
+
+impl Timeouts {
+    /// [`Timeouts::untethered_linger`], or what stands in for it.
+    #[must_use]
+    pub fn untethered_linger_or_window_limit(&self) -> Duration {
+        self.untethered_linger.unwrap_or(self.untethered_window_limit)
+    }
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            client_liveness: Duration::from_secs(10),
+            publication_linger: Duration::from_secs(5),
+            publication_unblock: Duration::from_secs(15),
+            publication_connection: Duration::from_secs(5),
+            image_liveness: Duration::from_secs(10),
+            timer_interval: Duration::from_secs(1),
+            counter_free_to_reuse: Duration::from_secs(1),
+            untethered_window_limit: Duration::from_secs(5),
+            untethered_linger: None,
+            untethered_resting: Duration::from_secs(10),
+            status_message: Duration::from_millis(200),
+            conductor_cycle_threshold: Duration::from_millis(100),
+            sender_cycle_threshold: Duration::from_millis(100),
+            receiver_cycle_threshold: Duration::from_millis(100),
+            name_resolver_threshold: Duration::from_secs(5),
+        }
+    }
+}
