@@ -9,6 +9,7 @@
 //! | [`counters`] | positions, statistics and states that every process can read |
 //! | [`error_log`], [`loss_report`] | what went wrong, each thing once |
 //! | [`cnc`] | the file where clients meet a driver |
+//! | [`command`] | what clients ask of a driver and what it answers |
 //! | [`memory`] | the only unsafe code: atomic views over shared regions, mapped files |
 //! | [`logbuffer`] | log buffers: layout, appending, reading, scanning, rebuilding, unblocking |
 //! | [`sync`] | atomics and fences, from `core` or from `loom` |
@@ -22,11 +23,12 @@ compile_error!(
 
 pub mod broadcast;
 pub mod cnc;
+pub mod command;
 pub mod counters;
 pub mod error_log;
 pub mod frame;
-pub mod loss_report;
 pub mod logbuffer;
+pub mod loss_report;
 pub mod memory;
 pub mod ring_buffer;
 pub mod sync;
