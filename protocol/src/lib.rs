@@ -2,6 +2,7 @@
 //!
 //! | module | holds |
 //! | --- | --- |
+//! | [`uri`] | channel URIs, and the sizes, durations and addresses in them |
 //! | [`types`] | newtypes for ids, terms, positions and time, and their arithmetic |
 //! | [`frame`] | frames of the UDP wire: views, values, validation |
 //! | [`ring_buffer`] | commands to the driver: many producers, one consumer |
@@ -33,3 +34,4 @@ pub mod memory;
 pub mod ring_buffer;
 pub mod sync;
 pub mod types;
+pub mod uri;
