@@ -1,8 +1,10 @@
 //! Networks: channels and their addresses, sockets, readiness, and ways to disturb them.
 
+pub mod interceptor;
 pub mod interface;
 pub mod poller;
 pub mod port_manager;
+pub mod simulated;
 mod sys;
 pub mod transport;
 pub mod udp_transport;

@@ -115,7 +115,7 @@ impl PortManager {
         let port = (self.next..=high)
             .chain(low..self.next)
             .find(|port| !self.used.contains_key(port))
-            .ok_or(PortsExhausted { range: self.range, setting: self.setting() })?;
+            .ok_or_else(|| PortsExhausted { range: self.range, setting: self.setting() })?;
         self.next = if port >= high { low } else { port + 1 };
         Ok(port)
     }

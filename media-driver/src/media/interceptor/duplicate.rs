@@ -1,0 +1,38 @@
+//! `duplicate`: some datagrams come twice.
+
+use std::time::Duration;
+
+use epona_protocol::types::Nanos;
+
+use super::{
+    Fate, Interceptor,
+    arguments::{ArgumentError, Arguments},
+    random::Erand48,
+};
+
+#[derive(Clone, Debug)]
+pub(super) struct Duplicate {
+    rate: f64,
+    delay: Duration,
+    random: Erand48,
+}
+
+impl Duplicate {
+    pub(super) fn parse(arguments: &Arguments<'_>, salt: u64) -> Result<Self, ArgumentError> {
+        Ok(Self {
+            rate: arguments.rate()?,
+            delay: arguments.duration("delay", Duration::ZERO)?,
+            random: Erand48::new(arguments.seed()?.wrapping_add(salt)),
+        })
+    }
+}
+
+impl Interceptor for Duplicate {
+    fn judge(&mut self, _now: Nanos, _datagram: &[u8]) -> Fate {
+        if self.random.happens(self.rate) { Fate::Duplicate(self.delay) } else { Fate::Pass }
+    }
+
+    fn holds(&self) -> bool {
+        self.delay > Duration::ZERO
+    }
+}
