@@ -7,4 +7,5 @@ pub mod flow_control;
 pub mod idle;
 pub mod loss;
 pub mod media;
+pub mod receiver;
 pub mod sender;
