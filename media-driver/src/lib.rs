@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod config;
 pub mod congestion_control;
+pub mod duty_cycle;
 pub mod flow_control;
 pub mod idle;
 pub mod loss;

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use epona_protocol::types::TermLength;
 
 use super::{
-    Buffers, CongestionControl, Directory, FlowControl, Interceptors, Logging, Loss, Network, Resolver,
-    Streams, ThreadingMode, Threads, Timeouts,
+    Buffers, CongestionControl, Directory, Interceptors, Logging, Loss, Network, Resolver, Streams,
+    ThreadingMode, Threads, Timeouts,
 };
+use crate::flow_control::FlowControlConfig;
 
 /// The configuration of a media driver.
 ///
@@ -37,7 +38,7 @@ pub struct Context {
     /// How long things may take, or live on.
     pub timeouts: Timeouts,
     /// How senders follow receivers.
-    pub flow_control: FlowControl,
+    pub flow_control: FlowControlConfig,
     /// How receivers size their window.
     pub congestion_control: CongestionControl,
     /// Asking for, and sending again, what was lost.

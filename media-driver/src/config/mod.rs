@@ -8,9 +8,9 @@
 //! | [`validate`] | what must hold between settings before a driver starts |
 
 mod buffers;
+mod congestion_control;
 mod context;
 mod directory;
-mod flow_control;
 mod interceptors;
 pub mod limits;
 mod logging;
@@ -24,14 +24,14 @@ pub mod validate;
 pub mod values;
 
 pub use buffers::Buffers;
+pub use congestion_control::{CongestionControl, CongestionControlStrategy};
 pub use context::Context;
 pub use directory::{Directory, default_path};
-pub use flow_control::{CongestionControl, CongestionControlStrategy, FlowControl, FlowControlStrategy};
 pub use interceptors::Interceptors;
 pub use limits::{PageSize, PageSizeError};
 pub use logging::Logging;
 pub use loss::Loss;
-pub use network::{Network, PortRange};
+pub use network::Network;
 pub use resolver::{Resolver, ResolverKind};
 pub use streams::{InferableBoolean, Streams};
 pub use threads::{IdleSettings, TerminationValidator, ThreadNaming, ThreadingMode, Threads};

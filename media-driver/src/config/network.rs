@@ -5,6 +5,7 @@ use std::time::Duration;
 use epona_protocol::types::{GroupTag, Mtu};
 
 use super::limits;
+use crate::media::port_manager::PortRange;
 
 /// Settings of the transport. Source: driver spec 9.2, 14.3, 14.5.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,9 +27,9 @@ pub struct Network {
     /// Connect the sockets of publications to a single destination. Default true.
     pub connect_sockets: bool,
     /// Ports for control endpoints with port 0; the kernel's choice by default.
-    pub sender_port_range: Option<PortRange>,
+    pub sender_port_range: PortRange,
     /// Ports for endpoints with port 0; the kernel's choice by default.
-    pub receiver_port_range: Option<PortRange>,
+    pub receiver_port_range: PortRange,
     /// Tag that our receivers put into status messages.
     pub receiver_group_tag: Option<GroupTag>,
     /// Datagrams received by one system call, 1..=64. Default 4.
@@ -66,8 +67,8 @@ impl Default for Network {
             multicast_ttl: 0,
             traffic_class: None,
             connect_sockets: true,
-            sender_port_range: None,
-            receiver_port_range: None,
+            sender_port_range: PortRange::SYSTEM,
+            receiver_port_range: PortRange::SYSTEM,
             receiver_group_tag: None,
             receiver_vector_capacity: 4,
             sender_vector_capacity: 4,
@@ -81,32 +82,5 @@ impl Default for Network {
             media_bindings: None,
             conductor_media_bindings: None,
         }
-    }
-}
-
-/// Ports to hand out, both ends included; `low <= high`. Source: driver spec 9.2.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PortRange {
-    low: u16,
-    high: u16,
-}
-
-impl PortRange {
-    /// A range, unless its ends are the wrong way round.
-    #[must_use]
-    pub const fn new(low: u16, high: u16) -> Option<Self> {
-        if low <= high { Some(Self { low, high }) } else { None }
-    }
-
-    /// The first port.
-    #[must_use]
-    pub const fn low(self) -> u16 {
-        self.low
-    }
-
-    /// The last port.
-    #[must_use]
-    pub const fn high(self) -> u16 {
-        self.high
     }
 }
