@@ -15,5 +15,6 @@ pub use descriptor::{CapacityError, HEADER_LENGTH, PADDING_MSG_TYPE_ID, RECORD_A
 pub use receiver::{ReceiveError, Received, Receiver};
 pub use transmitter::{TransmitError, Transmitter};
 
-#[cfg(all(test, not(loom)))]
+#[cfg(not(loom))]
+#[cfg(test)]
 mod tests;

@@ -13,5 +13,6 @@ pub use descriptor::{
 pub use semantic_version::SemanticVersion;
 pub use termination::{MAX_TOKEN_LENGTH, TERMINATE_DRIVER, TerminationError, request_termination};
 
-#[cfg(all(test, not(loom)))]
+#[cfg(not(loom))]
+#[cfg(test)]
 mod tests;

@@ -34,5 +34,6 @@ pub use position::ReadablePosition;
 pub use reader::{CounterDescriptor, CountersReader};
 pub use system_counters::SystemCounter;
 
-#[cfg(all(test, not(loom)))]
+#[cfg(not(loom))]
+#[cfg(test)]
 mod tests;

@@ -26,5 +26,6 @@ const OBSERVATION_COUNT_OFFSET: usize = 4;
 const LAST_OBSERVATION_OFFSET: usize = 8;
 const FIRST_OBSERVATION_OFFSET: usize = 16;
 
-#[cfg(all(test, not(loom)))]
+#[cfg(not(loom))]
+#[cfg(test)]
 mod tests;

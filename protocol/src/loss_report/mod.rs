@@ -34,5 +34,6 @@ const SESSION_ID_OFFSET: usize = 32;
 const STREAM_ID_OFFSET: usize = 36;
 const CHANNEL_OFFSET: usize = 40;
 
-#[cfg(all(test, not(loom)))]
+#[cfg(not(loom))]
+#[cfg(test)]
 mod tests;

@@ -17,5 +17,6 @@ pub use descriptor::{
     WriteError,
 };
 
-#[cfg(all(test, not(loom)))]
+#[cfg(not(loom))]
+#[cfg(test)]
 mod tests;
