@@ -1,0 +1,3 @@
+//! The conductor: client commands, resources, liveness and timers.
+
+pub mod session_ids;

@@ -1,0 +1,3 @@
+//! The receiving end of one stream from one source.
+
+pub mod status_message_schedule;
