@@ -13,6 +13,8 @@
 //! Source: wire spec 1.5.
 
 mod packet;
+#[cfg(test)]
+mod tests;
 
 pub use packet::{PacketLength, PacketRun, validate_packet, validate_run};
 

@@ -1,13 +1,10 @@
 //! Vectors of wire spec 12.
 
-use super::*;
-use crate::types::{
-    GroupTag, Position, ReceiverId, SessionId, StreamId, TermGeometry, TermId, TermLength, TermOffset,
+use super::{RECEIVER, SESSION, STREAM, entry};
+use crate::{
+    frame::*,
+    types::{GroupTag, Position, SessionId, StreamId, TermGeometry, TermId, TermLength, TermOffset},
 };
-
-const SESSION: SessionId = SessionId::new(0x1122_3344);
-const STREAM: StreamId = StreamId::new(1001);
-const RECEIVER: ReceiverId = ReceiverId::new(0x0102_0304_0506_0708);
 
 fn bytes(hex: &str) -> Vec<u8> {
     hex.split_whitespace().map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect()
@@ -265,16 +262,6 @@ fn response_setup_matches_the_spec() {
     };
     assert_eq!(ResponseSetup::parse(&golden), Ok(frame));
     assert_eq!(emitted(response_setup::LENGTH, |buffer| frame.emit(buffer)), golden);
-}
-
-fn entry<'a>(name: &'a str, address: &str, port: u16, age_in_ms: i32) -> ResolutionEntry<'a> {
-    ResolutionEntry {
-        flags: ResolutionFlags::NONE,
-        port,
-        age_in_ms,
-        address: address.parse().unwrap(),
-        name: name.as_bytes(),
-    }
 }
 
 #[test]
