@@ -1,6 +1,6 @@
 //! How receivers size their window.
 
-use crate::congestion_control::CubicConfig;
+use crate::congestion_control::{CongestionControlKind, CubicConfig, UnknownCongestionControl};
 
 /// Congestion control of images. Source: driver spec 7.3, 9.2.
 #[derive(Clone, Debug, PartialEq, Default)]
@@ -21,4 +21,41 @@ pub enum CongestionControlStrategy {
     Static,
     /// CUBIC, whatever the channel says.
     Cubic,
+}
+
+impl CongestionControlStrategy {
+    /// The strategy of an image whose subscription channel says `cc`.
+    ///
+    /// # Errors
+    /// When the choice is the channel's and it names no strategy that exists.
+    pub fn for_channel(self, cc: Option<&str>) -> Result<CongestionControlKind, UnknownCongestionControl> {
+        match (self, cc) {
+            (Self::Default, Some(name)) => name.parse(),
+            (Self::Default | Self::Static, _) => Ok(CongestionControlKind::Static),
+            (Self::Cubic, _) => Ok(CongestionControlKind::Cubic),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_channel_chooses_unless_the_driver_insists() {
+        use CongestionControlKind::{Cubic, Static};
+        for (strategy, cc, expected) in [
+            (CongestionControlStrategy::Default, None, Ok(Static)),
+            (CongestionControlStrategy::Default, Some("cubic"), Ok(Cubic)),
+            (
+                CongestionControlStrategy::Default,
+                Some("bbr"),
+                Err(UnknownCongestionControl("bbr".to_owned())),
+            ),
+            (CongestionControlStrategy::Static, Some("cubic"), Ok(Static)),
+            (CongestionControlStrategy::Cubic, Some("bbr"), Ok(Cubic)),
+        ] {
+            assert_eq!(strategy.for_channel(cc), expected, "{strategy:?} {cc:?}");
+        }
+    }
 }

@@ -9,7 +9,7 @@
 
 use core::{str::FromStr, time::Duration};
 
-use epona_protocol::types::GroupTag;
+use epona_protocol::{types::GroupTag, uri::units::parse_duration};
 
 use super::FlowControl;
 
@@ -205,7 +205,7 @@ impl Options {
                     options.group.rrwm = rrwm.ok_or_else(|| invalid("a number above 0"))?;
                 }
                 Some(("t", value)) if takes == Takes::All => {
-                    let timeout = parse_duration(value);
+                    let timeout = parse_duration(value).ok();
                     options.group.receiver_timeout =
                         timeout.ok_or_else(|| invalid("a duration such as 500ms or 10s"))?;
                 }
@@ -234,19 +234,4 @@ impl Options {
         }
         Some(())
     }
-}
-
-/// Digits and a unit (`s`, `ms`, `us`, `ns` or none for nanoseconds, in any case); too long becomes the longest.
-fn parse_duration(text: &str) -> Option<Duration> {
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let nanos_per_unit = match unit.to_ascii_lowercase().as_str() {
-        "s" => 1_000_000_000,
-        "ms" => 1_000_000,
-        "us" => 1_000,
-        "ns" | "" => 1,
-        _ => return None,
-    };
-    let nanos = number.parse::<u64>().ok()?.saturating_mul(nanos_per_unit);
-    Some(Duration::from_nanos(nanos.min(i64::MAX as u64)))
 }

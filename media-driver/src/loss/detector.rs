@@ -2,6 +2,7 @@
 
 use epona_protocol::{
     frame::Nak,
+    logbuffer::GapScan,
     types::{Nanos, Position, TermGeometry, TermId, TermOffset},
 };
 
@@ -22,15 +23,6 @@ impl From<Nak> for Gap {
     fn from(nak: Nak) -> Self {
         Self { term_id: nak.term_id, offset: nak.term_offset, length: nak.length }
     }
-}
-
-/// What a look at a term found: where contiguous frames end, and how much is missing from there.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct ScannedTerm {
-    /// End of the frames that follow the start of the scan without a gap; the limit when nothing is missing.
-    pub offset: TermOffset,
-    /// Bytes missing from `offset` on; 0 when nothing is missing.
-    pub gap_length: i32,
 }
 
 /// What a scan decided.
@@ -61,8 +53,8 @@ impl Detector {
 
     /// Looks for a gap between `rebuild` and the high-water mark, within the term of `rebuild`.
     ///
-    /// `scan_term(from, limit)` looks at the term buffer that holds `rebuild`; it is called only when something may be
-    /// missing, with `from < limit <= term length`.
+    /// `scan_term(from, limit)` is [`scan_for_gap`](epona_protocol::logbuffer::scan_for_gap) on the term buffer that holds
+    /// `rebuild`; it is called only when something may be missing, with `from < limit <= term length`.
     #[inline]
     pub fn scan(
         &mut self,
@@ -70,7 +62,7 @@ impl Detector {
         rebuild: Position,
         hwm: Position,
         now: Nanos,
-        scan_term: impl FnOnce(TermOffset, TermOffset) -> ScannedTerm,
+        scan_term: impl FnOnce(TermOffset, TermOffset) -> GapScan,
     ) -> Scan {
         if rebuild >= hwm {
             return Scan { rebuild_position: rebuild, loss_found: false, report: None };
@@ -80,12 +72,13 @@ impl Detector {
         let limit = (hwm - term_begin).min(i64::from(term_length)) as i32;
         let found = scan_term(geometry.term_offset(rebuild), TermOffset::new(limit));
         // Frame lengths come from memory that other processes map: no frame moves the rebuild past its term.
-        let offset = found.offset.get().min(term_length);
+        let offset = found.rebuilt_to.get().min(term_length);
         let rebuild_position = term_begin + i64::from(offset);
-        if offset >= limit || found.gap_length <= 0 {
+        let Some(missing) = found.gap else {
             return Scan { rebuild_position, loss_found: false, report: None };
-        }
-        let gap = Gap { term_id: geometry.term_id(rebuild), offset: found.offset, length: found.gap_length };
+        };
+        let term_id = geometry.term_id(rebuild);
+        let gap = Gap { term_id, offset: missing.offset, length: missing.length };
         let (loss_found, report) = self.on_gap(gap, now);
         Scan { rebuild_position, loss_found, report }
     }

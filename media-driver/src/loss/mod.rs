@@ -5,8 +5,8 @@
 
 mod detector;
 mod feedback_delay;
-mod loss_account;
+mod loss_report;
 
-pub use detector::{Detector, Gap, Scan, ScannedTerm};
+pub use detector::{Detector, Gap, Scan};
 pub use feedback_delay::{FeedbackDelay, OptimalMulticastDelay};
-pub use loss_account::LossAccount;
+pub use loss_report::LossRecorder;

@@ -2,7 +2,11 @@
 
 use core::time::Duration;
 
-use epona_protocol::types::{FRAME_ALIGNMENT, TermLength};
+use epona_protocol::{
+    logbuffer,
+    memory::AtomicView,
+    types::{FRAME_ALIGNMENT, TermLength},
+};
 use proptest::prelude::*;
 
 use super::*;
@@ -62,7 +66,9 @@ impl Image {
             let steps = (from.get()..end_of_scan).step_by(FRAME_ALIGNMENT as usize);
             let offset = steps.clone().find(|&o| !has_arrived(o)).unwrap_or(end_of_scan);
             let end = steps.skip_while(|&o| o < offset).find(|&o| has_arrived(o)).unwrap_or(end_of_scan);
-            ScannedTerm { offset: TermOffset::new(offset), gap_length: end - offset }
+            let rebuilt_to = TermOffset::new(offset);
+            let gap = (end > offset).then_some(logbuffer::Gap { offset: rebuilt_to, length: end - offset });
+            GapScan { rebuilt_to, gap }
         });
         self.rebuild = scan.rebuild_position.get();
         scan
@@ -191,11 +197,31 @@ fn a_stream_joined_inside_a_later_term_reports_that_term() {
 }
 
 #[test]
+fn a_term_buffer_with_a_hole_is_rebuilt_once_the_hole_is_filled() {
+    let term = AtomicView::allocate(TERM as usize);
+    let geometry = TermGeometry::new(INITIAL, TermLength::MIN);
+    let mut detector = Detector::new(FeedbackDelay::none());
+    let mut scan = || {
+        detector.scan(&geometry, Position::ZERO, Position::new(224), Nanos::new(0), |from, limit| {
+            logbuffer::scan_for_gap(&term, from, limit)
+        })
+    };
+    term.put_i32(0, 33);
+    term.put_i32(160, 64);
+    assert_eq!(
+        scan(),
+        Scan { rebuild_position: Position::new(64), loss_found: true, report: gap(0, 64, 96) }
+    );
+    term.put_i32(64, 96);
+    assert_eq!(scan(), Scan { rebuild_position: Position::new(224), loss_found: false, report: None });
+}
+
+#[test]
 fn a_frame_longer_than_its_term_does_not_carry_the_rebuild_past_the_term() {
     let mut detector = Detector::new(FeedbackDelay::none());
     let geometry = TermGeometry::new(INITIAL, TermLength::MIN);
     let scan = detector.scan(&geometry, Position::new(64), Position::new(128), Nanos::new(0), |_, _| {
-        ScannedTerm { offset: TermOffset::new(i32::MAX & !31), gap_length: 0 }
+        GapScan { rebuilt_to: TermOffset::new(i32::MAX & !31), gap: None }
     });
     assert_eq!(scan, Scan { rebuild_position: Position::new(TERM), loss_found: false, report: None });
 }
