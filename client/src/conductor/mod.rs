@@ -1,0 +1,255 @@
+//! The client's side of the command protocol: everything that is not per message.
+//!
+//! ```text
+//!   handles ── Request ──► requests.rs ── Command ──► driver
+//!                                                       │
+//!   handles ◄── Completion, handlers ◄── events.rs ◄── Event
+//!                                        liveness.rs     heartbeats, both ways
+//! ```
+//!
+//! A plain struct with a duty cycle: it is told the time, and neither reads clocks, nor sleeps, nor spawns. Its runner
+//! is a thread, or an application through an [`Invoker`](crate::Invoker).
+
+mod events;
+mod liveness;
+mod logs;
+mod requests;
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use epona_protocol::{
+    broadcast::CopyReceiver,
+    command::{Command, Request as DriverRequest},
+    types::{CorrelationId, Nanos, Now, RegistrationId},
+};
+
+use self::{liveness::Liveness, logs::LogCache, requests::Registering};
+use crate::{
+    client::Shared,
+    context::Context,
+    counter::CounterState,
+    error::ClientError,
+    handlers::{Handlers, ImageHandlers, guarded},
+    image::{Image, ImageState},
+    publication::PublicationState,
+    subscription::SubscriptionState,
+};
+
+/// Most events of the driver taken in one duty cycle.
+const EVENT_LIMIT: usize = 16;
+
+/// Most requests of the application taken in one duty cycle.
+const REQUEST_LIMIT: usize = 64;
+
+/// Registers resources with the driver, reacts to its events, and watches that both sides live.
+pub(crate) struct Conductor {
+    shared: Arc<Shared>,
+    events: CopyReceiver,
+    handlers: Handlers,
+    registering: HashMap<RegistrationId, Registering>,
+    /// Commands that the driver's buffer had no room for yet, oldest first.
+    outbox: VecDeque<Outgoing>,
+    publications: HashMap<RegistrationId, Arc<PublicationState>>,
+    subscriptions: HashMap<RegistrationId, SubscriptionEntry>,
+    counters: HashMap<RegistrationId, Arc<CounterState>>,
+    logs: LogCache,
+    liveness: Liveness,
+    timeouts: Timeouts,
+    now: Now,
+    last_service: Nanos,
+    ended: bool,
+}
+
+/// Durations that the conductor keeps to.
+#[derive(Clone, Copy, Debug)]
+struct Timeouts {
+    driver: Duration,
+    inter_service: Duration,
+    idle_sleep: Duration,
+}
+
+struct SubscriptionEntry {
+    state: Arc<SubscriptionState>,
+    handlers: ImageHandlers,
+}
+
+/// A command on its way, with the id of the request that it makes good, if any.
+struct Outgoing {
+    id: CorrelationId,
+    type_id: i32,
+    payload: Vec<u8>,
+}
+
+impl Conductor {
+    pub(crate) fn new(
+        context: Context,
+        shared: Arc<Shared>,
+        events: CopyReceiver,
+        inter_service_timeout: Duration,
+        now: Now,
+    ) -> Self {
+        let liveness = Liveness::new(
+            shared.client_id,
+            context.client_name,
+            context.driver_timeout,
+            context.keepalive_interval,
+            now.nanos,
+        );
+        Self {
+            shared,
+            events,
+            handlers: context.handlers,
+            registering: HashMap::new(),
+            outbox: VecDeque::new(),
+            publications: HashMap::new(),
+            subscriptions: HashMap::new(),
+            counters: HashMap::new(),
+            logs: LogCache::new(context.resource_linger, context.pre_touch),
+            liveness,
+            timeouts: Timeouts {
+                driver: context.driver_timeout,
+                inter_service: inter_service_timeout,
+                idle_sleep: context.idle_sleep,
+            },
+            now,
+            last_service: now.nanos,
+            ended: false,
+        }
+    }
+
+    /// One duty cycle: requests, events, timeouts. How much there was to do.
+    ///
+    /// # Errors
+    /// Fatal: the client has ended, its handles are closed and its handlers told. First with the cause itself, from
+    /// then on, and after closing, with [`ClientError::Closed`]. Source: shared-memory spec 11.2, 16.3.
+    pub(crate) fn do_work(&mut self, now: Now) -> Result<usize, ClientError> {
+        self.now = now;
+        if self.shared.close_requested() {
+            self.close();
+        }
+        if self.ended {
+            return Err(self.shared.closed_error());
+        }
+        self.duty_cycle().inspect_err(|cause| self.terminate(cause.clone()))
+    }
+
+    fn duty_cycle(&mut self) -> Result<usize, ClientError> {
+        let mut work = self.take_requests();
+        work += self.take_events()?;
+        if self.now.nanos > self.last_service + self.timeouts.idle_sleep {
+            work += self.check_timeouts()?;
+        }
+        Ok(work)
+    }
+
+    fn check_timeouts(&mut self) -> Result<usize, ClientError> {
+        let interval = self.now.nanos.since(self.last_service);
+        if interval > self.timeouts.inter_service {
+            return Err(ClientError::ConductorServiceTimeout {
+                interval,
+                limit: self.timeouts.inter_service,
+            });
+        }
+        self.last_service = self.now.nanos;
+        let driver_heartbeat = self.shared.to_driver.consumer_heartbeat();
+        let mut work = self.liveness.check(self.now, driver_heartbeat, &self.shared.counters)?;
+        work += self.logs.check(self.now.nanos);
+        work += self.check_registrations();
+        Ok(work)
+    }
+
+    /// How long a runner with nothing to do may sleep.
+    pub(crate) fn idle_time(&self, awaiting: Duration) -> Duration {
+        let is_awaiting = !self.registering.is_empty() || !self.outbox.is_empty();
+        if is_awaiting { self.timeouts.idle_sleep.min(awaiting) } else { self.timeouts.idle_sleep }
+    }
+
+    /// Tells the application of something that went wrong.
+    fn report(&mut self, error: &ClientError) {
+        // A handler of errors that panics has nobody left to be reported to.
+        let _ = guarded("error", || (self.handlers.error)(error));
+    }
+
+    /// Reports the panic of a handler, if it did.
+    fn called(&mut self, outcome: Result<(), ClientError>) {
+        if let Err(panicked) = outcome {
+            self.report(&panicked);
+        }
+    }
+
+    /// Ends the client because it cannot go on; the driver is told nothing.
+    fn terminate(&mut self, cause: ClientError) {
+        self.ended = true;
+        self.shared.mark_closed(Some(cause.clone()));
+        self.report(&cause);
+        self.refuse(self.shared.requests.close());
+        self.close_resources();
+    }
+
+    /// Ends the client on purpose, and tells the driver. Source: shared-memory spec 11.6.
+    pub(crate) fn close(&mut self) {
+        if self.ended {
+            return;
+        }
+        self.ended = true;
+        self.shared.mark_closed(None);
+        let requests = self.shared.requests.close();
+        self.refuse(requests);
+        self.close_resources();
+        self.push(CorrelationId::new(-1), DriverRequest::ClientClose);
+        self.flush();
+    }
+
+    /// Closes every handle, settles every request, tells the handlers.
+    fn close_resources(&mut self) {
+        let closed = self.shared.closed_error();
+        for (_, registering) in self.registering.drain() {
+            registering.completion.settle(Err(closed.clone()));
+        }
+        for (_, publication) in self.publications.drain() {
+            publication.close();
+        }
+        for (_, counter) in self.counters.drain() {
+            counter.close();
+        }
+        for (_, mut subscription) in std::mem::take(&mut self.subscriptions) {
+            self.close_images(&mut subscription);
+        }
+        let outcome = guarded("close", || (self.handlers.close)());
+        self.called(outcome);
+    }
+
+    /// Ends a subscription's images and tells of each.
+    fn close_images(&mut self, subscription: &mut SubscriptionEntry) {
+        for image in subscription.state.close() {
+            self.close_image(image, &mut subscription.handlers);
+        }
+    }
+
+    fn close_image(&mut self, image: Arc<ImageState>, handlers: &mut ImageHandlers) {
+        image.close();
+        self.logs.release(image.correlation_id, self.now.nanos);
+        let handler = handlers.unavailable.as_mut().unwrap_or(&mut self.handlers.unavailable_image);
+        let outcome = guarded("unavailable image", || handler(&Image::new(image)));
+        self.called(outcome);
+    }
+
+    /// Puts a command behind those that wait, if any do.
+    fn push(&mut self, id: CorrelationId, request: DriverRequest<'_>) {
+        let command = Command { client_id: self.shared.client_id, correlation_id: id, request };
+        let mut payload = Vec::new();
+        command.encode(&mut payload);
+        self.outbox.push_back(Outgoing { id, type_id: command.type_id(), payload });
+    }
+}
+
+impl Drop for Conductor {
+    /// However its runner ends, nobody is left waiting.
+    fn drop(&mut self) {
+        self.close();
+    }
+}

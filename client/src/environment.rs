@@ -1,0 +1,117 @@
+//! Settings that the environment gives a client: Aeron's variables, with Aeron's units.
+//!
+//! Source: shared-memory spec 1.1 and 11.1.
+
+use std::{path::PathBuf, time::Duration};
+
+use crate::error::ClientError;
+
+/// How a variable is looked up, so that tests need not change their process.
+pub(crate) type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// Reads a variable of this process; unset and empty are the same.
+pub(crate) fn of_process(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// `AERON_DIR`, else `/dev/shm/aeron-<user>` on Linux and `<temporary directory>/aeron-<user>` elsewhere.
+/// Source: shared-memory spec 1.1.
+pub(crate) fn directory(lookup: Lookup<'_>) -> PathBuf {
+    if let Some(directory) = lookup("AERON_DIR") {
+        return PathBuf::from(directory);
+    }
+    let user = lookup("USER").or_else(|| lookup("USERNAME")).unwrap_or_else(|| String::from("default"));
+    let parent = if cfg!(target_os = "linux") { PathBuf::from("/dev/shm") } else { std::env::temp_dir() };
+    parent.join(format!("aeron-{user}"))
+}
+
+/// A whole number of milliseconds.
+pub(crate) fn millis(name: &str, lookup: Lookup<'_>) -> Result<Option<Duration>, ClientError> {
+    lookup(name)
+        .map(|text| {
+            text.trim().parse().map(Duration::from_millis).map_err(|_| invalid(name, &text, "milliseconds"))
+        })
+        .transpose()
+}
+
+/// Nanoseconds, or a number with one of the suffixes `ns`, `us`, `ms`, `s`.
+pub(crate) fn duration(name: &str, lookup: Lookup<'_>) -> Result<Option<Duration>, ClientError> {
+    let Some(text) = lookup(name) else { return Ok(None) };
+    let lower = text.trim().to_ascii_lowercase();
+    let digits = lower.find(|c: char| !c.is_ascii_digit()).unwrap_or(lower.len());
+    let (number, unit) = lower.split_at(digits);
+    let number: u64 = number.parse().map_err(|_| invalid(name, &text, "a duration such as 3s or 500ms"))?;
+    let nanos_per_unit: u64 = match unit {
+        "" | "ns" => 1,
+        "us" => 1_000,
+        "ms" => 1_000_000,
+        "s" => 1_000_000_000,
+        _ => return Err(invalid(name, &text, "a duration with unit ns, us, ms or s")),
+    };
+    Ok(Some(Duration::from_nanos(number.saturating_mul(nanos_per_unit))))
+}
+
+/// `true`, `on`, `yes` or `1`, in any case; anything else is false.
+pub(crate) fn flag(name: &str, lookup: Lookup<'_>) -> bool {
+    lookup(name)
+        .is_some_and(|text| matches!(text.trim().to_ascii_lowercase().as_str(), "true" | "on" | "yes" | "1"))
+}
+
+fn invalid(name: &str, value: &str, wanted: &str) -> ClientError {
+    ClientError::Configuration(format!("{name}={value} is not {wanted}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(value: &'static str) -> impl Fn(&str) -> Option<String> {
+        move |_| Some(String::from(value))
+    }
+
+    #[test]
+    fn durations_take_a_unit_and_default_to_nanoseconds() {
+        for (text, expected) in [
+            ("5", Duration::from_nanos(5)),
+            ("5ns", Duration::from_nanos(5)),
+            ("7us", Duration::from_micros(7)),
+            ("16ms", Duration::from_millis(16)),
+            ("3S", Duration::from_secs(3)),
+            ("99999999999s", Duration::from_nanos(u64::MAX)),
+        ] {
+            assert_eq!(duration("X", &with(text)).unwrap(), Some(expected), "{text}");
+        }
+        assert_eq!(duration("X", &|_| None).unwrap(), None);
+    }
+
+    #[test]
+    fn a_bad_duration_is_named_with_its_variable() {
+        for text in ["s", "3 s", "-1s", "3m", "3minutes", "1.5s"] {
+            let error = duration("AERON_CLIENT_RESOURCE_LINGER_DURATION", &with(text)).unwrap_err();
+            let shown = error.to_string();
+            assert!(
+                shown.contains("AERON_CLIENT_RESOURCE_LINGER_DURATION") && shown.contains(text),
+                "{shown}"
+            );
+        }
+        assert!(millis("AERON_DRIVER_TIMEOUT", &with("10s")).is_err());
+        assert_eq!(millis("X", &with("250")).unwrap(), Some(Duration::from_millis(250)));
+    }
+
+    #[test]
+    fn the_directory_is_that_of_the_variable_or_of_the_user() {
+        assert_eq!(directory(&with("/some/where")), PathBuf::from("/some/where"));
+        let only_user = |name: &str| (name == "USER").then(|| String::from("ada"));
+        assert!(directory(&only_user).ends_with("aeron-ada"));
+        assert!(directory(&|_| None).ends_with("aeron-default"));
+    }
+
+    #[test]
+    fn flags_are_true_only_when_said_so() {
+        for (text, expected) in
+            [("true", true), ("ON", true), ("yes", true), ("1", true), ("0", false), ("x", false)]
+        {
+            assert_eq!(flag("X", &with(text)), expected, "{text}");
+        }
+    }
+}

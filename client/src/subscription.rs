@@ -1,0 +1,312 @@
+//! Messages of all publications of a channel and stream.
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+use epona_protocol::{
+    counters::ChannelStatus,
+    logbuffer::{Action, Block},
+    types::{CounterId, RegistrationId, SessionId, StreamId},
+};
+
+use crate::{
+    client::Client,
+    error::ClientError,
+    header::Header,
+    image::{Image, ImageState},
+    operation,
+    pending::Pending,
+    request::Request,
+    status,
+};
+
+/// Reads the streams of every publication that matches a channel and stream id, each through an [`Image`].
+///
+/// Closed when dropped. After the client or its driver has ended it has no images, and polls return 0.
+///
+/// Threading: `Send`, and polled through `&mut self`: one thread at a time, by type. Closing it from elsewhere, with
+/// [`Aeron::remove`](crate::Aeron::remove) or [`Aeron::close`](crate::Aeron::close), is safe at any moment.
+///
+/// ```no_run
+/// # use epona_client::{Aeron, Context};
+/// # let aeron = Aeron::connect(Context::new())?;
+/// let mut subscription = aeron.add_subscription("aeron:udp?endpoint=localhost:20121", 1001)?;
+/// loop {
+///     let fragments = subscription.poll(|payload, header| println!("{payload:?} at {}", header.position()), 10);
+///     if fragments == 0 {
+///         std::thread::yield_now();
+///     }
+/// }
+/// # #[allow(unreachable_code)]
+/// # Ok::<(), epona_client::ClientError>(())
+/// ```
+pub struct Subscription {
+    state: Arc<SubscriptionState>,
+    client: Arc<Client>,
+    /// The images as of `seen`; the conductor's list is copied when its change number moves.
+    images: Vec<Image>,
+    seen: u64,
+    round_robin: usize,
+}
+
+/// What the polling thread and the conductor share of a subscription.
+pub(crate) struct SubscriptionState {
+    pub(crate) registration_id: RegistrationId,
+    pub(crate) channel: Arc<str>,
+    pub(crate) stream_id: StreamId,
+    pub(crate) channel_status_id: CounterId,
+    images: Mutex<Vec<Arc<ImageState>>>,
+    changes: AtomicU64,
+    closed: AtomicBool,
+}
+
+impl SubscriptionState {
+    pub(crate) fn new(
+        registration_id: RegistrationId,
+        channel: Arc<str>,
+        stream_id: StreamId,
+        channel_status_id: CounterId,
+    ) -> Self {
+        Self {
+            registration_id,
+            channel,
+            stream_id,
+            channel_status_id,
+            images: Mutex::new(Vec::new()),
+            changes: AtomicU64::new(0),
+            closed: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn add_image(&self, image: Arc<ImageState>) {
+        self.images().push(image);
+        self.changes.fetch_add(1, Ordering::Release);
+    }
+
+    pub(crate) fn has_image(&self, correlation_id: RegistrationId) -> bool {
+        self.images().iter().any(|image| image.correlation_id == correlation_id)
+    }
+
+    /// Takes an image out of the list.
+    pub(crate) fn remove_image(&self, correlation_id: RegistrationId) -> Option<Arc<ImageState>> {
+        let mut images = self.images();
+        let index = images.iter().position(|image| image.correlation_id == correlation_id)?;
+        let image = images.remove(index);
+        self.changes.fetch_add(1, Ordering::Release);
+        Some(image)
+    }
+
+    /// Closes the subscription and takes all its images out; by the conductor.
+    pub(crate) fn close(&self) -> Vec<Arc<ImageState>> {
+        self.closed.store(true, Ordering::Release);
+        let images = std::mem::take(&mut *self.images());
+        self.changes.fetch_add(1, Ordering::Release);
+        images
+    }
+
+    fn images(&self) -> MutexGuard<'_, Vec<Arc<ImageState>>> {
+        self.images.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for SubscriptionState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SubscriptionState")
+            .field("registration_id", &self.registration_id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Subscription {
+    pub(crate) const fn new(state: Arc<SubscriptionState>, client: Arc<Client>) -> Self {
+        Self { state, client, images: Vec::new(), seen: 0, round_robin: 0 }
+    }
+
+    /// Hands up to `fragment_limit` fragments of all images to `handler`; how many that were.
+    ///
+    /// Each call starts with another image, in turn. See [`Image::poll`]. Source: shared-memory spec 9.8.
+    #[inline]
+    pub fn poll(&mut self, mut handler: impl FnMut(&[u8], &Header<'_>), fragment_limit: usize) -> usize {
+        self.each_in_turn(fragment_limit, |image, left| image.poll(&mut handler, left))
+    }
+
+    /// [`Subscription::poll`] whose handler says after each fragment what becomes of it. [`Action::Abort`] and
+    /// [`Action::Break`] end the poll of that image only; those after it in turn are still polled.
+    #[inline]
+    pub fn controlled_poll(
+        &mut self,
+        mut handler: impl FnMut(&[u8], &Header<'_>) -> Action,
+        fragment_limit: usize,
+    ) -> usize {
+        self.each_in_turn(fragment_limit, |image, left| image.controlled_poll(&mut handler, left))
+    }
+
+    /// Hands a run of whole frames of each image, at most `block_length_limit` bytes of each, to `handler`; the number
+    /// of bytes. See [`Image::block_poll`].
+    pub fn block_poll(&mut self, mut handler: impl FnMut(&Block<'_>), block_length_limit: usize) -> usize {
+        self.refresh();
+        self.images.iter_mut().map(|image| image.block_poll(&mut handler, block_length_limit)).sum()
+    }
+
+    #[inline]
+    fn each_in_turn(&mut self, limit: usize, mut poll: impl FnMut(&mut Image, usize) -> usize) -> usize {
+        self.refresh();
+        let mut start = self.round_robin;
+        self.round_robin += 1;
+        if start >= self.images.len() {
+            start = 0;
+            self.round_robin = 1;
+        }
+        let (first_last, first) = self.images.split_at_mut(start);
+        let mut fragments = 0;
+        for image in first.iter_mut().chain(first_last) {
+            if fragments >= limit {
+                break;
+            }
+            fragments += poll(image, limit - fragments);
+        }
+        fragments
+    }
+
+    /// Copies the conductor's list if it has changed.
+    #[inline]
+    fn refresh(&mut self) {
+        let changes = self.state.changes.load(Ordering::Acquire);
+        if changes != self.seen {
+            self.copy_images(changes);
+        }
+    }
+
+    #[cold]
+    fn copy_images(&mut self, changes: u64) {
+        self.images = self.state.images().iter().cloned().map(Image::new).collect();
+        self.seen = changes;
+    }
+
+    /// The images, for polling one by one.
+    #[must_use]
+    pub fn images(&mut self) -> &mut [Image] {
+        self.refresh();
+        &mut self.images
+    }
+
+    /// The image of a session.
+    #[must_use]
+    pub fn image_by_session_id(&mut self, session_id: SessionId) -> Option<&mut Image> {
+        self.images().iter_mut().find(|image| image.session_id() == session_id)
+    }
+
+    /// Number of images.
+    #[must_use]
+    pub fn image_count(&self) -> usize {
+        self.state.images().len()
+    }
+
+    /// Whether there is an image that is not closed.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.state.images().iter().any(|image| !image.is_closed())
+    }
+
+    /// Whether the subscription or its client has ended.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.state.is_closed()
+    }
+
+    /// Channel as given when adding.
+    #[must_use]
+    pub fn channel(&self) -> &str {
+        &self.state.channel
+    }
+
+    /// Stream as given when adding.
+    #[must_use]
+    pub fn stream_id(&self) -> StreamId {
+        self.state.stream_id
+    }
+
+    /// Id of this subscription in the driver.
+    #[must_use]
+    pub fn registration_id(&self) -> RegistrationId {
+        self.state.registration_id
+    }
+
+    /// The counter that holds the state of the channel; -1 when there is none, as for IPC and spies.
+    #[must_use]
+    pub fn channel_status_id(&self) -> CounterId {
+        self.state.channel_status_id
+    }
+
+    /// State of the channel's socket; `None` when closed or when the channel has none, as IPC and spies.
+    #[must_use]
+    pub fn channel_status(&self) -> Option<ChannelStatus> {
+        if self.is_closed() {
+            None
+        } else {
+            status::channel(&self.client.shared.counters, self.state.channel_status_id)
+        }
+    }
+
+    /// Addresses that the channel's sockets are bound to, as text; none before they are.
+    #[must_use]
+    pub fn local_socket_addresses(&self) -> Vec<String> {
+        if self.is_closed() {
+            return Vec::new();
+        }
+        status::local_addresses(&self.client.shared.counters, self.state.channel_status_id)
+    }
+
+    /// The channel with port 0 of its endpoint replaced by the port that the system chose. `None` while that is not
+    /// known; the channel unchanged when it names a port, is not UDP, or its destinations are added by hand.
+    #[must_use]
+    pub fn try_resolve_channel_endpoint_port(&self) -> Option<String> {
+        status::resolve_endpoint_port(&self.state.channel, &self.local_socket_addresses())
+    }
+
+    /// Adds a source to a subscription with `control-mode=manual`.
+    ///
+    /// # Errors
+    /// When the client is closed; the result tells what the driver says.
+    pub fn add_destination(&self, channel: &str) -> Result<Pending<RegistrationId>, ClientError> {
+        operation::add_receive_destination(&self.client, self.state.registration_id, channel)
+    }
+
+    /// Removes a source by its channel.
+    ///
+    /// # Errors
+    /// When the client is closed; the result tells what the driver says.
+    pub fn remove_destination(&self, channel: &str) -> Result<Pending<()>, ClientError> {
+        operation::remove_receive_destination(&self.client, self.state.registration_id, channel)
+    }
+
+    /// Closes the subscription, as dropping does.
+    pub fn close(self) {}
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.client.tell(Request::RemoveSubscription { id: self.state.registration_id });
+    }
+}
+
+impl fmt::Debug for Subscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscription")
+            .field("channel", &self.channel())
+            .field("stream_id", &self.stream_id())
+            .field("registration_id", &self.registration_id())
+            .field("image_count", &self.image_count())
+            .field("is_closed", &self.is_closed())
+            .finish_non_exhaustive()
+    }
+}
