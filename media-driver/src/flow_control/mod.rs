@@ -49,6 +49,16 @@ impl ReceiverStatus {
         }
     }
 
+    /// Whether the position makes sense to a sender at `sender_position`: from half a term behind it to one and a half
+    /// terms ahead, both included. Others are dropped and counted as rejected. Source: wire spec 5.2, 15.1.
+    #[inline]
+    #[must_use]
+    pub fn is_plausible(&self, sender_position: Position, term_length: TermLength) -> bool {
+        let (half, term) = (i64::from(term_length.get() / 2), i64::from(term_length.get()));
+        let ahead = self.position - sender_position;
+        -half <= ahead && ahead <= term + half
+    }
+
     /// Where the receiver's window ends.
     #[inline]
     #[must_use]

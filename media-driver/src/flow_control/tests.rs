@@ -261,6 +261,17 @@ fn a_status_message_on_the_wire_is_read_with_the_geometry_of_its_stream() {
     assert_eq!(ReceiverStatus::of(&view, &geometry), expected);
 }
 
+/// Vectors of wire spec 12.21, acceptance line DAT-22.
+#[test]
+fn positions_from_half_a_term_behind_to_one_and_a_half_ahead_are_plausible() {
+    for (position, expected) in
+        [(967_231, false), (967_232, true), (1_000_000, true), (1_098_304, true), (1_098_305, false)]
+    {
+        let status = status(1, position);
+        assert_eq!(status.is_plausible(Position::new(1_000_000), TermLength::MIN), expected, "{position}");
+    }
+}
+
 /// Vectors of wire spec 12.21.
 #[test]
 fn a_nak_brings_back_at_most_some_windows_and_at_most_the_rest_of_the_term() {

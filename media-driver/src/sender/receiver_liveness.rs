@@ -21,11 +21,11 @@ impl ReceiverLiveness {
 
     /// A status message without the setup flag arrived; one at the end of its stream takes the receiver away.
     pub fn on_status_message(&mut self, receiver: ReceiverId, end_of_stream: bool, now: Nanos) {
-        let known = self.receivers.iter_mut().find(|(id, _)| *id == receiver);
-        match known {
-            _ if end_of_stream => {
-                self.remove(receiver);
-            }
+        if end_of_stream {
+            self.remove(receiver);
+            return;
+        }
+        match self.receivers.iter_mut().find(|(id, _)| *id == receiver) {
             Some((_, last_heard)) => *last_heard = now,
             None => self.receivers.push((receiver, now)),
         }

@@ -5,7 +5,7 @@
 
 use core::time::Duration;
 
-use epona_protocol::types::{Nanos, TermId, TermLength, TermOffset};
+use epona_protocol::types::{Nanos, Position, TermGeometry, TermId, TermLength, TermOffset};
 
 use crate::{flow_control::FlowControl, loss::Gap};
 
@@ -21,6 +21,16 @@ pub struct Resend {
 }
 
 impl Resend {
+    /// Whether a sender at `sender_position` still has the data, and has sent it before: the start lies at most half a
+    /// term and a longest message behind. Otherwise nothing is sent, and nobody told. Source: wire spec 3.4.
+    #[must_use]
+    pub fn is_allowed(&self, sender_position: Position, geometry: &TermGeometry) -> bool {
+        let term_length = geometry.term_length();
+        let reach = i64::from(term_length.get() / 2) + i64::from(term_length.max_message_length());
+        let behind = sender_position - geometry.position(self.term_id, self.offset);
+        0 < behind && behind <= reach
+    }
+
     fn covers(&self, term_id: TermId, offset: TermOffset) -> bool {
         let distance = i64::from(offset.get()) - i64::from(self.offset.get());
         self.term_id == term_id && (0..i64::from(self.length)).contains(&distance)

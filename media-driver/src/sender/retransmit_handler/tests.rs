@@ -141,6 +141,25 @@ fn invalid_and_empty_naks_change_nothing() {
     assert!(matches!(publication.nak(gap(5, 0, 32)), NakOutcome::Resend(_)));
 }
 
+#[test]
+fn only_what_was_sent_and_is_still_there_is_sent_again() {
+    let geometry = TermGeometry::new(TermId::new(i32::MAX), TermLength::MIN);
+    // One term of 64 KiB sent, and 64 bytes; half a term and 8 KiB of it may be asked for.
+    let sender_position = Position::new(65_536 + 64);
+    let oldest = 65_536 + 64 - 32_768 - 8192;
+    for (term, offset, expected) in [
+        (i32::MAX, oldest - 32, false),
+        (i32::MAX, oldest, true),
+        (i32::MIN, 0, true),
+        (i32::MIN, 32, true),
+        (i32::MIN, 64, false),
+        (i32::MAX - 1, 65_504, false),
+    ] {
+        let resend = resend(term, offset, 32);
+        assert_eq!(resend.is_allowed(sender_position, &geometry), expected, "{resend:?}");
+    }
+}
+
 proptest! {
     /// Whatever is asked for: nothing is sent twice within the linger in a group, nothing is sent that was not asked
     /// for, and the slots all come free again.
