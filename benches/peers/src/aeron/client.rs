@@ -1,0 +1,218 @@
+//! Aeron's client, its conductor invoked by the caller.
+
+use super::{AeronPublication, AeronSubscription, NAME, c_path, c_string, check, last_error, text};
+use crate::party::{Client, ImageEvent, PartyError, Result, Sharing};
+use rusteron_client::bindings as c;
+use std::{
+    cell::RefCell,
+    ffi::{c_char, c_int, c_void},
+    path::Path,
+    ptr,
+    rc::Rc,
+    time::{Duration, Instant},
+};
+
+/// How long an operation of the driver may take before a test gives up on it.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Settings of a client that tests vary.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientSettings {
+    /// How long a driver may be silent before it counts as gone.
+    pub driver_timeout: Duration,
+}
+
+impl Default for ClientSettings {
+    fn default() -> Self {
+        Self { driver_timeout: PATIENCE }
+    }
+}
+
+/// What the C library reported through its handlers.
+#[derive(Default, Debug)]
+pub(super) struct Reports {
+    pub(super) images: Vec<ImageEvent>,
+    errors: Vec<String>,
+}
+
+/// The C client; shared by everything it made, closed when the last of it goes.
+#[derive(Debug)]
+pub(super) struct Inner {
+    pub(super) client: *mut c::aeron_t,
+    context: *mut c::aeron_context_t,
+    pub(super) reports: Box<RefCell<Reports>>,
+}
+
+/// A client with an invoked conductor.
+#[derive(Debug)]
+pub struct AeronClient {
+    pub(super) inner: Rc<Inner>,
+}
+
+unsafe extern "C" fn on_error(clientd: *mut c_void, code: c_int, message: *const c_char) {
+    // SAFETY: `clientd` is the box of `Inner::reports` (A3), the message a C string.
+    let (reports, message) = unsafe { (&*clientd.cast::<RefCell<Reports>>(), text(message)) };
+    reports.borrow_mut().errors.push(format!("({code}) {message}"));
+}
+
+impl AeronClient {
+    /// Connects with settings of its own.
+    ///
+    /// # Errors
+    /// No driver within the driver timeout, or one of another version.
+    pub fn connect_with(dir: &Path, settings: ClientSettings) -> Result<Self> {
+        let reports = Box::<RefCell<Reports>>::default();
+        let mut context = ptr::null_mut();
+        // SAFETY: writes a new context through a valid pointer.
+        check(unsafe { c::aeron_context_init(&mut context) }, "client context")?;
+        let mut inner = Inner { client: ptr::null_mut(), context, reports };
+        let dir = c_path(dir)?;
+        let timeout = u64::try_from(settings.driver_timeout.as_millis()).unwrap_or(u64::MAX);
+        let clientd = ptr::from_ref(&*inner.reports).cast_mut().cast();
+        // SAFETY: the context is live (A1); strings are copied; `clientd` outlives the client (A3).
+        unsafe {
+            check(c::aeron_context_set_dir(context, dir.as_ptr()), "dir")?;
+            check(c::aeron_context_set_use_conductor_agent_invoker(context, true), "invoker")?;
+            check(c::aeron_context_set_driver_timeout_ms(context, timeout), "driver timeout")?;
+            check(c::aeron_context_set_error_handler(context, Some(on_error), clientd), "error handler")?;
+            check(c::aeron_init(&mut inner.client, context), "client init")?;
+            check(c::aeron_start(inner.client), "client start")?;
+        }
+        Ok(Self { inner: Rc::new(inner) })
+    }
+
+    /// Waits for an asynchronous operation: `poll` answers as the C poll functions do.
+    fn await_completion(
+        &mut self,
+        what: &str,
+        turn: &mut dyn FnMut(),
+        mut poll: impl FnMut() -> c_int,
+    ) -> Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match poll() {
+                0 => {}
+                code if code < 0 => return Err(last_error(what)),
+                _ => return Ok(()),
+            }
+            if Instant::now() > deadline {
+                return Err(PartyError {
+                    party: NAME,
+                    message: format!("{what}: no answer from the driver within {PATIENCE:?}"),
+                });
+            }
+            self.do_work();
+            turn();
+            std::thread::yield_now();
+        }
+    }
+}
+
+impl Client for AeronClient {
+    const NAME: &'static str = NAME;
+    type Publication = AeronPublication;
+    type Subscription = AeronSubscription;
+
+    fn connect(dir: &Path) -> Result<Self> {
+        Self::connect_with(dir, ClientSettings::default())
+    }
+
+    fn add_publication(
+        &mut self,
+        channel: &str,
+        stream_id: i32,
+        sharing: Sharing,
+        turn: &mut dyn FnMut(),
+    ) -> Result<AeronPublication> {
+        let uri = c_string(channel)?;
+        let client = self.inner.client;
+        match sharing {
+            Sharing::Concurrent => {
+                let (mut pending, mut publication) = (ptr::null_mut(), ptr::null_mut());
+                // SAFETY: the client is live (A1); the URI is copied.
+                let code =
+                    unsafe { c::aeron_async_add_publication(&mut pending, client, uri.as_ptr(), stream_id) };
+                check(code, channel)?;
+                // SAFETY: `pending` is live until its poll answers other than zero, after which it is not polled.
+                self.await_completion(channel, turn, || unsafe {
+                    c::aeron_async_add_publication_poll(&mut publication, pending)
+                })?;
+                Ok(AeronPublication::concurrent(publication, Rc::clone(&self.inner)))
+            }
+            Sharing::Exclusive => {
+                let (mut pending, mut publication) = (ptr::null_mut(), ptr::null_mut());
+                // SAFETY: as above.
+                let code = unsafe {
+                    c::aeron_async_add_exclusive_publication(&mut pending, client, uri.as_ptr(), stream_id)
+                };
+                check(code, channel)?;
+                // SAFETY: as above.
+                self.await_completion(channel, turn, || unsafe {
+                    c::aeron_async_add_exclusive_publication_poll(&mut publication, pending)
+                })?;
+                Ok(AeronPublication::exclusive(publication, Rc::clone(&self.inner)))
+            }
+        }
+    }
+
+    fn add_subscription(
+        &mut self,
+        channel: &str,
+        stream_id: i32,
+        turn: &mut dyn FnMut(),
+    ) -> Result<AeronSubscription> {
+        let uri = c_string(channel)?;
+        let (mut pending, mut subscription) = (ptr::null_mut(), ptr::null_mut());
+        let clientd = ptr::from_ref(&*self.inner.reports).cast_mut().cast();
+        // SAFETY: the client is live (A1); the URI is copied; `clientd` outlives the client (A3).
+        let code = unsafe {
+            c::aeron_async_add_subscription(
+                &mut pending,
+                self.inner.client,
+                uri.as_ptr(),
+                stream_id,
+                Some(super::subscription::on_available_image),
+                clientd,
+                Some(super::subscription::on_unavailable_image),
+                clientd,
+            )
+        };
+        check(code, channel)?;
+        // SAFETY: `pending` is live until its poll answers other than zero, after which it is not polled.
+        self.await_completion(channel, turn, || unsafe {
+            c::aeron_async_add_subscription_poll(&mut subscription, pending)
+        })?;
+        AeronSubscription::new(subscription, Rc::clone(&self.inner))
+    }
+
+    fn do_work(&mut self) -> usize {
+        // SAFETY: the client is live (A1) and used by this thread only (A4).
+        let work = unsafe { c::aeron_main_do_work(self.inner.client) };
+        usize::try_from(work).unwrap_or(0)
+    }
+
+    fn take_image_events(&mut self) -> Vec<ImageEvent> {
+        std::mem::take(&mut self.inner.reports.borrow_mut().images)
+    }
+
+    fn take_errors(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.inner.reports.borrow_mut().errors)
+    }
+
+    fn is_closed(&self) -> bool {
+        // SAFETY: the client is live (A1).
+        unsafe { c::aeron_is_closed(self.inner.client) }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // SAFETY: both are live or NULL (A1, A2), closed once, the client before its context.
+        unsafe {
+            if !self.client.is_null() {
+                c::aeron_close(self.client);
+            }
+            c::aeron_context_close(self.context);
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Aeron's subscription, with and without reassembly.
+
+use super::{
+    bytes, check,
+    client::{Inner, Reports},
+    text,
+};
+use crate::party::{ImageEvent, Result, Subscription};
+use rusteron_client::bindings as c;
+use std::{
+    cell::{Cell, RefCell},
+    ffi::c_void,
+    ptr,
+    rc::Rc,
+};
+
+/// A fragment handler and its state, for the length of one poll.
+#[derive(Clone, Copy)]
+struct Delegate {
+    handler: unsafe extern "C-unwind" fn(*mut c_void, *const u8, usize, *mut c::aeron_header_t),
+    state: *mut c_void,
+}
+
+/// A subscription.
+pub struct AeronSubscription {
+    raw: *mut c::aeron_subscription_t,
+    assembler: *mut c::aeron_fragment_assembler_t,
+    /// Where whole messages go; the assembler was made with its address (A3).
+    delegate: Box<Cell<Option<Delegate>>>,
+    _client: Rc<Inner>,
+}
+
+unsafe extern "C-unwind" fn on_fragment<F: FnMut(&[u8])>(
+    clientd: *mut c_void,
+    buffer: *const u8,
+    length: usize,
+    _header: *mut c::aeron_header_t,
+) {
+    // SAFETY: `clientd` is the closure lent to this poll; the fragment is stable while its handler runs.
+    unsafe { (*clientd.cast::<F>())(bytes(buffer, length)) }
+}
+
+unsafe extern "C-unwind" fn on_message(
+    clientd: *mut c_void,
+    buffer: *const u8,
+    length: usize,
+    header: *mut c::aeron_header_t,
+) {
+    // SAFETY: `clientd` is the box of `AeronSubscription::delegate` (A3).
+    let delegate = unsafe { &*clientd.cast::<Cell<Option<Delegate>>>() }.get();
+    if let Some(Delegate { handler, state }) = delegate {
+        // SAFETY: handler and state were set together by the poll that is running.
+        unsafe { handler(state, buffer, length, header) }
+    }
+}
+
+unsafe extern "C-unwind" fn assemble(
+    clientd: *mut c_void,
+    buffer: *const u8,
+    length: usize,
+    header: *mut c::aeron_header_t,
+) {
+    // SAFETY: `clientd` is the subscription's assembler, everything else is passed through.
+    unsafe { c::aeron_fragment_assembler_handler(clientd, buffer, length, header) }
+}
+
+pub(super) unsafe extern "C" fn on_available_image(
+    clientd: *mut c_void,
+    _subscription: *mut c::aeron_subscription_t,
+    image: *mut c::aeron_image_t,
+) {
+    // SAFETY: as `report` asks: both come from the C client.
+    unsafe { report(clientd, image, true) }
+}
+
+pub(super) unsafe extern "C" fn on_unavailable_image(
+    clientd: *mut c_void,
+    _subscription: *mut c::aeron_subscription_t,
+    image: *mut c::aeron_image_t,
+) {
+    // SAFETY: as `report` asks: both come from the C client.
+    unsafe { report(clientd, image, false) }
+}
+
+/// # Safety
+/// `clientd` is the box of `Inner::reports` (A3), `image` live during the call.
+unsafe fn report(clientd: *mut c_void, image: *mut c::aeron_image_t, available: bool) {
+    let mut constants = c::aeron_image_constants_t::default();
+    // SAFETY: by the contract of this function.
+    let (reports, source_identity) = unsafe {
+        c::aeron_image_constants(image, &mut constants);
+        (&*clientd.cast::<RefCell<Reports>>(), text(constants.source_identity))
+    };
+    let event = ImageEvent { available, session_id: constants.session_id, source_identity };
+    reports.borrow_mut().images.push(event);
+}
+
+impl AeronSubscription {
+    pub(super) fn new(raw: *mut c::aeron_subscription_t, client: Rc<Inner>) -> Result<Self> {
+        let delegate = Box::new(Cell::new(None));
+        let mut this = Self { raw, assembler: ptr::null_mut(), delegate, _client: client };
+        let clientd = ptr::from_ref(&*this.delegate).cast_mut().cast();
+        // SAFETY: the delegate's box outlives the assembler: both go in `Drop`, the assembler first.
+        let code =
+            unsafe { c::aeron_fragment_assembler_create(&mut this.assembler, Some(on_message), clientd) };
+        check(code, "fragment assembler")?;
+        Ok(this)
+    }
+
+    fn poll(
+        &mut self,
+        handler: unsafe extern "C-unwind" fn(*mut c_void, *const u8, usize, *mut c::aeron_header_t),
+        state: *mut c_void,
+        limit: usize,
+    ) -> usize {
+        // SAFETY: the subscription is live (A1); `state` is what `handler` expects, by the two callers below.
+        let fragments = unsafe { c::aeron_subscription_poll(self.raw, Some(handler), state, limit) };
+        usize::try_from(fragments).unwrap_or(0)
+    }
+}
+
+impl Subscription for AeronSubscription {
+    fn poll_messages<F: FnMut(&[u8])>(&mut self, limit: usize, mut on_message: F) -> usize {
+        let state = ptr::from_mut(&mut on_message).cast();
+        self.delegate.set(Some(Delegate { handler: on_fragment::<F>, state }));
+        let fragments = self.poll(assemble, self.assembler.cast(), limit);
+        self.delegate.set(None);
+        fragments
+    }
+
+    #[inline]
+    fn poll_fragments<F: FnMut(&[u8])>(&mut self, limit: usize, mut on_each: F) -> usize {
+        self.poll(on_fragment::<F>, ptr::from_mut(&mut on_each).cast(), limit)
+    }
+
+    fn image_count(&self) -> usize {
+        // SAFETY: the subscription is live (A1).
+        usize::try_from(unsafe { c::aeron_subscription_image_count(self.raw) }).unwrap_or(0)
+    }
+}
+
+impl Drop for AeronSubscription {
+    fn drop(&mut self) {
+        // SAFETY: both are live (A1), closed once; the client is still there (A2).
+        unsafe {
+            c::aeron_fragment_assembler_delete(self.assembler);
+            c::aeron_subscription_close(self.raw, None, ptr::null_mut());
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! Our client, its conductor invoked by the caller.
+
+use super::{NAME, failed};
+use crate::party::{Client, ImageEvent, Offer, Publication, Result, Sharing, Subscription};
+use epona_client::{
+    Aeron, Context, ExclusivePublication, FragmentAssembler, Header, Image, ImageHandlers, Invoker,
+    OfferError, Pending, Position,
+};
+use std::{
+    path::Path,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+/// How long a driver may be silent before it counts as gone.
+const DRIVER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What the handlers were told, until somebody asks.
+#[derive(Default, Debug)]
+struct Reports {
+    images: Vec<ImageEvent>,
+    errors: Vec<String>,
+}
+
+/// A client with an invoked conductor.
+#[derive(Debug)]
+pub struct EponaClient {
+    aeron: Aeron,
+    invoker: Invoker,
+    reports: Arc<Mutex<Reports>>,
+}
+
+impl EponaClient {
+    /// Connects with a driver timeout of its own.
+    ///
+    /// # Errors
+    /// No driver within the driver timeout, or one of another version.
+    pub fn connect_with(dir: &Path, driver_timeout: Duration) -> Result<Self> {
+        let reports = Arc::<Mutex<Reports>>::default();
+        let told = Arc::clone(&reports);
+        let context = Context::new()
+            .dir(dir)
+            .driver_timeout(driver_timeout)
+            .use_invoker()
+            .on_error(move |error| with(&told, |reports| reports.errors.push(error.to_string())));
+        let aeron = Aeron::connect(context).map_err(failed)?;
+        let invoker = aeron.invoker().ok_or_else(|| failed("an invoked client without an invoker"))?;
+        Ok(Self { aeron, invoker, reports })
+    }
+
+    /// The client itself, for what the parties do not have in common.
+    #[must_use]
+    pub fn aeron(&self) -> &Aeron {
+        &self.aeron
+    }
+
+    fn await_completion<T>(&mut self, mut pending: Pending<T>, turn: &mut dyn FnMut()) -> Result<T> {
+        loop {
+            self.invoker.invoke().map_err(failed)?;
+            if let Some(made) = pending.poll().map_err(failed)? {
+                return Ok(made);
+            }
+            turn();
+            std::thread::yield_now();
+        }
+    }
+}
+
+/// Reports are plain data: a panic elsewhere leaves them usable.
+fn with<T>(reports: &Mutex<Reports>, use_them: impl FnOnce(&mut Reports) -> T) -> T {
+    use_them(&mut reports.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+}
+
+fn event(available: bool, image: &Image) -> ImageEvent {
+    ImageEvent {
+        available,
+        session_id: image.session_id().get(),
+        source_identity: image.source_identity().to_owned(),
+    }
+}
+
+impl Client for EponaClient {
+    const NAME: &'static str = NAME;
+    type Publication = EponaPublication;
+    type Subscription = EponaSubscription;
+
+    fn connect(dir: &Path) -> Result<Self> {
+        Self::connect_with(dir, DRIVER_TIMEOUT)
+    }
+
+    fn add_publication(
+        &mut self,
+        channel: &str,
+        stream_id: i32,
+        sharing: Sharing,
+        turn: &mut dyn FnMut(),
+    ) -> Result<EponaPublication> {
+        match sharing {
+            Sharing::Concurrent => {
+                let pending = self.aeron.add_publication_async(channel, stream_id).map_err(failed)?;
+                self.await_completion(pending, turn).map(EponaPublication::Concurrent)
+            }
+            Sharing::Exclusive => {
+                let pending =
+                    self.aeron.add_exclusive_publication_async(channel, stream_id).map_err(failed)?;
+                self.await_completion(pending, turn).map(EponaPublication::Exclusive)
+            }
+        }
+    }
+
+    fn add_subscription(
+        &mut self,
+        channel: &str,
+        stream_id: i32,
+        turn: &mut dyn FnMut(),
+    ) -> Result<EponaSubscription> {
+        let (come, gone) = (Arc::clone(&self.reports), Arc::clone(&self.reports));
+        let handlers = ImageHandlers::new()
+            .on_available(move |image| with(&come, |reports| reports.images.push(event(true, image))))
+            .on_unavailable(move |image| with(&gone, |reports| reports.images.push(event(false, image))));
+        let pending = self.aeron.add_subscription_with_async(channel, stream_id, handlers).map_err(failed)?;
+        Ok(EponaSubscription::new(self.await_completion(pending, turn)?))
+    }
+
+    fn do_work(&mut self) -> usize {
+        // A fatal error has closed the client, which `is_closed` and the error handler tell.
+        self.invoker.invoke().unwrap_or(0)
+    }
+
+    fn take_image_events(&mut self) -> Vec<ImageEvent> {
+        with(&self.reports, |reports| std::mem::take(&mut reports.images))
+    }
+
+    fn take_errors(&mut self) -> Vec<String> {
+        with(&self.reports, |reports| std::mem::take(&mut reports.errors))
+    }
+
+    fn is_closed(&self) -> bool {
+        self.aeron.is_closed()
+    }
+}
+
+/// A concurrent or exclusive publication.
+#[derive(Debug)]
+pub enum EponaPublication {
+    /// Shares its session.
+    Concurrent(epona_client::Publication),
+    /// Owns its session.
+    Exclusive(ExclusivePublication),
+}
+
+/// Runs an expression on the publication of either kind.
+macro_rules! either {
+    ($publication:expr, $inner:ident => $result:expr) => {
+        match $publication {
+            EponaPublication::Concurrent($inner) => $result,
+            EponaPublication::Exclusive($inner) => $result,
+        }
+    };
+}
+
+#[inline]
+fn outcome(result: std::result::Result<Position, OfferError>) -> Offer {
+    match result {
+        Ok(position) => Offer::Sent(position.get()),
+        Err(OfferError::NotConnected) => Offer::NotConnected,
+        Err(OfferError::BackPressured) => Offer::BackPressured,
+        Err(OfferError::AdminAction) => Offer::AdminAction,
+        Err(OfferError::Closed) => Offer::Closed,
+        Err(OfferError::MaxPositionExceeded) => Offer::MaxPositionExceeded,
+        Err(_) => Offer::Refused,
+    }
+}
+
+impl EponaPublication {
+    /// Claims `length` bytes, writes them and never commits: what a client killed at that moment leaves behind.
+    pub fn abandon_claim(&mut self, length: usize) -> Offer {
+        either!(self, publication => match publication.try_claim(length) {
+            Ok(claim) => {
+                std::mem::forget(claim);
+                Offer::Sent(0)
+            }
+            Err(error) => outcome(Err(error)),
+        })
+    }
+}
+
+impl Publication for EponaPublication {
+    #[inline]
+    fn offer(&mut self, message: &[u8]) -> Offer {
+        outcome(either!(self, publication => publication.offer(message)))
+    }
+
+    fn try_claim(&mut self, length: usize, fill: &mut dyn FnMut(&mut [u8])) -> Offer {
+        outcome(either!(self, publication => publication.try_claim(length).map(|mut claim| {
+            fill(&mut claim);
+            claim.commit()
+        })))
+    }
+
+    fn is_connected(&self) -> bool {
+        either!(self, publication => publication.is_connected())
+    }
+
+    fn max_message_length(&self) -> usize {
+        either!(self, publication => publication.max_message_length())
+    }
+
+    fn max_payload_length(&self) -> usize {
+        either!(self, publication => publication.max_payload_length())
+    }
+
+    fn term_length(&self) -> usize {
+        either!(self, publication => publication.term_length().get() as usize)
+    }
+
+    fn session_id(&self) -> i32 {
+        either!(self, publication => publication.session_id().get())
+    }
+}
+
+/// Takes whole messages out of the assembler, which owns its handler, to the handler of one poll.
+type Sink = Arc<Mutex<Vec<Vec<u8>>>>;
+
+/// A handler that keeps what it is given.
+type Keeper = Box<dyn FnMut(&[u8], &Header<'_>)>;
+
+/// A subscription.
+pub struct EponaSubscription {
+    subscription: epona_client::Subscription,
+    assembler: FragmentAssembler<Keeper>,
+    messages: Sink,
+}
+
+impl EponaSubscription {
+    fn new(subscription: epona_client::Subscription) -> Self {
+        let messages = Sink::default();
+        let sink = Arc::clone(&messages);
+        let keeper: Keeper = Box::new(move |message, _| {
+            sink.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(message.to_vec());
+        });
+        Self { subscription, assembler: FragmentAssembler::new(keeper), messages }
+    }
+}
+
+impl Subscription for EponaSubscription {
+    fn poll_messages<F: FnMut(&[u8])>(&mut self, limit: usize, mut on_message: F) -> usize {
+        let assembler = &mut self.assembler;
+        let fragments =
+            self.subscription.poll(|fragment, header| assembler.on_fragment(fragment, header), limit);
+        let messages =
+            std::mem::take(&mut *self.messages.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+        messages.iter().for_each(|message| on_message(message));
+        fragments
+    }
+
+    #[inline]
+    fn poll_fragments<F: FnMut(&[u8])>(&mut self, limit: usize, mut on_fragment: F) -> usize {
+        self.subscription.poll(|fragment, _| on_fragment(fragment), limit)
+    }
+
+    fn image_count(&self) -> usize {
+        self.subscription.image_count()
+    }
+}

@@ -1,0 +1,244 @@
+//! One side of a measurement: a pinned thread that invokes a client and, where it has one, a driver.
+
+use super::{Parameters, Result, new_histogram};
+use crate::party::{Client, InvokedDriver, Offer, Party, Publication, Sharing, Subscription};
+use hdrhistogram::Histogram;
+use std::{
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
+};
+
+/// Stream of all measurements.
+pub(super) const STREAM: i32 = 1001;
+
+/// Turns of the data path between two turns of the client's conductor (and, over IPC, of the driver).
+const TURNS_PER_HOUSEKEEPING: u32 = 256;
+
+/// Messages offered between two duty cycles of the driver.
+const OFFER_BURST: usize = 256;
+
+/// Fragments taken by one poll.
+const FRAGMENT_LIMIT: usize = 256;
+
+/// How long nothing may arrive before a run is given up.
+const SILENCE: Duration = Duration::from_secs(20);
+
+/// When a side's driver has its turn.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum DriverTurn {
+    /// In every turn of the data path: it moves the messages.
+    Always,
+    /// Now and then, and when the publication is held up: it only keeps house.
+    Housekeeping,
+}
+
+/// A client, its driver if it runs one, and when that has its turn.
+pub(super) struct Side<P: Party> {
+    pub(super) client: P::Client,
+    driver: Option<P::Driver>,
+    driver_turn: DriverTurn,
+    turns: u32,
+}
+
+impl<P: Party> Side<P> {
+    /// Pins the calling thread and connects to a driver of its own in `dir`.
+    pub(super) fn with_driver(
+        dir: &Path,
+        parameters: &Parameters,
+        processor: usize,
+        driver_turn: DriverTurn,
+    ) -> Result<Self> {
+        pin(processor)?;
+        let mut driver = P::Driver::launch(dir, &parameters.driver).map_err(|error| error.to_string())?;
+        driver.do_work();
+        let client = P::Client::connect(dir).map_err(|error| error.to_string())?;
+        Ok(Self { client, driver: Some(driver), driver_turn, turns: 0 })
+    }
+
+    /// Pins the calling thread and connects to the driver that the other side runs in `dir`.
+    pub(super) fn without_driver(dir: &Path, processor: usize) -> Result<Self> {
+        pin(processor)?;
+        let client = P::Client::connect(dir).map_err(|error| error.to_string())?;
+        Ok(Self { client, driver: None, driver_turn: DriverTurn::Housekeeping, turns: 0 })
+    }
+
+    pub(super) fn add_publication(&mut self, channel: &str) -> Result<<P::Client as Client>::Publication> {
+        let driver = &mut self.driver;
+        let mut turn = || work(driver);
+        self.client
+            .add_publication(channel, STREAM, Sharing::Exclusive, &mut turn)
+            .map_err(|error| error.to_string())
+    }
+
+    pub(super) fn add_subscription(&mut self, channel: &str) -> Result<<P::Client as Client>::Subscription> {
+        let driver = &mut self.driver;
+        let mut turn = || work(driver);
+        self.client.add_subscription(channel, STREAM, &mut turn).map_err(|error| error.to_string())
+    }
+
+    /// Everybody's turn; housekeeping only when it is due.
+    #[inline]
+    pub(super) fn turn(&mut self) {
+        if self.driver_turn == DriverTurn::Always {
+            work(&mut self.driver);
+        }
+        self.turns = self.turns.wrapping_add(1);
+        if self.turns.is_multiple_of(TURNS_PER_HOUSEKEEPING) {
+            self.keep_house();
+        }
+    }
+
+    /// A turn for the driver and the client's conductor, now.
+    pub(super) fn keep_house(&mut self) {
+        work(&mut self.driver);
+        self.client.do_work();
+    }
+
+    /// Waits until `connected`, or until `stop`.
+    pub(super) fn await_connection(&mut self, mut connected: impl FnMut() -> bool) -> Result<()> {
+        let deadline = Instant::now() + SILENCE;
+        while !connected() {
+            self.keep_house();
+            std::thread::yield_now();
+            if Instant::now() > deadline {
+                return Err(format!("{}: the two sides never connected", P::NAME));
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends a message and waits for its echo, over and over: first warming up, then measuring.
+    pub(super) fn ping(
+        &mut self,
+        parameters: &Parameters,
+        ping: &mut <P::Client as Client>::Publication,
+        pong: &mut <P::Client as Client>::Subscription,
+    ) -> Result<Histogram<u64>> {
+        let message = vec![0x5a; parameters.length];
+        let mut histogram = new_histogram()?;
+        let start = Instant::now();
+        let measured_from = start + parameters.warm_up;
+        let end = measured_from + parameters.duration;
+        loop {
+            let sent_at = Instant::now();
+            while !matches!(ping.offer(&message), Offer::Sent(_)) {
+                self.keep_house();
+            }
+            let mut echoes = 0;
+            while echoes == 0 {
+                self.turn();
+                echoes += pong.poll_fragments(1, |_| ());
+                if self.turns.is_multiple_of(1 << 16) && sent_at.elapsed() > SILENCE {
+                    return Err(format!("{}: a message was not echoed", P::NAME));
+                }
+            }
+            let now = Instant::now();
+            if now >= end {
+                return Ok(histogram);
+            }
+            if sent_at >= measured_from {
+                histogram.saturating_record(u64::try_from((now - sent_at).as_nanos()).unwrap_or(u64::MAX));
+            }
+        }
+    }
+
+    /// Echoes every message until told to stop.
+    pub(super) fn pong(
+        &mut self,
+        stop: &AtomicBool,
+        parameters: &Parameters,
+        ping: &mut <P::Client as Client>::Subscription,
+        pong: &mut <P::Client as Client>::Publication,
+    ) {
+        let message = vec![0xa5; parameters.length];
+        let mut owed = 0;
+        while !stop.load(Ordering::Relaxed) {
+            owed += ping.poll_fragments(1, |_| ());
+            while owed > 0 && matches!(pong.offer(&message), Offer::Sent(_)) {
+                owed -= 1;
+            }
+            self.turn();
+        }
+    }
+
+    /// Sends messages as fast as they are taken, until told to stop.
+    pub(super) fn send(
+        &mut self,
+        stop: &AtomicBool,
+        parameters: &Parameters,
+        publication: &mut <P::Client as Client>::Publication,
+    ) {
+        let message = vec![0x5a; parameters.length];
+        while !stop.load(Ordering::Relaxed) {
+            for _ in 0..OFFER_BURST {
+                if !matches!(publication.offer(&message), Offer::Sent(_)) {
+                    if self.driver_turn == DriverTurn::Housekeeping {
+                        work(&mut self.driver);
+                    }
+                    break;
+                }
+            }
+            self.turn();
+        }
+    }
+
+    /// Takes messages for the time of the measurement; how many came per second.
+    pub(super) fn count(
+        &mut self,
+        parameters: &Parameters,
+        subscription: &mut <P::Client as Client>::Subscription,
+    ) -> Result<f64> {
+        let warm_up = self.count_for(parameters, parameters.warm_up, subscription)?;
+        debug_assert!(warm_up >= 0.0);
+        self.count_for(parameters, parameters.duration, subscription)
+    }
+
+    fn count_for(
+        &mut self,
+        parameters: &Parameters,
+        duration: Duration,
+        subscription: &mut <P::Client as Client>::Subscription,
+    ) -> Result<f64> {
+        let start = Instant::now();
+        let (mut messages, mut wrong) = (0u64, 0u64);
+        let (mut last_seen, mut last_count) = (start, 0);
+        loop {
+            for _ in 0..64 {
+                subscription.poll_fragments(FRAGMENT_LIMIT, |body| {
+                    messages += 1;
+                    wrong += u64::from(body.len() != parameters.length);
+                });
+                self.turn();
+            }
+            let now = Instant::now();
+            if messages > last_count {
+                (last_seen, last_count) = (now, messages);
+            } else if now - last_seen > SILENCE {
+                return Err(format!("{}: messages stopped arriving", P::NAME));
+            }
+            if now - start >= duration {
+                if wrong > 0 {
+                    return Err(format!("{}: {wrong} messages of a wrong length", P::NAME));
+                }
+                return Ok(messages as f64 / (now - start).as_secs_f64());
+            }
+        }
+    }
+}
+
+#[inline]
+fn work<D: InvokedDriver>(driver: &mut Option<D>) {
+    if let Some(driver) = driver {
+        driver.do_work();
+    }
+}
+
+/// Binds the calling thread to one processor, where there is more than one.
+pub(super) fn pin(processor: usize) -> Result<()> {
+    let available = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut set = rustix::thread::CpuSet::new();
+    set.set(processor % available);
+    rustix::thread::sched_setaffinity(None, &set)
+        .map_err(|error| format!("cannot pin to processor {processor}: {error}"))
+}

@@ -1,0 +1,84 @@
+//! Scenarios over UDP: two drivers, one per side.
+
+use super::{
+    Parameters, Result,
+    side::{DriverTurn, Side},
+};
+use crate::{
+    net,
+    party::{Party, Publication, Subscription},
+};
+use hdrhistogram::Histogram;
+use std::{
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+};
+
+/// A new UDP channel on the loopback.
+fn channel() -> Result<String> {
+    let port = net::free_port().map_err(|error| error.to_string())?;
+    Ok(format!("aeron:udp?endpoint=127.0.0.1:{port}"))
+}
+
+/// Runs two sides, each in a thread with a driver of its own, and tells the first to stop when the second is done.
+fn in_two_threads<P: Party, T: Send>(
+    parameters: &Parameters,
+    servant: impl FnOnce(Side<P>, &AtomicBool) -> Result<()> + Send,
+    master: impl FnOnce(Side<P>) -> Result<T> + Send,
+) -> Result<T> {
+    let scratch = net::scratch_dir().map_err(|error| error.to_string())?;
+    let stop = AtomicBool::new(false);
+    let side = |name: &str, processor| {
+        let dir = Path::new(scratch.path()).join(name);
+        Side::<P>::with_driver(&dir, parameters, processor, DriverTurn::Always)
+    };
+    thread::scope(|scope| {
+        let servant = scope.spawn(|| servant(side("servant", parameters.processors[0])?, &stop));
+        let master = scope.spawn(|| {
+            let outcome = side("master", parameters.processors[1]).and_then(master);
+            stop.store(true, Ordering::Relaxed);
+            outcome
+        });
+        let servant = servant.join().map_err(|_| "a measuring thread panicked".to_owned());
+        let master = master.join().map_err(|_| "a measuring thread panicked".to_owned());
+        servant??;
+        master?
+    })
+}
+
+pub(super) fn latency<P: Party>(parameters: &Parameters) -> Result<Histogram<u64>> {
+    let (ping, pong) = (channel()?, channel()?);
+    in_two_threads::<P, _>(
+        parameters,
+        |mut side, stop| {
+            let mut incoming = side.add_subscription(&ping)?;
+            let mut outgoing = side.add_publication(&pong)?;
+            side.pong(stop, parameters, &mut incoming, &mut outgoing);
+            Ok(())
+        },
+        |mut side| {
+            let mut incoming = side.add_subscription(&pong)?;
+            let mut outgoing = side.add_publication(&ping)?;
+            side.await_connection(|| outgoing.is_connected() && incoming.image_count() == 1)?;
+            side.ping(parameters, &mut outgoing, &mut incoming)
+        },
+    )
+}
+
+pub(super) fn throughput<P: Party>(parameters: &Parameters) -> Result<f64> {
+    let channel = channel()?;
+    in_two_threads::<P, _>(
+        parameters,
+        |mut side, stop| {
+            let mut publication = side.add_publication(&channel)?;
+            side.send(stop, parameters, &mut publication);
+            Ok(())
+        },
+        |mut side| {
+            let mut subscription = side.add_subscription(&channel)?;
+            side.await_connection(|| subscription.image_count() == 1)?;
+            side.count(parameters, &mut subscription)
+        },
+    )
+}

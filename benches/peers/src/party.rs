@@ -1,0 +1,203 @@
+//! What tests and scenarios need of a client and a driver, so that they can be written once for every maker.
+//!
+//! Everything here is invoked: the caller's thread does all work, so one thread can run a whole exchange.
+
+use std::{fmt, path::Path};
+
+/// What went wrong at a party, in its own words.
+#[derive(Debug, thiserror::Error)]
+#[error("{party}: {message}")]
+pub struct PartyError {
+    /// Name of the party.
+    pub party: &'static str,
+    /// Its message.
+    pub message: String,
+}
+
+/// Result of a party's control operation.
+pub type Result<T> = std::result::Result<T, PartyError>;
+
+/// Outcome of offering one message.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Offer {
+    /// Appended; the stream's new position in bytes.
+    Sent(i64),
+    /// The flow-control window is full.
+    BackPressured,
+    /// No subscriber is connected.
+    NotConnected,
+    /// A term rotation or similar got in the way: try again.
+    AdminAction,
+    /// The publication or its client is closed.
+    Closed,
+    /// The stream has reached its end.
+    MaxPositionExceeded,
+    /// Refused, for instance because the message is too long.
+    Refused,
+}
+
+/// How a publication shares its session.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sharing {
+    /// Any number of threads, clients and publications append to one session.
+    Concurrent,
+    /// One publication owns the session.
+    Exclusive,
+}
+
+/// An image that came or went.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ImageEvent {
+    /// Whether it came; it went otherwise.
+    pub available: bool,
+    /// Session of the publisher.
+    pub session_id: i32,
+    /// Where the publisher is, as the driver describes it: `ip:port`, or `aeron:ipc`.
+    pub source_identity: String,
+}
+
+/// A client of a media driver, of any make; its conductor is invoked by [`Client::do_work`].
+pub trait Client: Sized {
+    /// Name of the maker.
+    const NAME: &'static str;
+    /// Its publications, of both kinds.
+    type Publication: Publication;
+    /// Its subscriptions.
+    type Subscription: Subscription;
+
+    /// Connects to the driver in `dir`, waiting for one to appear there within the driver timeout.
+    ///
+    /// # Errors
+    /// No driver, or one that this client cannot speak to.
+    fn connect(dir: &Path) -> Result<Self>;
+
+    /// Begins to add a publication and completes it, calling `turn` while waiting.
+    ///
+    /// # Errors
+    /// The driver's refusal, or its silence.
+    fn add_publication(
+        &mut self,
+        channel: &str,
+        stream_id: i32,
+        sharing: Sharing,
+        turn: &mut dyn FnMut(),
+    ) -> Result<Self::Publication>;
+
+    /// Begins to add a subscription and completes it, calling `turn` while waiting.
+    ///
+    /// # Errors
+    /// The driver's refusal, or its silence.
+    fn add_subscription(
+        &mut self,
+        channel: &str,
+        stream_id: i32,
+        turn: &mut dyn FnMut(),
+    ) -> Result<Self::Subscription>;
+
+    /// One duty cycle of the client's conductor.
+    fn do_work(&mut self) -> usize;
+
+    /// Images that came and went since the last call, oldest first.
+    fn take_image_events(&mut self) -> Vec<ImageEvent>;
+
+    /// Errors that reached the client's error handler since the last call.
+    fn take_errors(&mut self) -> Vec<String>;
+
+    /// Whether the client has closed itself, for instance because its driver is gone.
+    fn is_closed(&self) -> bool;
+}
+
+/// A publication of any make.
+pub trait Publication {
+    /// Appends one message.
+    fn offer(&mut self, message: &[u8]) -> Offer;
+    /// Claims `length` bytes, lets `fill` write them and commits.
+    fn try_claim(&mut self, length: usize, fill: &mut dyn FnMut(&mut [u8])) -> Offer;
+    /// Whether a subscriber is connected.
+    fn is_connected(&self) -> bool;
+    /// Length of the longest message, in bytes.
+    fn max_message_length(&self) -> usize;
+    /// Length of the longest message of one fragment, in bytes.
+    fn max_payload_length(&self) -> usize;
+    /// Length of a term, in bytes.
+    fn term_length(&self) -> usize;
+    /// Session of the publication.
+    fn session_id(&self) -> i32;
+}
+
+/// A subscription of any make.
+pub trait Subscription {
+    /// Polls up to `limit` fragments and hands over whole messages.
+    fn poll_messages<F: FnMut(&[u8])>(&mut self, limit: usize, on_message: F) -> usize;
+    /// Polls up to `limit` fragments and hands them over as they are.
+    fn poll_fragments<F: FnMut(&[u8])>(&mut self, limit: usize, on_fragment: F) -> usize;
+    /// Number of images.
+    fn image_count(&self) -> usize;
+}
+
+/// A driver on the caller's thread.
+pub trait InvokedDriver: Sized {
+    /// Creates the directory and starts the driver in INVOKER mode.
+    ///
+    /// # Errors
+    /// The directory or a setting is refused.
+    fn launch(dir: &Path, settings: &DriverSettings) -> Result<Self>;
+    /// One duty cycle of all its agents.
+    fn do_work(&mut self) -> usize;
+}
+
+/// One maker: a driver and a client that belong together.
+pub trait Party {
+    /// Name in reports.
+    const NAME: &'static str;
+    /// Its driver.
+    type Driver: InvokedDriver;
+    /// Its client.
+    type Client: Client;
+}
+
+/// What every party's driver is set to in a measurement.
+#[derive(Clone, Copy, Debug, serde::Serialize)]
+pub struct DriverSettings {
+    /// Largest datagram payload, bytes.
+    pub mtu: usize,
+    /// Receiver's initial window, bytes.
+    pub window: usize,
+    /// Window of IPC publications, bytes.
+    pub ipc_window: usize,
+    /// Socket send and receive buffers, bytes.
+    pub socket_buffer: usize,
+    /// Term length of UDP publications, bytes.
+    pub term_length: usize,
+    /// Term length of IPC publications, bytes.
+    pub ipc_term_length: usize,
+}
+
+impl Default for DriverSettings {
+    /// The settings of the published comparison: MTU 1408, 2 MiB window and buffers, 16 MiB terms.
+    fn default() -> Self {
+        Self {
+            mtu: 1408,
+            window: 2 << 20,
+            ipc_window: 8 << 20,
+            socket_buffer: 2 << 20,
+            term_length: 16 << 20,
+            ipc_term_length: 16 << 20,
+        }
+    }
+}
+
+impl fmt::Display for DriverSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "mtu {} window {} ipc window {} socket buffers {} term {} ipc term {}",
+            self.mtu,
+            self.window,
+            self.ipc_window,
+            self.socket_buffer,
+            self.term_length,
+            self.ipc_term_length
+        )
+    }
+}

@@ -1,0 +1,182 @@
+//! A driver of either kind as a process of its own: settings are Aeron's property names, the end may be violent.
+
+use crate::net;
+use std::{
+    io::{self, Read},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
+
+/// Whose driver.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DriverKind {
+    /// Aeron C, through the program `peer-driver` of this crate.
+    Aeron,
+    /// Ours, through the program `eponamd` as it ships.
+    Epona,
+}
+
+/// Settings that make a driver light on the processors and its streams short of term: what most tests want.
+const QUIET: &[(&str, &str)] = &[
+    ("aeron.threading.mode", "SHARED"),
+    ("aeron.shared.idle.strategy", "backoff"),
+    ("aeron.term.buffer.length", "65536"),
+    ("aeron.ipc.term.buffer.length", "65536"),
+    ("aeron.term.buffer.sparse.file", "true"),
+    ("aeron.perform.storage.checks", "false"),
+    ("aeron.dir.delete.on.start", "true"),
+    ("aeron.dir.warn.if.exists", "false"),
+    // On a crowded machine a client may not run for seconds; only tests of liveness want to notice.
+    ("aeron.client.liveness.timeout", "60s"),
+    ("aeron.publication.unblock.timeout", "61s"),
+    ("aeron.image.liveness.timeout", "30s"),
+    ("aeron.publication.connection.timeout", "30s"),
+];
+
+/// A running driver process; killed when dropped.
+#[derive(Debug)]
+pub struct DriverProcess {
+    kind: DriverKind,
+    child: Child,
+    dir: PathBuf,
+    _scratch: Option<tempfile::TempDir>,
+}
+
+impl DriverProcess {
+    /// Starts a driver in a directory of its own with quiet settings, then `properties` on top of them.
+    ///
+    /// # Errors
+    /// The program cannot be started.
+    pub fn spawn(kind: DriverKind, properties: &[(&str, &str)]) -> io::Result<Self> {
+        let scratch = net::scratch_dir()?;
+        let dir = scratch.path().join("driver");
+        let mut this = Self::spawn_in(kind, &dir, properties)?;
+        this._scratch = Some(scratch);
+        Ok(this)
+    }
+
+    /// Starts a driver in `dir`, which stays when the value goes.
+    ///
+    /// # Errors
+    /// The program cannot be started.
+    pub fn spawn_in(kind: DriverKind, dir: &Path, properties: &[(&str, &str)]) -> io::Result<Self> {
+        let mut command = match kind {
+            DriverKind::Aeron => Command::new(peer_driver()?),
+            DriverKind::Epona => Command::new(eponamd()?),
+        };
+        let settings = QUIET.iter().chain(properties).map(|&(name, value)| (name, value.to_owned()));
+        let dir_setting = ("aeron.dir", dir.to_string_lossy().into_owned());
+        for (name, value) in settings.chain([dir_setting]) {
+            match kind {
+                DriverKind::Aeron => command.env(environment_name(name), value),
+                DriverKind::Epona => command.arg(format!("-D{name}={value}")),
+            };
+        }
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
+        Ok(Self { kind, child, dir: dir.to_owned(), _scratch: None })
+    }
+
+    /// Whose driver it is.
+    #[must_use]
+    pub fn kind(&self) -> DriverKind {
+        self.kind
+    }
+
+    /// Its Aeron directory.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Ends it at once, as a crash or the kernel would.
+    ///
+    /// # Errors
+    /// The operating system refuses.
+    pub fn kill(&mut self) -> io::Result<()> {
+        self.child.kill()?;
+        self.child.wait().map(drop)
+    }
+
+    /// Asks it to end (SIGTERM), waits up to 30 seconds and returns its exit code and what it wrote to standard error.
+    ///
+    /// # Errors
+    /// It does not end, or the operating system refuses.
+    pub fn terminate(&mut self) -> io::Result<(Option<i32>, String)> {
+        let pid = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw);
+        if let Some(pid) = pid {
+            rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
+        }
+        self.wait()
+    }
+
+    /// Waits up to 30 seconds for it to end by itself; its exit code and what it wrote to standard error.
+    ///
+    /// # Errors
+    /// It does not end.
+    pub fn wait(&mut self) -> io::Result<(Option<i32>, String)> {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let status = loop {
+            if let Some(status) = self.child.try_wait()? {
+                break status;
+            }
+            if Instant::now() > deadline {
+                return Err(io::Error::new(io::ErrorKind::TimedOut, "the driver did not end within 30 s"));
+            }
+            std::thread::yield_now();
+        };
+        let mut stderr = String::new();
+        if let Some(mut pipe) = self.child.stderr.take() {
+            pipe.read_to_string(&mut stderr)?;
+        }
+        Ok((status.code(), stderr))
+    }
+}
+
+impl Drop for DriverProcess {
+    fn drop(&mut self) {
+        // It may have ended already; there is nothing more to do about a refusal.
+        let _ = self.kill();
+    }
+}
+
+/// `aeron.term.buffer.length` becomes `AERON_TERM_BUFFER_LENGTH`.
+fn environment_name(property: &str) -> String {
+    property.replace('.', "_").to_uppercase()
+}
+
+/// The program `peer-driver`, which cargo builds next to the program that asks (tests live one level deeper).
+fn peer_driver() -> io::Result<PathBuf> {
+    let mut dir = std::env::current_exe()?;
+    dir.pop();
+    if dir.ends_with("deps") {
+        dir.pop();
+    }
+    Ok(dir.join("peer-driver"))
+}
+
+/// The program `eponamd`: the one that `EPONAMD` names, or one built now from the main workspace.
+fn eponamd() -> io::Result<PathBuf> {
+    static PROGRAM: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    PROGRAM.get_or_init(build_eponamd).clone().map_err(io::Error::other)
+}
+
+fn build_eponamd() -> Result<PathBuf, String> {
+    if let Some(program) = std::env::var_os("EPONAMD") {
+        return Ok(program.into());
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let target = root.join("target");
+    let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args(["build", "--release", "--quiet", "--bin", "eponamd", "--manifest-path"])
+        .arg(root.join("Cargo.toml"))
+        .arg("--target-dir")
+        .arg(&target)
+        .output()
+        .map_err(|error| format!("cargo cannot be started to build eponamd: {error}"))?;
+    if !output.status.success() {
+        return Err(format!("eponamd does not build:\n{}", String::from_utf8_lossy(&output.stderr)));
+    }
+    Ok(target.join("release/eponamd"))
+}

@@ -1,0 +1,119 @@
+//! What the interop tests share: pairs of drivers, channels, and the exchange itself.
+#![allow(dead_code, reason = "each test program uses its own part")]
+
+use epona_peers::{
+    aeron::Cnc,
+    net,
+    party::{Client, Sharing, Subscription},
+    process::{DriverKind, DriverProcess},
+    transfer::{self, Outcome, Plan},
+};
+
+/// Seeds of the two drivers' loss and of the content; printed by a failure.
+pub(crate) const SEED: u64 = 0x00E9_0A1E;
+
+/// Stream of all tests.
+pub(crate) const STREAM: i32 = 1001;
+
+/// Five per cent of everything that arrives is lost, at this driver.
+pub(crate) fn lossy(seed: u64) -> Vec<(&'static str, String)> {
+    vec![
+        ("aeron.udp.channel.incoming.interceptors", "loss".to_owned()),
+        (
+            "aeron.udp.channel.transport.bindings.loss.args",
+            format!("rate=0.05|seed={seed}|recv-msg-mask=0xffffffff"),
+        ),
+    ]
+}
+
+/// A driver process with extra properties.
+pub(crate) fn driver(kind: DriverKind, properties: &[(&'static str, String)]) -> DriverProcess {
+    let properties: Vec<_> = properties.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    DriverProcess::spawn(kind, &properties).unwrap_or_else(|error| panic!("{kind:?} driver: {error}"))
+}
+
+/// A UDP channel on a free port of the loopback, with short terms.
+pub(crate) fn udp_channel() -> String {
+    let port = net::free_port().expect("a free port");
+    format!("aeron:udp?endpoint=127.0.0.1:{port}|term-length=64k")
+}
+
+/// A client of the driver in `process`.
+pub(crate) fn client<C: Client>(process: &DriverProcess) -> C {
+    C::connect(process.dir())
+        .unwrap_or_else(|error| panic!("{} client on {:?} driver: {error}", C::NAME, process.kind()))
+}
+
+/// How one exchange is made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Exchange {
+    pub(crate) sharing: Sharing,
+    pub(crate) plan: Plan,
+}
+
+impl Exchange {
+    pub(crate) fn new(sharing: Sharing, terms: usize) -> Self {
+        Self { sharing, plan: Plan { seed: SEED, terms, claim: false } }
+    }
+
+    /// Messages of one fragment are claimed instead of offered.
+    pub(crate) fn claiming(self) -> Self {
+        Self { plan: Plan { claim: true, ..self.plan }, ..self }
+    }
+
+    /// Sends everything from a client of type `P` to one of type `S` and checks every byte.
+    pub(crate) fn run<P: Client, S: Client>(
+        self,
+        publisher_driver: &DriverProcess,
+        subscriber_driver: &DriverProcess,
+        channel: &str,
+    ) -> Outcome {
+        let mut publisher: P = client(publisher_driver);
+        let mut subscriber: S = client(subscriber_driver);
+        let mut subscription = subscriber
+            .add_subscription(channel, STREAM, &mut || ())
+            .unwrap_or_else(|error| panic!("subscription: {error}"));
+        let mut publication = publisher
+            .add_publication(channel, STREAM, self.sharing, &mut || {
+                subscriber.do_work();
+            })
+            .unwrap_or_else(|error| panic!("publication: {error}"));
+        let outcome = {
+            let mut turn = transfer::turns(&mut publisher, &mut subscriber);
+            transfer::run(&self.plan, &mut publication, &mut subscription, &mut turn)
+        };
+        let outcome = outcome.unwrap_or_else(|fault| {
+            panic!("{self:?}: {fault}; publisher {:?}", publisher.take_errors());
+        });
+        assert_eq!(subscription.image_count(), 1, "one publisher, one image");
+        assert_eq!(publisher.take_errors(), Vec::<String>::new(), "the publisher's client saw no error");
+        assert_eq!(subscriber.take_errors(), Vec::<String>::new(), "the subscriber's client saw no error");
+        outcome
+    }
+}
+
+/// The CnC file of the driver in `process`, read by Aeron's tools.
+pub(crate) fn cnc(process: &DriverProcess) -> Cnc {
+    Cnc::open(process.dir()).unwrap_or_else(|error| panic!("{:?} driver: {error}", process.kind()))
+}
+
+/// The value of a system counter, by its label.
+pub(crate) fn system_counter(process: &DriverProcess, label: &str) -> i64 {
+    let entry = cnc(process).counter(type_id::SYSTEM, label);
+    entry.unwrap_or_else(|| panic!("{:?} driver has no counter {label:?}", process.kind())).value
+}
+
+/// Counter types. Source: shared-memory spec, counter type ids.
+pub(crate) mod type_id {
+    pub(crate) const SYSTEM: i32 = 0;
+    pub(crate) const PUBLISHER_LIMIT: i32 = 1;
+    pub(crate) const SENDER_POSITION: i32 = 2;
+    pub(crate) const RECEIVER_HWM: i32 = 3;
+    pub(crate) const SUBSCRIBER_POSITION: i32 = 4;
+    pub(crate) const RECEIVER_POSITION: i32 = 5;
+    pub(crate) const SEND_CHANNEL_STATUS: i32 = 6;
+    pub(crate) const RECEIVE_CHANNEL_STATUS: i32 = 7;
+    pub(crate) const SENDER_LIMIT: i32 = 9;
+    pub(crate) const CLIENT_HEARTBEAT: i32 = 11;
+    pub(crate) const PUBLISHER_POSITION: i32 = 12;
+}
