@@ -66,6 +66,26 @@ fn cubic_grows_back_to_its_maximum() {
 }
 
 #[test]
+fn cubic_recovers_towards_the_window_before_the_loss_and_then_probes_beyond() {
+    let mut control = cubic(CubicConfig::default());
+    assert_eq!(control.on_track_rebuild(&LOSS, Nanos::new(0)).length, 8 * MTU);
+    // K = cbrt(10 * 0.2 / 0.4) = 1.710 s: 10 + trunc(0.4 * (t - K)^3).
+    for (seconds, cwnd) in [(1, 10), (3, 10), (5, 24), (8, 93)] {
+        let now = Nanos::new(0) + Duration::from_secs(seconds);
+        assert_eq!(control.on_track_rebuild(&QUIET, now).length, cwnd * MTU, "after {seconds} s");
+    }
+}
+
+#[test]
+fn cubic_grows_once_per_initial_round_trip() {
+    let mut control = cubic(CubicConfig { initial_rtt: Duration::from_secs(1), ..CubicConfig::default() });
+    for (millis, cwnd) in [(1000, 10), (1100, 87), (2100, 87), (2200, 92)] {
+        let now = Nanos::new(0) + Duration::from_millis(millis);
+        assert_eq!(control.on_track_rebuild(&QUIET, now).length, cwnd * MTU, "after {millis} ms");
+    }
+}
+
+#[test]
 fn a_single_datagram_in_flight_forces_a_status_message_as_soon_as_it_is_consumed() {
     let mut control = cubic(CubicConfig { initial_rtt: Duration::from_secs(9), ..CubicConfig::default() });
     for _ in 0..8 {

@@ -6,7 +6,7 @@ use super::{ReceiverStatus, Strategy};
 
 /// Keeps no state: the limit is the furthest window end that any receiver has announced.
 #[derive(Debug)]
-pub struct Max;
+pub(super) struct Max;
 
 impl Strategy for Max {
     fn on_status_message(&mut self, status: &ReceiverStatus, limit: Position, _now: Nanos) -> Position {

@@ -23,7 +23,7 @@ struct Hold {
 
 /// Tracks every receiver of the group by its id.
 #[derive(Debug)]
-pub struct Min {
+pub(super) struct Min {
     receivers: Vec<Receiver>,
     receiver_timeout: Duration,
     group_min_size: usize,

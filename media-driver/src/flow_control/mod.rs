@@ -1,7 +1,6 @@
 //! How far a sender may go: one strategy per network publication, told of what receivers say, asked for the limit.
 //!
-//! To add a strategy: one file that implements [`Strategy`], one line in [`StrategyKind`] and its match in
-//! [`StrategyKind::verbs`], one name in [`spec`].
+//! To add a strategy: one file that implements the trait `Strategy`, one line where [`spec`] names strategies.
 //! Everything runs on the sender. Source: wire spec 5, driver spec 7.1.
 
 mod max;
@@ -9,15 +8,15 @@ mod min;
 pub mod spec;
 mod tagged;
 
+use core::fmt;
+
 use epona_protocol::{
     frame::{StatusMessageFlags, StatusMessageView},
     types::{GroupTag, Nanos, Position, ReceiverId, TermGeometry, TermLength, TermOffset},
 };
 
-pub use max::Max;
-pub use min::Min;
+use self::{max::Max, min::Min, tagged::Tagged};
 pub use spec::{FlowControlConfig, GroupOptions, SpecError, Supplier};
-pub use tagged::Tagged;
 
 /// What an accepted status message says about its receiver.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -68,7 +67,7 @@ impl ReceiverStatus {
 }
 
 /// The verbs of a strategy; what is not overridden does nothing and keeps the limit.
-trait Strategy {
+trait Strategy: fmt::Debug {
     /// The new limit after a status message without the setup flag; never before `limit`.
     fn on_status_message(&mut self, status: &ReceiverStatus, limit: Position, now: Nanos) -> Position;
 
@@ -99,38 +98,10 @@ trait Strategy {
     }
 }
 
-/// Which strategy: this is where strategies are named.
-#[derive(Debug)]
-enum StrategyKind {
-    Max(Max),
-    Min(Min),
-    Tagged(Tagged),
-}
-
-impl StrategyKind {
-    #[inline]
-    fn verbs(&mut self) -> &mut dyn Strategy {
-        match self {
-            Self::Max(max) => max,
-            Self::Min(min) => min,
-            Self::Tagged(tagged) => tagged,
-        }
-    }
-
-    #[inline]
-    fn state(&self) -> &dyn Strategy {
-        match self {
-            Self::Max(max) => max,
-            Self::Min(min) => min,
-            Self::Tagged(tagged) => tagged,
-        }
-    }
-}
-
 /// The flow control of one publication: a strategy, and how much one NAK may bring back.
 #[derive(Debug)]
 pub struct FlowControl {
-    strategy: StrategyKind,
+    strategy: Box<dyn Strategy + Send>,
     retransmit_window_multiple: i64,
 }
 
@@ -141,69 +112,69 @@ impl FlowControl {
 
     /// The fastest receiver sets the pace; `rrwm` is the retransmit receiver window multiple, 1 and up.
     #[must_use]
-    pub const fn max(rrwm: i64) -> Self {
-        Self { strategy: StrategyKind::Max(Max), retransmit_window_multiple: rrwm }
+    pub fn max(rrwm: i64) -> Self {
+        Self { strategy: Box::new(Max), retransmit_window_multiple: rrwm }
     }
 
     /// The slowest receiver sets the pace.
     #[must_use]
     pub fn min(options: &GroupOptions) -> Self {
-        Self { strategy: StrategyKind::Min(Min::new(options)), retransmit_window_multiple: options.rrwm }
+        Self { strategy: Box::new(Min::new(options)), retransmit_window_multiple: options.rrwm }
     }
 
     /// The slowest of the receivers with a certain group tag sets the pace.
     #[must_use]
     pub fn tagged(group_tag: GroupTag, options: &GroupOptions) -> Self {
-        let strategy = StrategyKind::Tagged(Tagged::new(group_tag, options));
+        let strategy = Box::new(Tagged::new(group_tag, options));
         Self { strategy, retransmit_window_multiple: options.rrwm }
     }
 
     /// The new sender limit after an accepted status message without the setup flag; never before `limit`.
     #[inline]
     pub fn on_status_message(&mut self, status: &ReceiverStatus, limit: Position, now: Nanos) -> Position {
-        self.strategy.verbs().on_status_message(status, limit, now)
+        self.strategy.on_status_message(status, limit, now)
     }
 
     /// A status message with the setup flag arrived.
     pub fn on_trigger_send_setup(&mut self, group_tag: Option<GroupTag>) {
-        self.strategy.verbs().on_trigger_send_setup(group_tag);
+        self.strategy.on_trigger_send_setup(group_tag);
     }
 
     /// An elicited SETUP frame is about to be sent while the sender limit is `limit`.
     pub fn on_setup(&mut self, limit: Position, now: Nanos) {
-        self.strategy.verbs().on_setup(limit, now);
+        self.strategy.on_setup(limit, now);
     }
 
     /// An ERR frame arrived: the receiver leaves the group at the next idle cycle.
     pub fn on_error(&mut self, receiver_id: ReceiverId) {
-        self.strategy.verbs().on_error(receiver_id);
+        self.strategy.on_error(receiver_id);
     }
 
     /// The new sender limit after a duty cycle that sent no data. It may go back: a group can turn out slower.
     #[inline]
     pub fn on_idle(&mut self, limit: Position, now: Nanos) -> Position {
-        self.strategy.verbs().on_idle(limit, now)
+        self.strategy.on_idle(limit, now)
     }
 
     /// Whether enough receivers are there for the publication to count as connected.
     #[inline]
     #[must_use]
     pub fn has_required_receivers(&self) -> bool {
-        self.strategy.state().has_required_receivers()
+        self.strategy.has_required_receivers()
     }
 
     /// Receivers in the group, for the counter `fc-receivers`; `None` when the strategy does not track any and has no
     /// such counter.
     #[must_use]
     pub fn receiver_count(&self) -> Option<usize> {
-        self.strategy.state().receiver_count()
+        self.strategy.receiver_count()
     }
 
     /// Whether feedback that is no group tag is an error worth recording.
     /// See [`StatusMessageView::has_unknown_feedback`].
     #[must_use]
     pub fn reads_group_tags(&self) -> bool {
-        self.strategy.state().reads_group_tags()
+        self.strategy.reads_group_tags()
     }
 
     /// How many of the `requested` bytes a NAK at `offset` brings back: at most to the end of the term, and at most

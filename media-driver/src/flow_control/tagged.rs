@@ -7,7 +7,7 @@ use super::{GroupOptions, Min, ReceiverStatus, Strategy};
 
 /// A group whose members name it in their status messages.
 #[derive(Debug)]
-pub struct Tagged {
+pub(super) struct Tagged {
     group_tag: GroupTag,
     group: Min,
 }
