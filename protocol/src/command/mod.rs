@@ -91,6 +91,3 @@ pub mod event_id {
     /// A session id that is not in use.
     pub const ON_NEXT_AVAILABLE_SESSION_ID: i32 = 0x0F0D;
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,0 +1,106 @@
+//! Log buffer files: made by one process, mapped by another, which trusts nothing in them.
+
+use std::{fs, path::PathBuf};
+
+use epona_protocol::{
+    logbuffer::{
+        LogBuffers, LogBuffersError, LogKind, LogParameters, PageSize,
+        appender::{ConcurrentAppender, ExclusiveAppender},
+    },
+    memory::Allocation,
+};
+use tempfile::TempDir;
+
+use crate::support::{FAR, TERM, messages, parameters};
+
+const TERM_LENGTH_FIELD: usize = 276;
+const PAGE_SIZE_FIELD: usize = 280;
+const MTU_FIELD: usize = 272;
+
+fn directory() -> (TempDir, PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("7.logbuffer");
+    (directory, path)
+}
+
+/// Opens a file whose metadata has one changed field.
+fn open_with_field(field: usize, value: i32, length: usize) -> Result<LogBuffers, LogBuffersError> {
+    let (_directory, path) = directory();
+    LogBuffers::create(&path, &parameters(LogKind::ConcurrentPublication), Allocation::Sparse).unwrap();
+    let mut bytes = fs::read(&path).unwrap();
+    let at = bytes.len() - 4096 + field;
+    bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
+    fs::write(&path, &bytes[bytes.len() - length..]).unwrap();
+    LogBuffers::open(&path)
+}
+
+#[test]
+fn what_a_publisher_writes_a_subscriber_reads_from_the_file() {
+    for allocation in [Allocation::Sparse, Allocation::Full] {
+        let (_directory, path) = directory();
+        let created =
+            LogBuffers::create(&path, &parameters(LogKind::ConcurrentPublication), allocation).unwrap();
+        let publisher = LogBuffers::open(&path).unwrap();
+        let subscriber = LogBuffers::open_to_read(&path).unwrap();
+        ConcurrentAppender::new(publisher).unwrap().offer(b"hello", FAR).unwrap();
+        assert_eq!(messages(subscriber.term(0), 0), [b"hello"]);
+        assert_eq!(created.producer_position().get(), 64);
+        assert_eq!(
+            (subscriber.session_id(), subscriber.stream_id()),
+            (created.session_id(), created.stream_id())
+        );
+        assert_eq!(subscriber.geometry(), created.geometry());
+    }
+}
+
+#[test]
+fn metadata_lies_at_the_end_of_large_pages() {
+    let (_directory, path) = directory();
+    let parameters = LogParameters {
+        page_size: PageSize::new(2 * 1024 * 1024).unwrap(),
+        ..parameters(LogKind::ExclusivePublication)
+    };
+    LogBuffers::create(&path, &parameters, Allocation::Sparse).unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().len(), 2 * 1024 * 1024);
+    let opened = LogBuffers::open(&path).unwrap();
+    assert_eq!(opened.metadata().page_size(), Ok(parameters.page_size));
+    assert_eq!(opened.metadata().kind(), Some(LogKind::ExclusivePublication));
+}
+
+#[test]
+fn a_file_that_is_cut_short_is_refused() {
+    let whole = 3 * TERM as usize + 4096;
+    assert!(open_with_field(TERM_LENGTH_FIELD, TERM, whole).is_ok());
+    for length in [whole - 4096, whole - 8, 4096, 100] {
+        let error = open_with_field(TERM_LENGTH_FIELD, TERM, length).unwrap_err();
+        assert!(
+            matches!(error, LogBuffersError::TooShort { actual, minimum } if actual == length && minimum == whole)
+        );
+    }
+    let error = open_with_field(TERM_LENGTH_FIELD, 2 * TERM, whole).unwrap_err();
+    assert!(error.to_string().contains("397312"), "{error}");
+}
+
+#[test]
+fn metadata_that_makes_no_sense_is_refused() {
+    let whole = 3 * TERM as usize + 4096;
+    for value in [0, -1, i32::MIN, TERM - 1, TERM / 2, i32::MAX] {
+        let error = open_with_field(TERM_LENGTH_FIELD, value, whole).unwrap_err();
+        assert!(matches!(error, LogBuffersError::TermLength(_)), "{error}");
+        let error = open_with_field(PAGE_SIZE_FIELD, value | 1, whole).unwrap_err();
+        assert!(matches!(error, LogBuffersError::PageSize(_)), "{error}");
+    }
+}
+
+#[test]
+fn an_invalid_mtu_matters_only_to_publishers() {
+    let log = open_with_field(MTU_FIELD, 32, 3 * TERM as usize + 4096).unwrap();
+    assert!(ConcurrentAppender::new(log.clone()).is_err());
+    assert!(ExclusiveAppender::new(log).is_err());
+}
+
+#[test]
+fn a_missing_file_is_an_io_error() {
+    let (_directory, path) = directory();
+    assert!(matches!(LogBuffers::open(&path), Err(LogBuffersError::Io(_))));
+}
