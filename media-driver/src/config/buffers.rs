@@ -1,6 +1,6 @@
 //! Shared-memory files and terms.
 
-use epona_protocol::types::TermLength;
+use epona_protocol::{cnc::CncLengths, types::TermLength};
 
 use super::limits::{self, PageSize};
 
@@ -33,6 +33,21 @@ pub struct Buffers {
     pub storage_checks: bool,
     /// Usable bytes at or below which the error log warns. Default 160 MiB.
     pub low_storage_threshold: u64,
+}
+
+impl Buffers {
+    /// Lengths of the sections of `cnc.dat`. Source: shared-memory spec 2.3.
+    #[must_use]
+    pub fn cnc_lengths(&self) -> CncLengths {
+        let length = |bytes: usize| i32::try_from(bytes).unwrap_or(i32::MAX);
+        CncLengths {
+            to_driver: length(self.to_driver_length),
+            to_clients: length(self.to_clients_length),
+            counters_metadata: length(self.counter_values_length.saturating_mul(4)),
+            counters_values: length(self.counter_values_length),
+            error_log: length(self.error_log_length),
+        }
+    }
 }
 
 impl Default for Buffers {

@@ -1,5 +1,7 @@
 //! What stands between the driver and its sockets, for tests.
 
+use crate::media::interceptor::{InterceptorConfig, InterceptorConfigError, InterceptorKind};
+
 /// Interceptors by name, and their arguments, as configured: the transport parses them when it is made.
 /// Source: driver spec 7.4, 9.2.
 #[derive(Clone, Debug, PartialEq, Default)]
@@ -20,4 +22,27 @@ pub struct Interceptors {
     pub reorder_args: Option<String>,
     /// Arguments of our `duplicate`.
     pub duplicate_args: Option<String>,
+}
+
+impl Interceptors {
+    /// The interceptors themselves, checked.
+    ///
+    /// # Errors
+    /// When a name is unknown or its arguments cannot be read.
+    pub fn parse(&self) -> Result<InterceptorConfig, InterceptorConfigError> {
+        let names = |list: &Option<String>| list.clone().unwrap_or_default();
+        InterceptorConfig::parse(&names(&self.incoming), &names(&self.outgoing), |kind| self.arguments(kind))
+    }
+
+    fn arguments(&self, kind: InterceptorKind) -> Option<String> {
+        match kind {
+            InterceptorKind::Loss => &self.loss_args,
+            InterceptorKind::FixedLoss => &self.fixed_loss_args,
+            InterceptorKind::MultiGapLoss => &self.multi_gap_loss_args,
+            InterceptorKind::Delay => &self.delay_args,
+            InterceptorKind::Reorder => &self.reorder_args,
+            InterceptorKind::Duplicate => &self.duplicate_args,
+        }
+        .clone()
+    }
 }

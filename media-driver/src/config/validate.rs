@@ -4,15 +4,20 @@
 
 use std::time::Duration;
 
+use epona_protocol::{
+    cnc::CncError,
+    uri::units::{format_duration, format_size},
+};
+
 use super::{
     Context,
     limits::{
         ERROR_LOG_LENGTH_MIN, IO_VECTOR_CAPACITY_MAX, TO_CLIENTS_LENGTH_MIN, TO_CLIENTS_TRAILER,
         TO_DRIVER_LENGTH_MIN, TO_DRIVER_TRAILER,
     },
-    values::{MAX_DURATION, format_duration, format_size},
+    values::MAX_DURATION,
 };
-use crate::idle::IdleStrategyError;
+use crate::{idle::IdleStrategyError, media::interceptor::InterceptorConfigError};
 
 /// Why a driver does not start with a configuration: the value, its limit, and the setting to change.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -39,14 +44,9 @@ pub enum ConfigError {
         /// Bytes on top of the power of two.
         trailer: usize,
     },
-    /// The command and control file would be longer than its readers can map.
-    #[error(
-        "cnc.dat would take {length} bytes, more than 2147483647: lower aeron.counters.buffer.length (counted five times), aeron.error.buffer.length, aeron.conductor.buffer.length or aeron.clients.buffer.length"
-    )]
-    CncLength {
-        /// What it would take.
-        length: u64,
-    },
+    /// The command and control file cannot be laid out.
+    #[error(transparent)]
+    Cnc(#[from] CncError),
     /// A count outside of its range.
     #[error("{setting}={value} must be at least {min} and at most {max}")]
     Count {
@@ -123,6 +123,9 @@ pub enum ConfigError {
         /// What is wrong.
         source: IdleStrategyError,
     },
+    /// Interceptors that cannot be made.
+    #[error(transparent)]
+    Interceptors(#[from] InterceptorConfigError),
     /// A socket buffer that the kernel made smaller than what must fit.
     #[error(
         "{setting}={value} does not fit the kernel's {option}={buffer}: lower it, raise {buffer_setting}, or raise the system's limit {sysctl}"
@@ -170,6 +173,7 @@ impl Context {
         self.check_timeouts(&mut errors);
         self.check_relations(&mut errors);
         self.check_idle_strategies(&mut errors);
+        errors.extend(self.interceptors.parse().err().map(ConfigError::from));
         errors
     }
 
@@ -210,18 +214,6 @@ impl Context {
         Ok(())
     }
 
-    /// Length of `cnc.dat` before it is rounded up to pages, in bytes. Source: shared-memory spec 2.3.
-    fn cnc_length(&self) -> u64 {
-        let buffers = &self.buffers;
-        let sections = [
-            buffers.to_driver_length,
-            buffers.to_clients_length,
-            buffers.counter_values_length.saturating_mul(5),
-            buffers.error_log_length,
-        ];
-        sections.into_iter().fold(128, |sum, length| sum.saturating_add(length as u64))
-    }
-
     fn check_lengths(&self, errors: &mut Vec<ConfigError>) {
         const TWO_GIB: u64 = i32::MAX as u64;
         let (buffers, network) = (&self.buffers, &self.network);
@@ -250,9 +242,8 @@ impl Context {
                 errors.push(ConfigError::RingLength { setting, value, trailer });
             }
         }
-        let length = self.cnc_length().next_multiple_of(buffers.file_page_size.bytes() as u64);
-        if length > TWO_GIB {
-            errors.push(ConfigError::CncLength { length });
+        if let Err(error) = buffers.cnc_lengths().file_length(buffers.file_page_size.get()) {
+            errors.push(error.into());
         }
     }
 
