@@ -10,6 +10,7 @@ pub mod idle;
 pub mod image;
 pub mod loss;
 pub mod media;
+pub mod name_resolution;
 pub mod receiver;
 pub mod sender;
 pub mod untethered;

@@ -1,45 +1,14 @@
 //! Which interface a channel's `interface` parameter means.
 //!
-//! ```text
-//!   <host>[:port][/prefix]    192.168.1.0/24   localhost:40123   [fe80::]:0/10   host.example
-//!   {<name>}[:port]           {eth0}           {eth0}:40123
-//! ```
-//!
-//! Source: wire spec 8.2.
+//! The grammar is [`epona_protocol::uri::address::Interface`]; here is what to choose. Source: wire spec 8.2.
 
 use std::{
     io,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6},
+    net::{IpAddr, SocketAddr, SocketAddrV6},
 };
 
 pub use super::sys::NetworkInterface;
 use super::sys::network_interfaces;
-
-/// Longest interface name, in bytes.
-const MAX_NAME_LENGTH: usize = 15;
-
-/// A parsed `interface` parameter.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum InterfaceQuery<'a> {
-    /// An interface by its name.
-    Name {
-        /// Such as `eth0`.
-        name: &'a str,
-        /// Port to bind; 0 for any.
-        port: u16,
-    },
-    /// The interface whose address lies in a network.
-    Network {
-        /// An address or host name, without brackets.
-        host: &'a str,
-        /// Whether the host stood in brackets and so is an IPv6 address.
-        bracketed: bool,
-        /// Port to bind; 0 for any.
-        port: u16,
-        /// Bits of the address that must match; `None` for all.
-        prefix_length: Option<u32>,
-    },
-}
 
 /// An interface chosen for a channel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -53,14 +22,6 @@ pub struct InterfaceChoice {
 /// Why no interface could be chosen; the texts name the parameter's value.
 #[derive(Debug, thiserror::Error)]
 pub enum InterfaceError {
-    /// The value does not follow the grammar.
-    #[error("could not parse interface={value}: {reason}")]
-    Malformed {
-        /// The parameter's value.
-        value: String,
-        /// What is wrong with it.
-        reason: &'static str,
-    },
     /// No interface that is up has a matching address.
     #[error("could not find matching interface={value}; interfaces that are up: {available}")]
     NoMatch {
@@ -69,98 +30,19 @@ pub enum InterfaceError {
         /// Names and addresses of what there is.
         available: String,
     },
+    /// The named interface has no address of the family, or does not exist.
+    #[error("no {family} address on interface '{name}'; interfaces that are up: {available}")]
+    NoAddress {
+        /// The interface's name.
+        name: String,
+        /// IPv4 or IPv6.
+        family: &'static str,
+        /// Names and addresses of what there is.
+        available: String,
+    },
     /// The system did not tell its interfaces.
     #[error("could not list the network interfaces: {0}")]
     System(#[from] io::Error),
-}
-
-impl<'a> InterfaceQuery<'a> {
-    /// Parses the parameter's value; host names are not resolved yet.
-    ///
-    /// # Errors
-    /// [`InterfaceError::Malformed`].
-    pub fn parse(value: &'a str) -> Result<Self, InterfaceError> {
-        let parsed = match value.strip_prefix('{') {
-            Some(rest) => Self::parse_name(rest),
-            None => Self::parse_network(value),
-        };
-        parsed.map_err(|reason| InterfaceError::Malformed { value: value.into(), reason })
-    }
-
-    fn parse_name(rest: &'a str) -> Result<Self, &'static str> {
-        let (name, after) = rest.rsplit_once('}').ok_or("there is no closing brace")?;
-        if name.is_empty() || name.len() > MAX_NAME_LENGTH {
-            return Err("an interface name has 1 to 15 characters");
-        }
-        let port = match after {
-            "" => 0,
-            _ => parse_port(after.strip_prefix(':').ok_or("only :port may follow the closing brace")?)?,
-        };
-        Ok(Self::Name { name, port })
-    }
-
-    fn parse_network(value: &'a str) -> Result<Self, &'static str> {
-        let (address, prefix) = match value.split_once('/') {
-            Some((address, prefix)) => (address, Some(prefix)),
-            None => (value, None),
-        };
-        let (host, bracketed, port) = split_host_and_port(address)?;
-        let port = port.map_or(Ok(0), parse_port)?;
-        let limit = if bracketed { 128 } else { 32 };
-        let prefix_length = match prefix.filter(|prefix| !prefix.is_empty()) {
-            Some(text) => {
-                let bits: u32 = text.parse().map_err(|_| "the prefix length is not a number")?;
-                Some(bits)
-                    .filter(|bits| *bits <= limit)
-                    .ok_or("the prefix length exceeds the address")
-                    .map(Some)?
-            }
-            None => None,
-        };
-        Ok(Self::Network { host, bracketed, port, prefix_length })
-    }
-}
-
-/// Splits `host[:port]`, taking brackets and an IPv6 scope off the host. An absent port is `None`.
-pub(super) fn split_host_and_port(text: &str) -> Result<(&str, bool, Option<&str>), &'static str> {
-    let (host, bracketed, after) = match text.strip_prefix('[') {
-        Some(rest) => {
-            let (host, after) = rest.split_once(']').ok_or("there is no closing bracket")?;
-            (host.split_once('%').map_or(host, |(host, _scope)| host), true, after)
-        }
-        None => match text.rfind(':') {
-            Some(colon) => (&text[..colon], false, &text[colon..]),
-            None => (text, false, ""),
-        },
-    };
-    if host.is_empty() {
-        return Err("there is no host");
-    }
-    if !bracketed && host.contains(':') {
-        return Err("an IPv6 address must stand in brackets");
-    }
-    match after {
-        "" => Ok((host, bracketed, None)),
-        _ => match after.strip_prefix(':') {
-            Some(port) if !port.is_empty() => Ok((host, bracketed, Some(port))),
-            _ => Err("the port is missing or malformed"),
-        },
-    }
-}
-
-/// A port, 0..=65535, in decimal.
-pub(super) fn parse_port(text: &str) -> Result<u16, &'static str> {
-    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err("the port is not a number");
-    }
-    text.parse().map_err(|_| "the port is over 65535")
-}
-
-/// Any address of a family, port 0.
-#[must_use]
-pub const fn wildcard(ipv6: bool) -> SocketAddr {
-    let ip = if ipv6 { IpAddr::V6(Ipv6Addr::UNSPECIFIED) } else { IpAddr::V4(Ipv4Addr::UNSPECIFIED) };
-    SocketAddr::new(ip, 0)
 }
 
 /// The interfaces of this machine that are up.
@@ -169,6 +51,14 @@ pub const fn wildcard(ipv6: bool) -> SocketAddr {
 /// What the system says.
 pub fn local_interfaces() -> Result<Vec<NetworkInterface>, InterfaceError> {
     Ok(network_interfaces()?)
+}
+
+/// Names and addresses, for people.
+#[must_use]
+pub fn describe(interfaces: &[NetworkInterface]) -> String {
+    let describe =
+        |found: &NetworkInterface| format!("{}={}/{}", found.name, found.address, found.prefix_length);
+    interfaces.iter().map(describe).collect::<Vec<_>>().join(", ")
 }
 
 /// The first address of the wanted family on the named interface.

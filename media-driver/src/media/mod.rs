@@ -1,5 +1,12 @@
 //! Networks: channels and their addresses, sockets, readiness, and ways to disturb them.
+//!
+//! ```text
+//!   channel text ──ChannelResolver──► UdpChannel ──PortManager──► TransportSpec ──TransportFactory──► Transport
+//!                                                                  UdpTransportFactory, SimulatedFactory,
+//!                                                                  either within an InterceptingFactory
+//! ```
 
+pub mod address;
 pub mod interceptor;
 pub mod interface;
 pub mod poller;
@@ -7,12 +14,14 @@ pub mod port_manager;
 pub mod simulated;
 mod sys;
 pub mod transport;
+pub mod udp_channel;
 pub mod udp_transport;
 
 pub use poller::{PollOutcome, PollToken, Poller, PollerConfig};
-pub use port_manager::{PortManager, PortRange};
+pub use port_manager::PortManager;
 pub use transport::{
     Affinity, MAX_BATCH, Multicast, OpenError, ReceiveBuffers, Received, RecvOutcome, SendOutcome, SendRun,
     Transport, TransportFactory, TransportSpec,
 };
-pub use udp_transport::{SocketBuffers, UdpTransport, UdpTransportFactory};
+pub use udp_channel::{ChannelError, ChannelPurpose, ChannelResolver, UdpChannel};
+pub use udp_transport::{UdpTransport, UdpTransportFactory, probe_socket_buffers};

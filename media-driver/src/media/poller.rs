@@ -16,6 +16,7 @@ use std::{io, os::fd::RawFd, time::Duration};
 use mio::{Events, Interest, Poll, Token, unix::SourceFd};
 
 use super::transport::{ReceiveBuffers, RecvOutcome};
+use crate::config::Network;
 
 /// Events taken from the system per poll; what is over comes with the next poll.
 const EVENTS: usize = 256;
@@ -33,6 +34,15 @@ pub struct PollerConfig {
 impl Default for PollerConfig {
     fn default() -> Self {
         Self { iteration_threshold: 5, socket_poll_limit: 4 }
+    }
+}
+
+impl From<&Network> for PollerConfig {
+    fn from(network: &Network) -> Self {
+        Self {
+            iteration_threshold: network.poller_iteration_threshold,
+            socket_poll_limit: network.socket_poll_limit as usize,
+        }
     }
 }
 
@@ -117,6 +127,7 @@ impl<K> Poller<K> {
             None => self.entries.push(entry),
         }
         self.count += 1;
+        self.ready.reserve(self.entries.len() - self.ready.len());
         if self.count == self.config.iteration_threshold + 1 {
             // What arrived while all were read without asking may have no edge left to come.
             (0..self.entries.len()).for_each(|index| self.mark_ready(index));

@@ -16,6 +16,7 @@ use super::{
         TransportFactory, TransportSpec,
     },
 };
+use crate::config::ProbedSocketBuffers;
 
 /// One or two UDP sockets: a connected multicast sender hears its control group on a second one.
 #[derive(Debug)]
@@ -160,31 +161,20 @@ impl TransportFactory for UdpTransportFactory {
     }
 }
 
-/// Sizes of a socket's buffers, in bytes as the system reports them.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct SocketBuffers {
-    /// SO_SNDBUF.
-    pub send: usize,
-    /// SO_RCVBUF.
-    pub receive: usize,
-}
-
-impl SocketBuffers {
-    /// What a new socket gets after the given sizes were asked of it; 0 asks for nothing, and so reports the
-    /// system's default. Source: driver spec 8.1.
-    ///
-    /// # Errors
-    /// What the system says of a socket or of the sizes.
-    pub fn probe(send: usize, receive: usize) -> io::Result<Self> {
-        let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
-        if send > 0 {
-            socket.set_send_buffer_size(send)?;
-        }
-        if receive > 0 {
-            socket.set_recv_buffer_size(receive)?;
-        }
-        Ok(Self { send: socket.send_buffer_size()?, receive: socket.recv_buffer_size()? })
+/// What a new socket gets after the given sizes, in bytes, were asked of it; 0 asks for nothing, and so reports the
+/// system's default. Source: driver spec 8.1.
+///
+/// # Errors
+/// What the system says of a socket or of the sizes.
+pub fn probe_socket_buffers(send: usize, receive: usize) -> io::Result<ProbedSocketBuffers> {
+    let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
+    if send > 0 {
+        socket.set_send_buffer_size(send)?;
     }
+    if receive > 0 {
+        socket.set_recv_buffer_size(receive)?;
+    }
+    Ok(ProbedSocketBuffers { send: socket.send_buffer_size()?, receive: socket.recv_buffer_size()? })
 }
 
 fn new_socket(address: SocketAddr) -> Result<Socket, OpenError> {

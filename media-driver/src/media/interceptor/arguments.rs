@@ -2,6 +2,8 @@
 
 use std::{str::FromStr, time::Duration};
 
+use epona_protocol::uri::units;
+
 /// What is wrong with an interceptor's arguments.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ArgumentError {
@@ -70,7 +72,7 @@ impl<'a> Arguments<'a> {
 
     /// A duration: a number with `ns`, `us`, `ms` or `s`; nanoseconds without.
     pub(super) fn duration(&self, key: &'static str, default: Duration) -> Result<Duration, ArgumentError> {
-        self.read(key, default, "a duration such as 500us or 10ms", parse_duration)
+        self.read(key, default, "a duration such as 500us or 10ms", |value| units::parse_duration(value).ok())
     }
 
     fn read<T>(
@@ -85,17 +87,4 @@ impl<'a> Arguments<'a> {
         };
         parse(value).ok_or_else(|| ArgumentError::Value { key, value: (*value).into(), expected })
     }
-}
-
-fn parse_duration(value: &str) -> Option<Duration> {
-    let digits = value.bytes().take_while(u8::is_ascii_digit).count();
-    let number: u64 = value[..digits].parse().ok()?;
-    let unit = match value[digits..].to_ascii_lowercase().as_str() {
-        "" | "ns" => 1,
-        "us" => 1_000,
-        "ms" => 1_000_000,
-        "s" => 1_000_000_000,
-        _ => return None,
-    };
-    number.checked_mul(unit).map(Duration::from_nanos)
 }

@@ -12,6 +12,7 @@ use super::{
     multi_gap_loss::MultiGapLoss,
     reorder::Reorder,
 };
+use crate::config::Interceptors;
 
 /// The interceptors that there are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -143,6 +144,23 @@ impl InterceptorConfig {
             names.map(|name| parse_one(name, &arguments)).collect::<Result<Vec<_>, _>>()
         };
         Ok(Self { incoming: list(incoming)?, outgoing: list(outgoing)? })
+    }
+
+    /// From the driver's settings.
+    ///
+    /// # Errors
+    /// As [`InterceptorConfig::parse`].
+    pub fn from_settings(settings: &Interceptors) -> Result<Self, InterceptorConfigError> {
+        let arguments = |kind| match kind {
+            InterceptorKind::Loss => settings.loss_args.clone(),
+            InterceptorKind::FixedLoss => settings.fixed_loss_args.clone(),
+            InterceptorKind::MultiGapLoss => settings.multi_gap_loss_args.clone(),
+            InterceptorKind::Delay => settings.delay_args.clone(),
+            InterceptorKind::Reorder => settings.reorder_args.clone(),
+            InterceptorKind::Duplicate => settings.duplicate_args.clone(),
+        };
+        let names = |list: &Option<String>| list.clone().unwrap_or_default();
+        Self::parse(&names(&settings.incoming), &names(&settings.outgoing), arguments)
     }
 
     /// Whether there is none.

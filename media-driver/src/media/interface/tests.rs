@@ -25,55 +25,6 @@ fn machine() -> Vec<NetworkInterface> {
 }
 
 #[test]
-fn the_grammar_takes_names_addresses_ports_and_prefixes() {
-    let network = |host, bracketed, port, prefix_length| InterfaceQuery::Network {
-        host,
-        bracketed,
-        port,
-        prefix_length,
-    };
-    for (value, expected) in [
-        ("localhost", network("localhost", false, 0, None)),
-        ("localhost:40123", network("localhost", false, 40123, None)),
-        ("192.168.1.0/24", network("192.168.1.0", false, 0, Some(24))),
-        ("192.168.1.0:5/24", network("192.168.1.0", false, 5, Some(24))),
-        ("0.0.0.0/0", network("0.0.0.0", false, 0, Some(0))),
-        ("[::1]", network("::1", true, 0, None)),
-        ("[::1]:7/64", network("::1", true, 7, Some(64))),
-        ("[fe80::1%eth0]:7", network("fe80::1", true, 7, None)),
-        ("{eth0}", InterfaceQuery::Name { name: "eth0", port: 0 }),
-        ("{eth0}:40123", InterfaceQuery::Name { name: "eth0", port: 40123 }),
-    ] {
-        assert_eq!(InterfaceQuery::parse(value).unwrap(), expected, "{value}");
-    }
-}
-
-#[test]
-fn malformed_values_are_refused_by_name() {
-    for value in [
-        "",
-        ":1",
-        "host:",
-        "host:x",
-        "host:65536",
-        "10.0.0.0/33",
-        "10.0.0.0/x",
-        "[::1",
-        "[::1]7",
-        "[::1]/129",
-        "::1",
-        "{}",
-        "{eth0",
-        "{eth0}7",
-        "{eth0}:",
-        "{a-name-too-long!}",
-    ] {
-        let error = InterfaceQuery::parse(value).unwrap_err();
-        assert!(error.to_string().contains(&format!("interface={value}")), "{error}");
-    }
-}
-
-#[test]
 fn the_longest_netmask_wins_among_multicast_interfaces() {
     let find = |network: &str, prefix| {
         find_by_network(&machine(), network.parse().unwrap(), prefix, 0)

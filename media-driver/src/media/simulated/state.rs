@@ -11,7 +11,7 @@ use std::{
 use epona_protocol::types::Nanos;
 
 use super::{Conditions, Event, TraceEntry};
-use crate::media::transport::TransportSpec;
+use crate::media::{address::wildcard, transport::TransportSpec};
 
 /// First port handed out to sockets that ask for none.
 const FIRST_EPHEMERAL_PORT: u16 = 32_768;
@@ -66,9 +66,8 @@ impl State {
     /// Binds a socket; its id.
     pub(super) fn open(&mut self, host: IpAddr, spec: &TransportSpec) -> io::Result<u64> {
         let group = spec.multicast.map(|multicast| multicast.group);
-        let mut local = group.map_or(spec.bind, |group| {
-            SocketAddr::new(super::super::interface::wildcard(group.is_ipv6()).ip(), group.port())
-        });
+        let mut local =
+            group.map_or(spec.bind, |group| SocketAddr::new(wildcard(group.is_ipv6()).ip(), group.port()));
         let foreign = !local.ip().is_unspecified() && !local.ip().is_loopback() && local.ip() != host;
         if foreign {
             return Err(io::ErrorKind::AddrNotAvailable.into());

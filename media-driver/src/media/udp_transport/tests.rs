@@ -214,9 +214,9 @@ fn buffers_traffic_class_and_timestamps_take_effect() {
 
 #[test]
 fn probing_reports_what_the_system_grants() {
-    let asked = SocketBuffers::probe(65_536, 131_072).unwrap();
+    let asked = probe_socket_buffers(65_536, 131_072).unwrap();
     assert!(asked.send >= 65_536 && asked.receive >= 131_072, "{asked:?}");
-    let default = SocketBuffers::probe(0, 0).unwrap();
+    let default = probe_socket_buffers(0, 0).unwrap();
     assert!(default.send > 0 && default.receive > 0);
 }
 
@@ -254,6 +254,23 @@ fn a_connected_multicast_sender_reaches_the_group_and_hears_the_control_group() 
     let run = SendRun { destination: Some(control.parse().unwrap()), ..run };
     assert_eq!(receiver.send_batch(NOW, &[run]).datagrams, 1);
     assert_eq!(receive(&mut sender, &mut buffers, 1)[0].0, bytes);
+}
+
+#[test]
+fn ipv6_groups_work_through_the_index_of_an_interface() {
+    let interfaces = crate::media::interface::local_interfaces().unwrap();
+    let Some(loopback) = interfaces.iter().find(|found| found.loopback && found.address.is_ipv6()) else {
+        return eprintln!("skipped: there is no IPv6 loopback interface on this machine");
+    };
+    let port = UdpSocket::bind("[::]:0").unwrap().local_addr().unwrap().port();
+    let (interface, data) = (SocketAddr::new(loopback.address, 0), format!("[ff01::fd]:{port}"));
+    let mut receiver = multicast(&data, interface, loopback.index, None).unwrap();
+    let control = format!("[ff01::fe]:{port}");
+    let mut sender = multicast(&control, interface, loopback.index, Some(data.parse().unwrap())).unwrap();
+    let run = SendRun::datagram(SharedBytes::from_slice(&[5; 32]), None);
+    let outcome = sender.send_batch(NOW, &[run]);
+    assert!(outcome.datagrams == 1, "{outcome:?}");
+    assert_eq!(receive(&mut receiver, &mut ReceiveBuffers::new(4, 64), 1)[0].0, [5; 32]);
 }
 
 #[test]
