@@ -18,7 +18,7 @@ pub mod udp_channel;
 pub mod udp_transport;
 
 pub use poller::{PollOutcome, PollToken, Poller, PollerConfig};
-pub use port_manager::PortManager;
+pub use port_manager::{PortManager, PortRange};
 pub use transport::{
     Affinity, MAX_BATCH, Multicast, OpenError, ReceiveBuffers, Received, RecvOutcome, SendOutcome, SendRun,
     Transport, TransportFactory, TransportSpec,

@@ -3,13 +3,42 @@
 //! Without a range the system picks. With one, ports are handed out upwards from the low end, skipping those that
 //! this driver uses, and around again. Source: wire spec 7.3, driver spec 6.7.
 
-use std::{collections::HashMap, net::SocketAddr};
+use std::{collections::HashMap, net::SocketAddr, str::FromStr};
 
-use crate::config::PortRange;
+/// A range of ports, both ends included.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct PortRange {
+    /// First port, 0..=high.
+    pub low: u16,
+    /// Last port, low..=65535.
+    pub high: u16,
+}
+
+impl PortRange {
+    /// "0 0": the system picks.
+    pub const SYSTEM: Self = Self { low: 0, high: 0 };
+}
+
+/// Why a text is not a range of ports.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("port range '{0}' must be \"low high\", two ports of 0..65535 with low <= high")]
+pub struct PortRangeError(String);
+
+impl FromStr for PortRange {
+    type Err = PortRangeError;
+
+    fn from_str(text: &str) -> Result<Self, PortRangeError> {
+        let mut ports = text.split_whitespace().map(str::parse::<u16>);
+        match (ports.next(), ports.next(), ports.next()) {
+            (Some(Ok(low)), Some(Ok(high)), None) if low <= high => Ok(Self { low, high }),
+            _ => Err(PortRangeError(text.into())),
+        }
+    }
+}
 
 /// Every port of the range is in use by this driver.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("no available ports in range {} {}; widen {setting}", range.low(), range.high())]
+#[error("no available ports in range {} {}; widen {setting}", range.low, range.high)]
 pub struct PortsExhausted {
     range: PortRange,
     setting: &'static str,
@@ -27,8 +56,7 @@ enum Use {
 /// Hands out ports of a range and knows which are in use. Belongs to the conductor.
 #[derive(Debug)]
 pub struct PortManager {
-    /// `None`, or the range 0 to 0: the system picks.
-    range: Option<PortRange>,
+    range: PortRange,
     role: Use,
     next: u16,
     used: HashMap<u16, u32>,
@@ -37,19 +65,18 @@ pub struct PortManager {
 impl PortManager {
     /// For sockets that send data, `aeron.sender.wildcard.port.range`.
     #[must_use]
-    pub fn for_senders(range: Option<PortRange>) -> Self {
+    pub fn for_senders(range: PortRange) -> Self {
         Self::new(range, Use::Sender)
     }
 
     /// For sockets that receive data, `aeron.receiver.wildcard.port.range`.
     #[must_use]
-    pub fn for_receivers(range: Option<PortRange>) -> Self {
+    pub fn for_receivers(range: PortRange) -> Self {
         Self::new(range, Use::Receiver)
     }
 
-    fn new(range: Option<PortRange>, role: Use) -> Self {
-        let range = range.filter(|range| range.high() > 0);
-        Self { range, role, next: 1, used: HashMap::new() }
+    fn new(range: PortRange, role: Use) -> Self {
+        Self { range, role, next: range.low.max(1), used: HashMap::new() }
     }
 
     /// The address to bind for a channel that wants `address`: a port of the range in place of 0, where the range
@@ -63,9 +90,9 @@ impl PortManager {
         explicit_control: bool,
     ) -> Result<SocketAddr, PortsExhausted> {
         let mut bind = address;
-        let range = self.range.filter(|_| self.role == Use::Receiver || explicit_control);
-        if let (0, Some(range)) = (address.port(), range) {
-            bind.set_port(self.next_free(range)?);
+        let ranged = self.range != PortRange::SYSTEM && (self.role == Use::Receiver || explicit_control);
+        if address.port() == 0 && ranged {
+            bind.set_port(self.next_free()?);
         }
         if bind.port() != 0 {
             *self.used.entry(bind.port()).or_default() += 1;
@@ -83,13 +110,12 @@ impl PortManager {
         }
     }
 
-    fn next_free(&mut self, range: PortRange) -> Result<u16, PortsExhausted> {
-        let (low, high) = (range.low().max(1), range.high());
-        let next = self.next.max(low);
-        let port = (next..=high)
-            .chain(low..next)
+    fn next_free(&mut self) -> Result<u16, PortsExhausted> {
+        let (low, high) = (self.range.low.max(1), self.range.high);
+        let port = (self.next..=high)
+            .chain(low..self.next)
             .find(|port| !self.used.contains_key(port))
-            .ok_or_else(|| PortsExhausted { range, setting: self.setting() })?;
+            .ok_or_else(|| PortsExhausted { range: self.range, setting: self.setting() })?;
         self.next = if port >= high { low } else { port + 1 };
         Ok(port)
     }
@@ -110,17 +136,25 @@ mod tests {
         ([127, 0, 0, 1], port).into()
     }
 
-    fn range(low: u16, high: u16) -> Option<PortRange> {
-        PortRange::new(low, high)
+    fn range(low: u16, high: u16) -> PortRange {
+        PortRange { low, high }
+    }
+
+    #[test]
+    fn a_range_is_two_ports_in_order() {
+        assert_eq!("20000 20004".parse(), Ok(range(20000, 20004)));
+        assert_eq!(" 0  0 ".parse(), Ok(PortRange::SYSTEM));
+        for text in ["", "1", "2 1", "1 65536", "-1 2", "1 2 3", "1-2"] {
+            let error = text.parse::<PortRange>().unwrap_err();
+            assert!(error.to_string().contains(&format!("'{text}'")), "{error}");
+        }
     }
 
     #[test]
     fn without_a_range_addresses_pass_unchanged() {
-        for range in [None, range(0, 0)] {
-            let mut ports = PortManager::for_receivers(range);
-            for port in [0, 40123, 0] {
-                assert_eq!(ports.acquire(address(port), true), Ok(address(port)));
-            }
+        let mut ports = PortManager::for_receivers(PortRange::SYSTEM);
+        for port in [0, 40123, 0] {
+            assert_eq!(ports.acquire(address(port), true), Ok(address(port)));
         }
     }
 
