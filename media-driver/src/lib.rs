@@ -4,6 +4,7 @@ pub mod clock;
 pub mod conductor;
 pub mod config;
 pub mod congestion_control;
+pub mod directory;
 pub mod duty_cycle;
 pub mod flow_control;
 pub mod idle;
