@@ -45,4 +45,4 @@ pub use streams::{InferableBoolean, Streams};
 pub use table::settings;
 pub use threads::{IdleSettings, TerminationValidator, ThreadNaming, ThreadingMode, Threads};
 pub use timeouts::Timeouts;
-pub use validate::ConfigError;
+pub use validate::{ConfigError, ProbedSocketBuffers};

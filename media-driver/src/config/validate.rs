@@ -17,10 +17,7 @@ use super::{
     },
     values::MAX_DURATION,
 };
-use crate::{
-    idle::IdleStrategyError,
-    media::{SocketBuffers, interceptor::InterceptorConfigError},
-};
+use crate::{idle::IdleStrategyError, media::interceptor::InterceptorConfigError};
 
 /// Why a driver does not start with a configuration: the value, its limit, and the setting to change.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -149,6 +146,15 @@ pub enum ConfigError {
     },
 }
 
+/// Socket buffers as the kernel granted them to a probe socket, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProbedSocketBuffers {
+    /// `SO_SNDBUF`.
+    pub send: usize,
+    /// `SO_RCVBUF`.
+    pub receive: usize,
+}
+
 impl Context {
     /// Checks that a driver can start with this configuration, as far as that is known without touching the system.
     ///
@@ -183,7 +189,7 @@ impl Context {
     ///
     /// # Errors
     /// When one frame does not fit the send buffer, or the first window does not fit the receive buffer.
-    pub fn validate_socket_buffers(&self, probed: SocketBuffers) -> Result<(), ConfigError> {
+    pub fn validate_socket_buffers(&self, probed: ProbedSocketBuffers) -> Result<(), ConfigError> {
         let mtu = usize::try_from(self.network.mtu.get()).unwrap_or(usize::MAX);
         if mtu > probed.send {
             return Err(ConfigError::SocketBuffer {
