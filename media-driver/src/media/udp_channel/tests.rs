@@ -291,6 +291,24 @@ fn equal_tags_mean_equal_channels_or_an_error() {
     assert_eq!(moved.matches_tag(&existing, None, now), Ok(true), "the current address counts");
 }
 
+proptest::proptest! {
+    #[test]
+    fn no_text_makes_the_resolver_panic(
+        keys in proptest::collection::vec(0..12_usize, 1..4),
+        values in proptest::collection::vec("[\\[\\]{}0-9a-fx:./%,-]{0,12}", 4),
+        junk in ".{0,40}",
+    ) {
+        const KEYS: [&str; 12] = [
+            "endpoint", "interface", "control", "control-mode", "tags", "ttl", "so-tos", "so-rcvbuf", "rcv-wnd", "ats",
+            "channel-snd-ts-offset", "media-rcv-ts-offset",
+        ];
+        let params: Vec<_> = keys.iter().zip(&values).map(|(key, value)| format!("{}={value}", KEYS[*key])).collect();
+        let _ = resolve(&format!("aeron:udp?{}", params.join("|")));
+        let _ = resolve(&format!("aeron:udp?endpoint=127.0.0.1:1|{}", params.join("|")));
+        let _ = resolve(&junk);
+    }
+}
+
 #[test]
 fn names_of_the_operating_system_resolve() {
     let mut resolver = ChannelResolver::new(Box::new(DefaultNameResolver));

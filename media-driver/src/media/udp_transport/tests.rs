@@ -107,6 +107,32 @@ fn nothing_to_read_is_neither_a_message_nor_an_error() {
     }
 }
 
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn whatever_is_sent_in_runs_arrives_in_order(
+        runs in proptest::collection::vec((1..40_usize, 1..400_usize), 1..8),
+        vector in 1..8_usize,
+    ) {
+        let mut receiver = open(loopback(false).unwrap());
+        let mut sender = connected(receiver.local_address());
+        let bytes = numbered(400);
+        let run = |&(segment_size, length)| SendRun {
+            bytes: SharedBytes::from_slice(&bytes[..length]),
+            segment_size,
+            destination: None,
+        };
+        let batch: Vec<_> = runs.iter().map(run).collect();
+        let expected: Vec<_> = batch.iter().flat_map(SendRun::segments).map(|segment| segment.to_vec()).collect();
+        let fits = expected.len() <= 100; // in the smallest receive buffer
+        proptest::prop_assume!(fits);
+        proptest::prop_assert_eq!(sender.send_batch(NOW, &batch).datagrams, expected.len());
+        let found = receive(&mut receiver, &mut ReceiveBuffers::new(vector, 64), expected.len());
+        proptest::prop_assert!(found.into_iter().map(|(bytes, _)| bytes).eq(expected));
+    }
+}
+
 #[test]
 fn a_full_vector_says_that_there_may_be_more() {
     let mut receiver = open(loopback(false).unwrap());
@@ -126,8 +152,10 @@ fn a_full_vector_says_that_there_may_be_more() {
 
 #[test]
 fn a_refused_connection_is_a_short_send_without_an_error() {
-    let gone = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let mut sender = connected(gone);
+    // A socket that is connected elsewhere hears no one else, and keeps its port from being given to another test.
+    let deaf = UdpSocket::bind("127.0.0.1:0").unwrap();
+    deaf.connect("127.0.0.1:9").unwrap();
+    let mut sender = connected(deaf.local_addr().unwrap());
     let bytes = numbered(64);
     let run = SendRun { bytes: SharedBytes::from_slice(&bytes), segment_size: 16, destination: None };
     let mut shortest = usize::MAX;
@@ -236,22 +264,35 @@ fn multicast(
     })
 }
 
+/// Opens transports on a port that was free a moment ago, again when another test was faster.
+fn on_free_port<T>(open: impl Fn(u16) -> Result<T, OpenError>) -> T {
+    for _ in 0..100 {
+        let port = UdpSocket::bind("0.0.0.0:0").unwrap().local_addr().unwrap().port();
+        match open(port) {
+            Err(error) if error.source.kind() == io::ErrorKind::AddrInUse => {}
+            opened => return opened.unwrap(),
+        }
+    }
+    panic!("no free port in 100 attempts");
+}
+
 #[test]
 fn a_connected_multicast_sender_reaches_the_group_and_hears_the_control_group() {
-    let port = UdpSocket::bind("0.0.0.0:0").unwrap().local_addr().unwrap().port();
     let interface = "127.0.0.1:0".parse().unwrap();
-    let data = format!("224.20.30.39:{port}");
-    let control = format!("224.20.30.40:{port}");
-    let mut receiver = multicast(&data, interface, 0, None).unwrap();
-    let mut sender = multicast(&control, interface, 0, Some(data.parse().unwrap())).unwrap();
-
+    let (mut receiver, mut sender) = on_free_port(|port| {
+        let data = format!("224.20.30.39:{port}");
+        let receiver = multicast(&data, interface, 0, None)?;
+        let control = format!("224.20.30.40:{port}");
+        Ok((receiver, multicast(&control, interface, 0, Some(data.parse().unwrap()))?))
+    });
     let bytes = numbered(32);
     let run = SendRun::datagram(SharedBytes::from_slice(&bytes), None);
     assert_eq!(sender.send_batch(NOW, &[run]).datagrams, 1);
     let mut buffers = ReceiveBuffers::new(4, 64);
     assert_eq!(receive(&mut receiver, &mut buffers, 1)[0].0, bytes);
 
-    let run = SendRun { destination: Some(control.parse().unwrap()), ..run };
+    let control = SocketAddr::new([224, 20, 30, 40].into(), sender.local_address().port());
+    let run = SendRun { destination: Some(control), ..run };
     assert_eq!(receiver.send_batch(NOW, &[run]).datagrams, 1);
     assert_eq!(receive(&mut sender, &mut buffers, 1)[0].0, bytes);
 }
@@ -262,15 +303,18 @@ fn ipv6_groups_work_through_the_index_of_an_interface() {
     let Some(found) = interfaces.iter().find(|found| found.multicast && found.address.is_ipv6()) else {
         return eprintln!("skipped: no interface of this machine has IPv6 and multicast");
     };
-    let port = UdpSocket::bind("[::]:0").unwrap().local_addr().unwrap().port();
-    let (interface, data) = (SocketAddr::new(found.address, 0), format!("[ff01::fd]:{port}"));
-    let mut receiver = multicast(&data, interface, found.index, None).unwrap();
-    let control = format!("[ff01::fe]:{port}");
-    let mut sender = match multicast(&control, interface, found.index, Some(data.parse().unwrap())) {
-        Err(error) if error.source.kind() == io::ErrorKind::NetworkUnreachable => {
-            return eprintln!("skipped: {} has no route for IPv6 multicast", found.name);
+    let interface = SocketAddr::new(found.address, 0);
+    let opened = on_free_port(|port| {
+        let data = format!("[ff01::fd]:{port}");
+        let receiver = multicast(&data, interface, found.index, None)?;
+        let control = format!("[ff01::fe]:{port}");
+        match multicast(&control, interface, found.index, Some(data.parse().unwrap())) {
+            Err(error) if error.source.kind() == io::ErrorKind::NetworkUnreachable => Ok(None),
+            sender => Ok(Some((receiver, sender?))),
         }
-        opened => opened.unwrap(),
+    });
+    let Some((mut receiver, mut sender)) = opened else {
+        return eprintln!("skipped: {} has no route for IPv6 multicast", found.name);
     };
     let run = SendRun::datagram(SharedBytes::from_slice(&[5; 32]), None);
     let outcome = sender.send_batch(NOW, &[run]);
@@ -280,13 +324,16 @@ fn ipv6_groups_work_through_the_index_of_an_interface() {
 
 #[test]
 fn groups_on_one_port_do_not_hear_each_other() {
-    let port = UdpSocket::bind("0.0.0.0:0").unwrap().local_addr().unwrap().port();
     let interface = "127.0.0.1:0".parse().unwrap();
-    let groups = [format!("224.20.30.41:{port}"), format!("224.20.30.43:{port}")];
-    let mut receivers = groups.each_ref().map(|group| multicast(group, interface, 0, None).unwrap());
-    for (index, group) in groups.iter().enumerate() {
+    let group = |port, last| SocketAddr::new([224, 20, 30, last].into(), port);
+    let mut receivers = on_free_port(|port| {
+        let open = |last| multicast(&group(port, last).to_string(), interface, 0, None);
+        Ok([open(41)?, open(43)?])
+    });
+    let port = receivers[0].local_address().port();
+    for (index, last) in [41, 43].into_iter().enumerate() {
         let bytes = [index as u8; 8];
-        let run = SendRun::datagram(SharedBytes::from_slice(&bytes), Some(group.parse().unwrap()));
+        let run = SendRun::datagram(SharedBytes::from_slice(&bytes), Some(group(port, last)));
         assert_eq!(receivers[0].send_batch(NOW, &[run]).datagrams, 1);
     }
     let mut buffers = ReceiveBuffers::new(4, 64);
