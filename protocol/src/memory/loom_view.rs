@@ -3,6 +3,10 @@
 //! Narrower accesses read or rewrite the word that holds them. A rewrite is a read-modify-write where the machine
 //! would do a plain store, so loom may miss reorderings between two halves of one word; the orderings between words,
 //! which the structures rely on, are explored as they are. Keep regions tiny.
+//!
+//! A rewrite begins with a compare-exchange on a guess, never with a load: loom remembers one last access of a word,
+//! so a load before the exchange would hide from it another thread's earlier load, and with it the interleavings of
+//! the two.
 
 use std::sync::Arc;
 
@@ -12,6 +16,8 @@ use loom::sync::atomic::{AtomicU64, Ordering};
 #[derive(Clone, Debug)]
 pub struct AtomicView {
     words: Arc<[AtomicU64]>,
+    /// What each word probably holds: not part of the model.
+    guesses: Arc<[core::sync::atomic::AtomicU64]>,
     start: usize,
     length: usize,
 }
@@ -53,7 +59,13 @@ macro_rules! integer_verbs {
 #[expect(missing_docs, reason = "the verbs are documented on the view they stand in for")]
 impl AtomicView {
     pub fn allocate(length: usize) -> Self {
-        Self { words: (0..length.div_ceil(8)).map(|_| AtomicU64::new(0)).collect(), start: 0, length }
+        let words = length.div_ceil(8);
+        Self {
+            words: (0..words).map(|_| AtomicU64::new(0)).collect(),
+            guesses: (0..words).map(|_| core::sync::atomic::AtomicU64::new(0)).collect(),
+            start: 0,
+            length,
+        }
     }
 
     pub fn len(&self) -> usize {
@@ -70,7 +82,7 @@ impl AtomicView {
 
     pub fn sub_view(&self, offset: usize, length: usize) -> Self {
         assert!(offset % 8 == 0 && self.contains(offset, length));
-        Self { words: Arc::clone(&self.words), start: self.start + offset, length }
+        Self { start: self.start + offset, length, ..self.clone() }
     }
 
     integer_verbs!(
@@ -172,10 +184,12 @@ impl AtomicView {
         let (word, shift, mask) = self.place(offset, size);
         if size == 8 {
             word.store(value, ordering);
+            self.guess(offset, value);
             return;
         }
-        let merge = |old: u64| Some((old & !(mask << shift)) | ((value & mask) << shift));
-        let _ = word.fetch_update(ordering, Ordering::Relaxed, merge);
+        let _ = self.rewrite(offset, ordering, Ordering::Relaxed, |old| {
+            Some((old & !(mask << shift)) | ((value & mask) << shift))
+        });
     }
 
     fn update(
@@ -186,13 +200,48 @@ impl AtomicView {
         change: impl Fn(u64) -> Option<u64>,
     ) -> Result<u64, u64> {
         assert!(offset % size == 0 && self.contains(offset, size));
-        let (word, shift, mask) = self.place(offset, size);
+        let (_, shift, mask) = self.place(offset, size);
         let part = |old: u64| (old >> shift) & mask;
-        word.fetch_update(ordering, Ordering::Acquire, |old| {
+        self.rewrite(offset, ordering, Ordering::Acquire, |old| {
             change(part(old)).map(|new| (old & !(mask << shift)) | ((new & mask) << shift))
         })
         .map(part)
         .map_err(part)
+    }
+
+    /// Changes the word at `offset`, or leaves it as it is; the old value either way.
+    fn rewrite(
+        &self,
+        offset: usize,
+        success: Ordering,
+        failure: Ordering,
+        change: impl Fn(u64) -> Option<u64>,
+    ) -> Result<u64, u64> {
+        let at = (self.start + offset) / 8;
+        let mut expected = self.guesses[at].load(core::sync::atomic::Ordering::Relaxed);
+        let mut known = false;
+        loop {
+            let Some(new) = change(expected) else {
+                if known {
+                    return Err(expected);
+                }
+                let found = self.words[at].compare_exchange(expected, expected, failure, failure);
+                expected = found.unwrap_or_else(|actual| actual);
+                known = true;
+                continue;
+            };
+            match self.words[at].compare_exchange(expected, new, success, failure) {
+                Ok(old) => {
+                    self.guess(offset, new);
+                    return Ok(old);
+                }
+                Err(actual) => (expected, known) = (actual, true),
+            }
+        }
+    }
+
+    fn guess(&self, offset: usize, value: u64) {
+        self.guesses[(self.start + offset) / 8].store(value, core::sync::atomic::Ordering::Relaxed);
     }
 
     fn place(&self, offset: usize, size: usize) -> (&AtomicU64, usize, u64) {
