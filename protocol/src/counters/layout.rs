@@ -15,7 +15,6 @@
 
 use crate::{
     memory::AtomicView,
-    sync::{Ordering, fence},
     types::{CounterId, CounterTypeId, EpochMillis},
 };
 
@@ -230,8 +229,5 @@ impl Records {
         self.set_owner_id(slot, 0);
         self.set_reference_id(slot, 0);
         self.values.put_i64_release(slot.value(VALUE_OFFSET), 0);
-        // A reader that has seen any part of the new metadata, then fences and looks again, sees this registration
-        // id or a later one, never the old one.
-        fence(Ordering::Release);
     }
 }

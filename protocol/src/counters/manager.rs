@@ -92,7 +92,8 @@ impl CountersManager {
         };
         let deadline = now + self.reuse_timeout;
         self.records.set_state_release(slot, RecordState::Reclaimed);
-        // A reader that has seen the key cleared or rewritten, then fences and looks again, sees this state too.
+        // A reader that has seen any of the stores below, or of the next life, then fences and looks again, sees this
+        // state or a later one.
         fence(Ordering::Release);
         self.records.zero_key(slot);
         self.records.set_free_for_reuse_deadline(slot, deadline);

@@ -37,7 +37,7 @@ pub struct CounterDescriptor {
 /// Reads the counters of a driver, running or gone. No length or id found there is trusted.
 ///
 /// A counter can be freed and its id reused between two calls: who cares compares the registration id again after
-/// reading a value. [`CountersReader::descriptor`] does so.
+/// reading a value. Keys, labels and descriptors are read that way: never part of one counter and part of its successor.
 #[derive(Clone, Debug)]
 pub struct CountersReader {
     records: Records,
@@ -75,13 +75,13 @@ impl CountersReader {
     /// The key field of an allocated counter.
     #[must_use]
     pub fn key(&self, id: CounterId) -> Option<[u8; MAX_KEY_LENGTH]> {
-        self.allocated(id).map(|slot| self.records.key(slot))
+        self.records.slot(id).and_then(|slot| self.read_whole(slot, |_| self.records.key(slot)))
     }
 
     /// The label of an allocated counter; bytes that are not UTF-8 replaced.
     #[must_use]
     pub fn label(&self, id: CounterId) -> Option<String> {
-        self.allocated(id).map(|slot| self.label_at(slot))
+        self.records.slot(id).and_then(|slot| self.read_whole(slot, |_| self.label_at(slot)))
     }
 
     /// The value of a counter, allocated or not; `None` for an id outside the buffers. Acquire.
@@ -170,27 +170,35 @@ impl CountersReader {
     }
 
     fn descriptor_at(&self, slot: Slot) -> Option<CounterDescriptor> {
+        self.read_whole(slot, |registration_id| CounterDescriptor {
+            id: slot.id(),
+            type_id: self.records.type_id(slot),
+            key: self.records.key(slot),
+            label: self.label_at(slot),
+            registration_id,
+            owner_id: self.records.owner_id(slot),
+            reference_id: self.records.reference_id(slot),
+            value: self.records.value_acquire(slot),
+        })
+    }
+
+    /// Reads from an allocated record, again when the counter was freed or reused meanwhile; `None` when it is not
+    /// allocated, or changes all the time.
+    fn read_whole<T>(&self, slot: Slot, read: impl Fn(i64) -> T) -> Option<T> {
         for _ in 0..READ_ATTEMPTS {
+            // Before the state, not after it: a registration id that was reset for the next life then comes with the
+            // state of that life, and not with the one before.
+            let registration_id = self.records.registration_id_acquire(slot);
             if self.records.state_acquire(slot) != RecordState::Allocated {
                 return None;
             }
-            let registration_id = self.records.registration_id_acquire(slot);
-            let descriptor = CounterDescriptor {
-                id: slot.id(),
-                type_id: self.records.type_id(slot),
-                key: self.records.key(slot),
-                label: self.label_at(slot),
-                registration_id,
-                owner_id: self.records.owner_id(slot),
-                reference_id: self.records.reference_id(slot),
-                value: self.records.value_acquire(slot),
-            };
-            // Keeps the loads above before those below; pairs with the fences in `free` and `reset_values`.
+            let whole = read(registration_id);
+            // Keeps the loads above before those below; pairs with the fence in the manager's `free`.
             fence(Ordering::Acquire);
             if self.records.state_acquire(slot) == RecordState::Allocated
                 && self.records.registration_id_acquire(slot) == registration_id
             {
-                return Some(descriptor);
+                return Some(whole);
             }
         }
         None
