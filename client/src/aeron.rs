@@ -52,6 +52,7 @@ impl Aeron {
     pub fn connect(context: Context) -> Result<Self, ClientError> {
         let mut connecting = Self::connecting(context);
         loop {
+            connecting.invoke_driver();
             if let Some(aeron) = connecting.poll(runner::now())? {
                 return Ok(aeron);
             }

@@ -25,7 +25,8 @@ use epona_protocol::{
 
 use crate::{
     completion::{Completion, Outcome},
-    conductor::Conductor,
+    conductor::{Clock, Conductor},
+    context::DriverInvoker,
     error::ClientError,
     request::{Request, Requests},
     runner,
@@ -107,7 +108,7 @@ impl Shared {
 /// Who calls the conductor's `do_work`.
 enum Driving {
     Threaded(Mutex<Option<JoinHandle<()>>>),
-    Invoked { conductor: Box<Mutex<Conductor>>, driver: Mutex<Option<Box<dyn FnMut() + Send>>> },
+    Invoked { conductor: Box<Mutex<Conductor>>, driver: Mutex<Option<DriverInvoker>> },
 }
 
 /// Owns the conductor; closes it when the last handle is gone.
@@ -145,7 +146,7 @@ impl Client {
     pub(crate) fn invoked(
         shared: Arc<Shared>,
         conductor: Conductor,
-        driver: Option<Box<dyn FnMut() + Send>>,
+        driver: Option<DriverInvoker>,
     ) -> Arc<Self> {
         let driving =
             Driving::Invoked { conductor: Box::new(Mutex::new(conductor)), driver: Mutex::new(driver) };
@@ -164,12 +165,12 @@ impl Client {
     }
 
     /// One duty cycle of an invoked conductor; nothing when it has a thread of its own.
-    pub(crate) fn do_work(&self, now: Now) -> Result<usize, ClientError> {
+    pub(crate) fn do_work(&self, now: Now, clock: Clock) -> Result<usize, ClientError> {
         match &self.driving {
             Driving::Threaded(_) => Ok(0),
             Driving::Invoked { conductor, .. } => {
                 self.refuse_reentry()?;
-                conducting(&self.shared, || lock(conductor).do_work(now))
+                conducting(&self.shared, || lock(conductor).do_work(now, clock))
             }
         }
     }
@@ -179,19 +180,34 @@ impl Client {
         self.refuse_reentry()?;
         let outcome = match &self.driving {
             Driving::Threaded(_) => completion.wait(),
-            Driving::Invoked { driver, .. } => loop {
-                if let Some(outcome) = completion.take() {
-                    break Some(outcome);
-                }
-                if let Some(invoke) = lock(driver).as_mut() {
-                    invoke();
-                }
-                // A fatal error settles all completions, so the loop ends with it.
-                let work = self.do_work(runner::now()).unwrap_or(0);
-                runner::idle_while_waiting(work);
-            },
+            Driving::Invoked { conductor, driver } => self.wait_invoking(completion, conductor, driver),
         };
         outcome.unwrap_or_else(|| Err(self.shared.closed_error()))
+    }
+
+    fn wait_invoking(
+        &self,
+        completion: &Completion,
+        conductor: &Mutex<Conductor>,
+        driver: &Mutex<Option<DriverInvoker>>,
+    ) -> Option<Outcome> {
+        let start = runner::now();
+        let (reading, clock) = lock(conductor).last_time();
+        loop {
+            if let Some(outcome) = completion.take() {
+                return Some(outcome);
+            }
+            if let Some(invoke) = lock(driver).as_mut() {
+                invoke();
+            }
+            let now = match clock {
+                Clock::System => runner::now(),
+                Clock::Caller => runner::now_after(reading, start),
+            };
+            // A fatal error settles all completions, so the loop ends with it.
+            let work = self.do_work(now, clock).unwrap_or(0);
+            runner::idle_while_waiting(work);
+        }
     }
 
     /// Refuses what would wait for the conductor from within it.

@@ -93,6 +93,15 @@ impl Connecting {
     }
 }
 
+impl Connecting {
+    /// Steps the embedded driver that is to be connected to, if there is one.
+    pub(crate) fn invoke_driver(&mut self) {
+        if let Some(invoke) = self.context.as_mut().and_then(|context| context.driver_invoker.as_mut()) {
+            invoke();
+        }
+    }
+}
+
 fn look(directory: &Path, now: EpochMillis, driver_timeout: Duration) -> Result<CncState, ClientError> {
     let state = Cnc::open(directory).map_err(|error| ClientError::Io {
         what: format!("cannot map {}", directory.join(CNC_FILE).display()),

@@ -16,6 +16,9 @@ use crate::{
 /// Longest client name, in bytes. Source: shared-memory spec 11.1.
 pub const MAX_CLIENT_NAME_LENGTH: usize = 100;
 
+/// Steps an embedded driver.
+pub(crate) type DriverInvoker = Box<dyn FnMut() + Send>;
+
 /// Settings and handlers of a client; a builder consumed by [`Aeron::connect`](crate::Aeron::connect).
 ///
 /// Handlers run on the conductor: on its thread, or on the thread that steps it through an
@@ -57,7 +60,7 @@ pub struct Context {
     pub(crate) pre_touch: bool,
     pub(crate) client_name: String,
     pub(crate) use_invoker: bool,
-    pub(crate) driver_invoker: Option<Box<dyn FnMut() + Send>>,
+    pub(crate) driver_invoker: Option<DriverInvoker>,
     pub(crate) handlers: Handlers,
     problem: Option<ClientError>,
 }
@@ -162,8 +165,8 @@ impl Context {
         self
     }
 
-    /// Called again and again while a blocking call waits in invoker mode: steps an embedded driver that has no
-    /// threads of its own either.
+    /// Called again and again while connecting, and while a blocking call waits in invoker mode: steps an embedded
+    /// driver that has no threads of its own.
     #[must_use]
     pub fn driver_invoker(mut self, invoke: impl FnMut() + Send + 'static) -> Self {
         self.driver_invoker = Some(Box::new(invoke));

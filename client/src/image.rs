@@ -2,7 +2,6 @@
 
 use std::{
     fmt,
-    path::Path,
     sync::{
         Arc, OnceLock, Weak,
         atomic::{AtomicBool, Ordering},
@@ -44,7 +43,7 @@ pub(crate) struct ImageState {
     /// Owned by the polling thread: read plain, written with release ordering for the driver.
     subscriber_position: AtomicCounter,
     join_position: Position,
-    mtu: Mtu,
+    mtu_length: i32,
     closed: AtomicBool,
     at_close: OnceLock<AtClose>,
     client: Weak<Client>,
@@ -69,22 +68,16 @@ pub(crate) struct NewImage {
 
 impl ImageState {
     /// An image over its log.
-    ///
-    /// # Errors
-    /// When the log's metadata names an impossible MTU.
     pub(crate) fn new(
         new: NewImage,
         log: LogBuffers,
         subscriber_position: AtomicCounter,
         client: Weak<Client>,
-        path: &Path,
-    ) -> Result<Self, ClientError> {
-        let mtu = log
-            .metadata()
-            .mtu()
-            .map_err(|error| ClientError::LogBuffer { path: path.to_owned(), reason: error.to_string() })?;
+    ) -> Self {
+        let mtu_length =
+            log.metadata().mtu().map_or_else(|other| i32::try_from(other.0).unwrap_or(0), Mtu::get);
         let join_position = Position::new(subscriber_position.get_acquire());
-        Ok(Self {
+        Self {
             correlation_id: new.correlation_id,
             subscription_registration_id: new.subscription_registration_id,
             session_id: new.session_id,
@@ -93,11 +86,11 @@ impl ImageState {
             log,
             subscriber_position,
             join_position,
-            mtu,
+            mtu_length,
             closed: AtomicBool::new(false),
             at_close: OnceLock::new(),
             client,
-        })
+        }
     }
 
     #[inline]
@@ -398,10 +391,10 @@ impl Image {
         self.geometry().term_length()
     }
 
-    /// Longest frame of the stream.
+    /// Longest frame that the publisher writes, header included, in bytes.
     #[must_use]
-    pub fn mtu(&self) -> Mtu {
-        self.state.mtu
+    pub fn mtu_length(&self) -> i32 {
+        self.state.mtu_length
     }
 
     /// The counter that holds [`Image::position`].

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use epona_protocol::types::Now;
 
-use crate::{client::Client, error::ClientError, runner};
+use crate::{client::Client, conductor::Clock, error::ClientError, runner};
 
 /// Runs the conductor of a client that has no thread for it; see [`Context::use_invoker`](crate::Context::use_invoker).
 ///
@@ -38,14 +38,13 @@ impl Invoker {
 
     /// One duty cycle at the time given; how much there was to do.
     ///
-    /// The clock must be the one that the client was connected under: monotonic nanoseconds of any origin, and wall
-    /// time, which the driver reads too.
+    /// The nanoseconds may count from any origin, but from one throughout; the wall time is compared with the driver's.
     ///
     /// # Errors
     /// Fatal: the client has ended. First the cause itself, from then on [`ClientError::Closed`] with the cause. From
     /// within one of the client's own handlers [`ClientError::Reentrant`].
     pub fn do_work(&self, now: Now) -> Result<usize, ClientError> {
-        self.client.do_work(now)
+        self.client.do_work(now, Clock::Caller)
     }
 
     /// [`Invoker::do_work`] by the system's clocks.
@@ -53,6 +52,6 @@ impl Invoker {
     /// # Errors
     /// As [`Invoker::do_work`].
     pub fn invoke(&self) -> Result<usize, ClientError> {
-        self.client.do_work(runner::now())
+        self.client.do_work(runner::now(), Clock::System)
     }
 }

@@ -10,7 +10,7 @@ use epona_protocol::types::{EpochMillis, Nanos, Now};
 
 use crate::{
     client::{Shared, conducting},
-    conductor::Conductor,
+    conductor::{Clock, Conductor},
     error::ClientError,
 };
 
@@ -36,6 +36,12 @@ pub(crate) fn idle_while_waiting(work: usize) {
     }
 }
 
+/// The time on the clock of an application, whose last reading is known, `since` a reading of the system's.
+pub(crate) fn now_after(reading: Now, since: Now) -> Now {
+    let elapsed = now().nanos.since(since.nanos);
+    Now { nanos: reading.nanos + elapsed, epoch: reading.epoch + elapsed }
+}
+
 /// Pauses the calling thread.
 #[expect(
     clippy::disallowed_methods,
@@ -46,19 +52,20 @@ pub(crate) fn pause(duration: Duration) {
 }
 
 /// Starts a thread that runs the conductor until it has ended.
-pub(crate) fn spawn(shared: Arc<Shared>, mut conductor: Conductor) -> Result<JoinHandle<()>, ClientError> {
+pub(crate) fn spawn(shared: Arc<Shared>, conductor: Conductor) -> Result<JoinHandle<()>, ClientError> {
     thread::Builder::new()
         .name(String::from("aeron-client-conductor"))
-        .spawn(move || conducting(&shared, || run(&mut conductor)))
+        // The conductor is dropped inside too: a handler may own the last handle, which must not join this thread.
+        .spawn(move || conducting(&shared, || run(conductor)))
         .map_err(|error| ClientError::Io {
             what: String::from("cannot start the conductor's thread"),
             source: Arc::new(error),
         })
 }
 
-fn run(conductor: &mut Conductor) {
+fn run(mut conductor: Conductor) {
     // An error is the end: the error handler has been told, and every handle answers with the cause.
-    while let Ok(work) = conductor.do_work(now()) {
+    while let Ok(work) = conductor.do_work(now(), Clock::System) {
         if work == 0 {
             thread::park_timeout(conductor.idle_time(AWAITING_IDLE_SLEEP));
         }

@@ -175,10 +175,15 @@ impl Conductor {
         ready: &PublicationReady<'_>,
         channel: Arc<str>,
     ) -> Result<Arc<PublicationState>, ClientError> {
+        let path = Path::new(ready.log_file_name);
         let limit = self.shared.counters.readable(ready.limit_id).ok_or_else(|| {
             malformed(event_id::ON_PUBLICATION_READY, format!("there is no counter {}", ready.limit_id))
         })?;
-        let log = self.logs.acquire(ready.original_registration_id, Path::new(ready.log_file_name))?;
+        let log = self.logs.acquire(ready.original_registration_id, path)?;
+        if let Err(error) = log.metadata().mtu() {
+            self.logs.release(ready.original_registration_id, self.now.nanos);
+            return Err(ClientError::LogBuffer { path: path.to_owned(), reason: error.to_string() });
+        }
         let new = NewPublicationState {
             registration_id: id,
             original_registration_id: ready.original_registration_id,
@@ -244,8 +249,7 @@ impl Conductor {
             malformed(event_id::ON_AVAILABLE_IMAGE, format!("there is no counter {}", available.position_id))
         })?;
         let id = available.image_id.as_registration_id();
-        let path = Path::new(available.log_file_name);
-        let log = self.logs.acquire(id, path)?;
+        let log = self.logs.acquire(id, Path::new(available.log_file_name))?;
         let new = NewImage {
             correlation_id: id,
             subscription_registration_id: available.subscription_id,
@@ -253,11 +257,7 @@ impl Conductor {
             stream_id: available.stream_id,
             source_identity: available.source_identity.to_owned(),
         };
-        let image = ImageState::new(new, log, position, self.shared.client(), path);
-        if image.is_err() {
-            self.logs.release(id, self.now.nanos);
-        }
-        image.map(Arc::new)
+        Ok(Arc::new(ImageState::new(new, log, position, self.shared.client())))
     }
 
     fn announce_image(&mut self, image: &Arc<ImageState>) {

@@ -73,6 +73,11 @@ impl Liveness {
         Ok(1)
     }
 
+    /// Moves what is due, because the clock changes.
+    pub(super) fn move_times(&mut self, moved: impl Fn(Nanos) -> Nanos) {
+        self.last_keepalive = moved(self.last_keepalive);
+    }
+
     fn check_driver(&self, now: EpochMillis, heartbeat: EpochMillis) -> Result<(), ClientError> {
         if heartbeat.get() == -1 {
             return Err(ClientError::DriverTimeout { state: String::from("it was shut down") });

@@ -42,9 +42,8 @@ impl LogCache {
             entry.users += 1;
             return Ok(entry.log.clone());
         }
-        let unusable = |reason: String| ClientError::LogBuffer { path: path.to_owned(), reason };
+        let unusable = |reason| ClientError::LogBuffer { path: path.to_owned(), reason };
         let log = LogBuffers::open(path).map_err(|error| unusable(error.to_string()))?;
-        log.metadata().mtu().map_err(|error| unusable(error.to_string()))?;
         if self.pre_touch {
             touch(&log);
         }
@@ -68,6 +67,11 @@ impl LogCache {
         let before = self.lingering.len();
         self.lingering.retain(|(deadline, _)| now < *deadline);
         before - self.lingering.len()
+    }
+
+    /// Moves all deadlines, because the clock changes.
+    pub(super) fn move_times(&mut self, moved: impl Fn(Nanos) -> Nanos) {
+        self.lingering.iter_mut().for_each(|(deadline, _)| *deadline = moved(*deadline));
     }
 }
 

@@ -60,8 +60,18 @@ pub(crate) struct Conductor {
     liveness: Liveness,
     timeouts: Timeouts,
     now: Now,
+    clock: Clock,
     last_service: Nanos,
     ended: bool,
+}
+
+/// Whose clock a duty cycle went by.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Clock {
+    /// The runner's.
+    System,
+    /// That of an application, virtual perhaps.
+    Caller,
 }
 
 /// Durations that the conductor keeps to.
@@ -116,6 +126,7 @@ impl Conductor {
                 idle_sleep: context.idle_sleep,
             },
             now,
+            clock: Clock::System,
             last_service: now.nanos,
             ended: false,
         }
@@ -126,7 +137,10 @@ impl Conductor {
     /// # Errors
     /// Fatal: the client has ended, its handles are closed and its handlers told. First with the cause itself, from
     /// then on, and after closing, with [`ClientError::Closed`]. Source: shared-memory spec 11.2, 16.3.
-    pub(crate) fn do_work(&mut self, now: Now) -> Result<usize, ClientError> {
+    pub(crate) fn do_work(&mut self, now: Now, clock: Clock) -> Result<usize, ClientError> {
+        if clock != self.clock {
+            self.change_clock(now, clock);
+        }
         self.now = now;
         if self.shared.close_requested() {
             self.close();
@@ -160,6 +174,23 @@ impl Conductor {
         work += self.logs.check(self.now.nanos);
         work += self.check_registrations();
         Ok(work)
+    }
+
+    /// Goes on under a clock of another origin, as if no time had passed between the two.
+    fn change_clock(&mut self, now: Now, clock: Clock) {
+        let shift = Duration::from_nanos(now.nanos.get().abs_diff(self.now.nanos.get()));
+        let is_later = now.nanos > self.now.nanos;
+        let moved = |moment: Nanos| if is_later { moment + shift } else { moment - shift };
+        self.last_service = moved(self.last_service);
+        self.liveness.move_times(moved);
+        self.logs.move_times(moved);
+        self.registering.values_mut().for_each(|waiting| waiting.deadline = moved(waiting.deadline));
+        self.clock = clock;
+    }
+
+    /// The time of the last duty cycle, and whose it was.
+    pub(crate) const fn last_time(&self) -> (Now, Clock) {
+        (self.now, self.clock)
     }
 
     /// How long a runner with nothing to do may sleep.
@@ -204,20 +235,23 @@ impl Conductor {
         self.flush();
     }
 
-    /// Closes every handle, settles every request, tells the handlers.
+    /// Closes every handle, then settles every request, then tells the handlers: who hears of the end finds all of it.
     fn close_resources(&mut self) {
-        let closed = self.shared.closed_error();
-        for (_, registering) in self.registering.drain() {
-            registering.completion.settle(Err(closed.clone()));
-        }
         for (_, publication) in self.publications.drain() {
             publication.close();
         }
         for (_, counter) in self.counters.drain() {
             counter.close();
         }
-        for (_, mut subscription) in std::mem::take(&mut self.subscriptions) {
-            self.close_images(&mut subscription);
+        let mut subscriptions: Vec<_> =
+            self.subscriptions.drain().map(|(_, entry)| (entry.state.close(), entry.handlers)).collect();
+        subscriptions.iter().flat_map(|(images, _)| images).for_each(|image| image.close());
+        let closed = self.shared.closed_error();
+        for (_, registering) in self.registering.drain() {
+            registering.completion.settle(Err(closed.clone()));
+        }
+        for (images, handlers) in &mut subscriptions {
+            images.drain(..).for_each(|image| self.close_image(image, handlers));
         }
         let outcome = guarded("close", || (self.handlers.close)());
         self.called(outcome);

@@ -19,7 +19,7 @@ use crate::{
 pub(super) struct Registering {
     pub(super) kind: Kind,
     pub(super) completion: Arc<Completion>,
-    deadline: Nanos,
+    pub(super) deadline: Nanos,
     /// Nobody wants it any more: what the driver makes of it is removed again.
     pub(super) abandoned: bool,
 }

@@ -1,0 +1,15 @@
+//! The client against a driver played by hand: commands answered one by one, time held in hand.
+
+#![expect(clippy::unwrap_used, reason = "in a test a failure is a panic")]
+
+mod closing;
+mod connecting;
+mod counters;
+mod fake_driver;
+mod fragments;
+mod hostile_driver;
+mod liveness;
+mod polls;
+mod publications;
+mod subscriptions;
+mod threads;
