@@ -2,7 +2,10 @@
 //!
 //! Everything here is invoked: the caller's thread does all work, so one thread can run a whole exchange.
 
-use std::{fmt, path::Path};
+use std::{fmt, path::Path, time::Duration};
+
+/// How long a driver may be silent, where a test is not about that.
+const DRIVER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What went wrong at a party, in its own words.
 #[derive(Debug, thiserror::Error)]
@@ -65,11 +68,19 @@ pub trait Client: Sized {
     /// Its subscriptions.
     type Subscription: Subscription;
 
-    /// Connects to the driver in `dir`, waiting for one to appear there within the driver timeout.
+    /// Connects to the driver in `dir`, which may be silent for `driver_timeout` before it counts as gone.
     ///
     /// # Errors
-    /// No driver, or one that this client cannot speak to.
-    fn connect(dir: &Path) -> Result<Self>;
+    /// No driver within that time, or one that this client cannot speak to.
+    fn connect_within(dir: &Path, driver_timeout: Duration) -> Result<Self>;
+
+    /// Connects with a driver timeout that suits a crowded machine.
+    ///
+    /// # Errors
+    /// As [`Client::connect_within`].
+    fn connect(dir: &Path) -> Result<Self> {
+        Self::connect_within(dir, DRIVER_TIMEOUT)
+    }
 
     /// Begins to add a publication and completes it, calling `turn` while waiting.
     ///
@@ -113,6 +124,8 @@ pub trait Publication {
     fn offer(&mut self, message: &[u8]) -> Offer;
     /// Claims `length` bytes, lets `fill` write them and commits.
     fn try_claim(&mut self, length: usize, fill: &mut dyn FnMut(&mut [u8])) -> Offer;
+    /// Claims `length` bytes and never commits: what a client killed at that moment leaves behind.
+    fn abandon_claim(&mut self, length: usize) -> Offer;
     /// Whether a subscriber is connected.
     fn is_connected(&self) -> bool;
     /// Length of the longest message, in bytes.

@@ -1,6 +1,6 @@
 //! A driver of either kind as a process of its own: settings are Aeron's property names, the end may be violent.
 
-use crate::net;
+use crate::{aeron::Cnc, net};
 use std::{
     io::{self, Read},
     path::{Path, PathBuf},
@@ -8,6 +8,9 @@ use std::{
     sync::OnceLock,
     time::{Duration, Instant},
 };
+
+/// How long a driver may take to start or to end.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Whose driver.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,7 +51,7 @@ impl DriverProcess {
     /// Starts a driver in a directory of its own with quiet settings, then `properties` on top of them.
     ///
     /// # Errors
-    /// The program cannot be started.
+    /// As [`DriverProcess::spawn_in`].
     pub fn spawn(kind: DriverKind, properties: &[(&str, &str)]) -> io::Result<Self> {
         let scratch = net::scratch_dir()?;
         let dir = scratch.path().join("driver");
@@ -57,10 +60,10 @@ impl DriverProcess {
         Ok(this)
     }
 
-    /// Starts a driver in `dir`, which stays when the value goes.
+    /// Starts a driver in `dir`, which stays when the value goes, and waits until it is ready for clients.
     ///
     /// # Errors
-    /// The program cannot be started.
+    /// The program cannot be started, or ends at once.
     pub fn spawn_in(kind: DriverKind, dir: &Path, properties: &[(&str, &str)]) -> io::Result<Self> {
         let mut command = match kind {
             DriverKind::Aeron => Command::new(peer_driver()?),
@@ -75,7 +78,27 @@ impl DriverProcess {
             };
         }
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
-        Ok(Self { kind, child, dir: dir.to_owned(), _scratch: None })
+        let mut this = Self { kind, child, dir: dir.to_owned(), _scratch: None };
+        this.await_ready()?;
+        Ok(this)
+    }
+
+    /// Waits until the CnC file is this process's own, and not what a predecessor left behind.
+    fn await_ready(&mut self) -> io::Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        let pid = i64::from(self.child.id());
+        while Cnc::open(&self.dir).map_or(true, |cnc| cnc.pid() != pid) {
+            if let Some(status) = self.child.try_wait()? {
+                let (_, stderr) = self.wait()?;
+                return Err(io::Error::other(format!("the driver ended at once: {status}: {stderr}")));
+            }
+            if Instant::now() > deadline {
+                let what = format!("the driver did not create its directory within {PATIENCE:?}");
+                return Err(io::Error::new(io::ErrorKind::TimedOut, what));
+            }
+            std::thread::yield_now();
+        }
+        Ok(())
     }
 
     /// Whose driver it is.
@@ -116,13 +139,16 @@ impl DriverProcess {
     /// # Errors
     /// It does not end.
     pub fn wait(&mut self) -> io::Result<(Option<i32>, String)> {
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + PATIENCE;
         let status = loop {
             if let Some(status) = self.child.try_wait()? {
                 break status;
             }
             if Instant::now() > deadline {
-                return Err(io::Error::new(io::ErrorKind::TimedOut, "the driver did not end within 30 s"));
+                return Err(io::Error::new(
+                    io::ErrorKind::TimedOut,
+                    format!("the driver did not end within {PATIENCE:?}"),
+                ));
             }
             std::thread::yield_now();
         };

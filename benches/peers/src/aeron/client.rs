@@ -15,19 +15,6 @@ use std::{
 /// How long an operation of the driver may take before a test gives up on it.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Settings of a client that tests vary.
-#[derive(Clone, Copy, Debug)]
-pub struct ClientSettings {
-    /// How long a driver may be silent before it counts as gone.
-    pub driver_timeout: Duration,
-}
-
-impl Default for ClientSettings {
-    fn default() -> Self {
-        Self { driver_timeout: PATIENCE }
-    }
-}
-
 /// What the C library reported through its handlers.
 #[derive(Default, Debug)]
 pub(super) struct Reports {
@@ -56,31 +43,6 @@ unsafe extern "C" fn on_error(clientd: *mut c_void, code: c_int, message: *const
 }
 
 impl AeronClient {
-    /// Connects with settings of its own.
-    ///
-    /// # Errors
-    /// No driver within the driver timeout, or one of another version.
-    pub fn connect_with(dir: &Path, settings: ClientSettings) -> Result<Self> {
-        let reports = Box::<RefCell<Reports>>::default();
-        let mut context = ptr::null_mut();
-        // SAFETY: writes a new context through a valid pointer.
-        check(unsafe { c::aeron_context_init(&mut context) }, "client context")?;
-        let mut inner = Inner { client: ptr::null_mut(), context, reports };
-        let dir = c_path(dir)?;
-        let timeout = u64::try_from(settings.driver_timeout.as_millis()).unwrap_or(u64::MAX);
-        let clientd = ptr::from_ref(&*inner.reports).cast_mut().cast();
-        // SAFETY: the context is live (A1); strings are copied; `clientd` outlives the client (A3).
-        unsafe {
-            check(c::aeron_context_set_dir(context, dir.as_ptr()), "dir")?;
-            check(c::aeron_context_set_use_conductor_agent_invoker(context, true), "invoker")?;
-            check(c::aeron_context_set_driver_timeout_ms(context, timeout), "driver timeout")?;
-            check(c::aeron_context_set_error_handler(context, Some(on_error), clientd), "error handler")?;
-            check(c::aeron_init(&mut inner.client, context), "client init")?;
-            check(c::aeron_start(inner.client), "client start")?;
-        }
-        Ok(Self { inner: Rc::new(inner) })
-    }
-
     /// Waits for an asynchronous operation: `poll` answers as the C poll functions do.
     fn await_completion(
         &mut self,
@@ -113,8 +75,25 @@ impl Client for AeronClient {
     type Publication = AeronPublication;
     type Subscription = AeronSubscription;
 
-    fn connect(dir: &Path) -> Result<Self> {
-        Self::connect_with(dir, ClientSettings::default())
+    fn connect_within(dir: &Path, driver_timeout: Duration) -> Result<Self> {
+        let reports = Box::<RefCell<Reports>>::default();
+        let mut context = ptr::null_mut();
+        // SAFETY: writes a new context through a valid pointer.
+        check(unsafe { c::aeron_context_init(&mut context) }, "client context")?;
+        let mut inner = Inner { client: ptr::null_mut(), context, reports };
+        let dir = c_path(dir)?;
+        let timeout = u64::try_from(driver_timeout.as_millis()).unwrap_or(u64::MAX);
+        let clientd = ptr::from_ref(&*inner.reports).cast_mut().cast();
+        // SAFETY: the context is live (A1); strings are copied; `clientd` outlives the client (A3).
+        unsafe {
+            check(c::aeron_context_set_dir(context, dir.as_ptr()), "dir")?;
+            check(c::aeron_context_set_use_conductor_agent_invoker(context, true), "invoker")?;
+            check(c::aeron_context_set_driver_timeout_ms(context, timeout), "driver timeout")?;
+            check(c::aeron_context_set_error_handler(context, Some(on_error), clientd), "error handler")?;
+            check(c::aeron_init(&mut inner.client, context), "client init")?;
+            check(c::aeron_start(inner.client), "client start")?;
+        }
+        Ok(Self { inner: Rc::new(inner) })
     }
 
     fn add_publication(

@@ -112,7 +112,7 @@ unsafe extern "C" fn on_loss(
 }
 
 impl Cnc {
-    /// Maps the CnC file of the driver in `dir`, waiting up to 30 seconds for it.
+    /// Maps the CnC file of the driver in `dir`.
     ///
     /// # Errors
     /// No such file, or one of another version.
@@ -120,7 +120,7 @@ impl Cnc {
         let dir = c_path(dir)?;
         let mut raw = ptr::null_mut();
         // SAFETY: writes a new object through a valid pointer; the path is copied.
-        check(unsafe { c::aeron_cnc_init(&mut raw, dir.as_ptr(), 30_000) }, "cnc.dat")?;
+        check(unsafe { c::aeron_cnc_init(&mut raw, dir.as_ptr(), 0) }, "cnc.dat")?;
         Ok(Self { raw })
     }
 

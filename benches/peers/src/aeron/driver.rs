@@ -3,7 +3,12 @@
 use super::{NAME, c_path};
 use crate::party::{DriverSettings, InvokedDriver, PartyError, Result};
 use rusteron_media_driver::bindings as c;
-use std::{ffi::c_int, path::Path, ptr};
+use std::{
+    ffi::{c_int, c_void},
+    path::Path,
+    ptr,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 /// A driver in INVOKER mode, with a directory of its own that goes when it does.
 #[derive(Debug)]
@@ -110,14 +115,31 @@ impl Drop for AeronDriver {
     }
 }
 
-/// Runs a driver that takes every setting from the environment until `finished` says so, idling as it is told to.
+unsafe extern "C" fn on_termination_request(state: *mut c_void) {
+    // SAFETY: `state` is the flag of `run_until`, which outlives the driver (A3).
+    unsafe { &*state.cast::<AtomicBool>() }.store(true, Ordering::Release);
+}
+
+/// Runs a driver that takes every setting from the environment, idling as it is told to, until `finished` says so or
+/// a client requests its end.
 ///
 /// # Errors
 /// The C driver's refusal of a setting or of the directory.
 pub fn run_until(mut finished: impl FnMut() -> bool) -> Result<()> {
+    let requested = AtomicBool::new(false);
     let mut driver = AeronDriver::new_context()?;
+    let state = ptr::from_ref(&requested).cast_mut().cast();
+    // SAFETY: the context is live (A1); the flag is declared before the driver, so it outlives it (A3).
+    let code = unsafe {
+        c::aeron_driver_context_set_driver_termination_hook(
+            driver.context,
+            Some(on_termination_request),
+            state,
+        )
+    };
+    check(code, "termination hook")?;
     driver.start()?;
-    while !finished() {
+    while !finished() && !requested.load(Ordering::Acquire) {
         let work = driver.do_work();
         // SAFETY: the driver is live (A1).
         unsafe {

@@ -16,7 +16,7 @@ mod driver;
 mod publication;
 mod subscription;
 
-pub use client::{AeronClient, ClientSettings};
+pub use client::AeronClient;
 pub use cnc::{Cnc, CounterEntry, ErrorEntry, LossEntry, request_termination};
 pub use driver::{AeronDriver, run_until};
 pub use publication::AeronPublication;

@@ -34,12 +34,6 @@ impl AeronPublication {
         Self { raw: Raw::Exclusive(raw), constants, _client: client }
     }
 
-    /// Claims `length` bytes, writes them and never commits: what a client killed at that moment leaves behind.
-    pub fn abandon_claim(&mut self, length: usize) -> Offer {
-        let mut claim = c::aeron_buffer_claim_t::default();
-        outcome(self.claim(length, &mut claim))
-    }
-
     fn claim(&mut self, length: usize, claim: &mut c::aeron_buffer_claim_t) -> i64 {
         // SAFETY: the publication is live (A1); the claim is written through a valid pointer.
         unsafe {
@@ -91,6 +85,11 @@ impl Publication for AeronPublication {
             }
         }
         outcome
+    }
+
+    fn abandon_claim(&mut self, length: usize) -> Offer {
+        let mut claim = c::aeron_buffer_claim_t::default();
+        outcome(self.claim(length, &mut claim))
     }
 
     fn is_connected(&self) -> bool {

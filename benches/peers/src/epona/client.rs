@@ -12,9 +12,6 @@ use std::{
     time::Duration,
 };
 
-/// How long a driver may be silent before it counts as gone.
-const DRIVER_TIMEOUT: Duration = Duration::from_secs(30);
-
 /// What the handlers were told, until somebody asks.
 #[derive(Default, Debug)]
 struct Reports {
@@ -31,23 +28,6 @@ pub struct EponaClient {
 }
 
 impl EponaClient {
-    /// Connects with a driver timeout of its own.
-    ///
-    /// # Errors
-    /// No driver within the driver timeout, or one of another version.
-    pub fn connect_with(dir: &Path, driver_timeout: Duration) -> Result<Self> {
-        let reports = Arc::<Mutex<Reports>>::default();
-        let told = Arc::clone(&reports);
-        let context = Context::new()
-            .dir(dir)
-            .driver_timeout(driver_timeout)
-            .use_invoker()
-            .on_error(move |error| with(&told, |reports| reports.errors.push(error.to_string())));
-        let aeron = Aeron::connect(context).map_err(failed)?;
-        let invoker = aeron.invoker().ok_or_else(|| failed("an invoked client without an invoker"))?;
-        Ok(Self { aeron, invoker, reports })
-    }
-
     /// The client itself, for what the parties do not have in common.
     #[must_use]
     pub fn aeron(&self) -> &Aeron {
@@ -84,8 +64,17 @@ impl Client for EponaClient {
     type Publication = EponaPublication;
     type Subscription = EponaSubscription;
 
-    fn connect(dir: &Path) -> Result<Self> {
-        Self::connect_with(dir, DRIVER_TIMEOUT)
+    fn connect_within(dir: &Path, driver_timeout: Duration) -> Result<Self> {
+        let reports = Arc::<Mutex<Reports>>::default();
+        let told = Arc::clone(&reports);
+        let context = Context::new()
+            .dir(dir)
+            .driver_timeout(driver_timeout)
+            .use_invoker()
+            .on_error(move |error| with(&told, |reports| reports.errors.push(error.to_string())));
+        let aeron = Aeron::connect(context).map_err(failed)?;
+        let invoker = aeron.invoker().ok_or_else(|| failed("an invoked client without an invoker"))?;
+        Ok(Self { aeron, invoker, reports })
     }
 
     fn add_publication(
@@ -172,19 +161,6 @@ fn outcome(result: std::result::Result<Position, OfferError>) -> Offer {
     }
 }
 
-impl EponaPublication {
-    /// Claims `length` bytes, writes them and never commits: what a client killed at that moment leaves behind.
-    pub fn abandon_claim(&mut self, length: usize) -> Offer {
-        either!(self, publication => match publication.try_claim(length) {
-            Ok(claim) => {
-                std::mem::forget(claim);
-                Offer::Sent(0)
-            }
-            Err(error) => outcome(Err(error)),
-        })
-    }
-}
-
 impl Publication for EponaPublication {
     #[inline]
     fn offer(&mut self, message: &[u8]) -> Offer {
@@ -196,6 +172,16 @@ impl Publication for EponaPublication {
             fill(&mut claim);
             claim.commit()
         })))
+    }
+
+    fn abandon_claim(&mut self, length: usize) -> Offer {
+        either!(self, publication => match publication.try_claim(length) {
+            Ok(claim) => {
+                std::mem::forget(claim);
+                Offer::Sent(0)
+            }
+            Err(error) => outcome(Err(error)),
+        })
     }
 
     fn is_connected(&self) -> bool {
