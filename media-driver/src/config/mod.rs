@@ -2,7 +2,7 @@
 //!
 //! | file | holds |
 //! | --- | --- |
-//! | [`context`] | [`Context`], the whole configuration; one sub-struct per area in the file of its name |
+//! | `context` | [`Context`], the whole configuration; one sub-struct per area in the file of its name |
 //! | [`limits`] | shared bounds, and types that keep them |
 //! | [`values`] | sizes, durations and numbers, read and shown |
 //! | [`validate`] | what must hold between settings before a driver starts |
