@@ -14,4 +14,5 @@ pub mod media;
 pub mod name_resolution;
 pub mod receiver;
 pub mod sender;
+pub mod signals;
 pub mod untethered;

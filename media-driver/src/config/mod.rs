@@ -18,7 +18,9 @@ mod logging;
 mod loss;
 mod nearest;
 mod network;
+pub mod print;
 pub mod properties;
+pub mod report;
 mod resolver;
 pub mod setting;
 pub mod sources;
@@ -46,3 +48,6 @@ pub use table::settings;
 pub use threads::{IdleSettings, TerminationValidator, ThreadNaming, ThreadingMode, Threads};
 pub use timeouts::Timeouts;
 pub use validate::{ConfigError, ProbedSocketBuffers};
+
+#[cfg(test)]
+mod tests;
