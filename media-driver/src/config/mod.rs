@@ -2,10 +2,12 @@
 //!
 //! | file | holds |
 //! | --- | --- |
-//! | `context` | [`Context`], the whole configuration; one sub-struct per area in the file of its name |
-//! | [`limits`] | shared bounds, and types that keep them |
-//! | [`values`] | sizes, durations and numbers, read and shown |
+//! | [`Context`] | the whole configuration; one sub-struct per area, in the file of its name |
+//! | [`table`] | every setting: name, field, limits, meaning; [`setting`] has the kinds of values |
+//! | [`sources`] | environment, `-D`, files and URLs, and what wins; [`properties`] and [`http`] read them |
 //! | [`validate`] | what must hold between settings before a driver starts |
+//! | [`print`], [`report`] | the dump of Aeron's C driver; the one for people |
+//! | [`limits`], [`values`] | shared bounds and types that keep them; sizes, durations and numbers |
 
 mod buffers;
 mod congestion_control;
