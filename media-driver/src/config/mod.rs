@@ -6,7 +6,7 @@
 //! | [`table`] | every setting: name, field, limits, meaning; [`setting`] has the kinds of values |
 //! | [`sources`] | environment, `-D`, files and URLs, and what wins; [`properties`] and [`http`] read them |
 //! | [`validate`] | what must hold between settings before a driver starts |
-//! | [`print`], [`report`] | the dump of Aeron's C driver; the one for people |
+//! | [`mod@print`], [`report`] | the dump of Aeron's C driver; the one for people |
 //! | [`limits`], [`values`] | shared bounds and types that keep them; sizes, durations and numbers |
 
 mod buffers;
