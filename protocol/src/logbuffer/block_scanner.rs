@@ -14,7 +14,6 @@ use super::header::{Fragment, committed_length, is_frame_start, term_length};
 #[derive(Clone, Copy, Debug)]
 pub struct Block<'a> {
     first: Fragment<'a>,
-    term: &'a AtomicView,
     length: i32,
 }
 
@@ -47,7 +46,7 @@ impl<'a> Block<'a> {
     #[inline]
     #[must_use]
     pub fn bytes(&self) -> &'a [u8] {
-        self.term.fragment(self.first.offset().index(), self.length as usize)
+        self.first.bytes(self.length as usize)
     }
 
     /// Session of the first frame.
@@ -75,7 +74,7 @@ pub fn scan_block(term: &AtomicView, offset: TermOffset, length_limit: i32) -> O
     let limit = offset.get().saturating_add(length_limit).min(end);
     let first = Fragment::at(term, offset)?;
     if first.frame_type() == frame_type::PAD {
-        return Some(Block { first, term, length: first.aligned_length() });
+        return Some(Block { first, length: first.aligned_length() });
     }
     let mut scanned = offset.get();
     while scanned < limit {
@@ -88,5 +87,5 @@ pub fn scan_block(term: &AtomicView, offset: TermOffset, length_limit: i32) -> O
         scanned = next;
     }
     let length = scanned - offset.get();
-    (length > 0).then_some(Block { first, term, length })
+    (length > 0).then_some(Block { first, length })
 }

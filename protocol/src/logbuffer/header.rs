@@ -59,6 +59,13 @@ impl<'a> Fragment<'a> {
         self.term.fragment(self.offset + HEADER_LENGTH, self.payload_length())
     }
 
+    /// The `length` bytes from the frame's first on, all of them in committed frames of the same term.
+    #[cfg(not(loom))]
+    #[inline]
+    pub(super) fn bytes(&self, length: usize) -> &'a [u8] {
+        self.term.fragment(self.offset, length)
+    }
+
     /// Length of the payload, in bytes.
     #[inline]
     #[must_use]
@@ -191,6 +198,7 @@ impl HeaderTemplate {
     }
 
     /// The template that a log's default header holds.
+    #[cfg(not(loom))]
     pub(super) fn from_default_header(header: &[u8; HEADER_LENGTH]) -> Self {
         Self {
             session_id: SessionId::new(i32_at(header, SESSION_ID)),
@@ -277,6 +285,7 @@ const fn pair(low: i32, high: i32) -> i64 {
     ((high as i64) << 32) | (low as u32 as i64)
 }
 
+#[cfg(not(loom))]
 fn i32_at(header: &[u8; HEADER_LENGTH], offset: usize) -> i32 {
     let mut bytes = [0; 4];
     bytes.copy_from_slice(&header[offset..offset + 4]);

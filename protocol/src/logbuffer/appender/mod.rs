@@ -125,6 +125,7 @@ impl Shared {
         Ok(Layout { length, required, is_fragmented: true })
     }
 
+    #[cfg(not(loom))]
     #[inline]
     fn claim_layout(&self, length: usize) -> Result<Layout, Refusal> {
         if length > self.max_payload as usize {
