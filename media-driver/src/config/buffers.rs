@@ -2,7 +2,9 @@
 
 use epona_protocol::{cnc::CncLengths, types::TermLength};
 
-use super::limits::{self, PageSize};
+use epona_protocol::logbuffer::PageSize;
+
+use super::limits;
 
 /// Lengths in bytes of what the driver keeps in shared memory. Source: driver spec 9.2, shared-memory spec 2.3.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,7 +1,5 @@
 //! Bounds that several settings share, and the types which cannot hold a value outside of theirs.
 
-use std::fmt;
-
 use epona_protocol::types::{Mtu, TermLength};
 
 /// Least length of the ring to the driver: 1 MiB and its trailer. Source: shared-memory spec 2.3.
@@ -29,47 +27,3 @@ pub(crate) const MTU_DEFAULT: Mtu = match Mtu::new(1408) {
     Ok(mtu) => mtu,
     Err(_) => panic!("1408 is an MTU"),
 };
-
-/// Why a number is not a page size.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("page size {0} must be a power of two between 4096 (4k) and 1073741824 (1g)")]
-pub struct PageSizeError(pub i64);
-
-/// What file lengths are rounded up to, in bytes: a power of two, 4 KiB..=1 GiB. Source: driver spec 9.2.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-#[repr(transparent)]
-pub struct PageSize(i32);
-
-impl PageSize {
-    /// The least, and the default: 4 KiB.
-    pub const MIN: Self = Self(4096);
-
-    /// Checks a size in bytes.
-    ///
-    /// # Errors
-    /// When it is not a power of two from 4 KiB to 1 GiB.
-    pub const fn new(bytes: i64) -> Result<Self, PageSizeError> {
-        if bytes < 4096 || bytes > 1 << 30 || bytes & (bytes - 1) != 0 {
-            return Err(PageSizeError(bytes));
-        }
-        Ok(Self(bytes as i32))
-    }
-
-    /// The size in bytes.
-    #[must_use]
-    pub const fn get(self) -> i32 {
-        self.0
-    }
-
-    /// The size as a size in memory.
-    #[must_use]
-    pub const fn bytes(self) -> usize {
-        self.0 as usize
-    }
-}
-
-impl fmt::Display for PageSize {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
-    }
-}

@@ -37,15 +37,18 @@ pub use buffers::Buffers;
 pub use congestion_control::{CongestionControl, CongestionControlStrategy};
 pub use context::Context;
 pub use directory::{Directory, default_path};
+pub use epona_protocol::{
+    logbuffer::{PageSize, PageSizeError},
+    uri::InferableBool,
+};
 pub use interceptors::Interceptors;
-pub use limits::{PageSize, PageSizeError};
 pub use logging::Logging;
 pub use loss::Loss;
 pub use network::Network;
 pub use resolver::{Resolver, ResolverKind};
 pub use setting::{Setting, Status, variable_name};
 pub use sources::{Notice, Settings, Source, SourceError};
-pub use streams::{InferableBoolean, Streams};
+pub use streams::Streams;
 pub use table::settings;
 pub use threads::{IdleSettings, TerminationValidator, ThreadNaming, ThreadingMode, Threads};
 pub use timeouts::Timeouts;

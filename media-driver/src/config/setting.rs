@@ -11,7 +11,7 @@ use epona_protocol::{
 };
 
 use super::{
-    Context, InferableBoolean,
+    Context, InferableBool,
     values::{MAX_DURATION, parse_bool, parse_duration, parse_integer, parse_size},
 };
 use crate::media::port_manager::PortRange;
@@ -168,22 +168,22 @@ impl Kind for Flag {
     }
 }
 
-pub(super) struct Inferable(pub(super) Field<InferableBoolean>);
+pub(super) struct Inferable(pub(super) Field<InferableBool>);
 
 impl Kind for Inferable {
     fn apply(&self, context: &mut Context, text: &str) -> Result<Applied, Rejected> {
         let value = match text {
-            "true" => InferableBoolean::True,
-            "infer" => InferableBoolean::Infer,
-            _ => InferableBoolean::False,
+            "true" => InferableBool::True,
+            "infer" => InferableBool::Infer,
+            _ => InferableBool::False,
         };
         self.0.set(context, value)
     }
     fn show(&self, context: &Context) -> String {
         match (self.0.get)(context) {
-            InferableBoolean::True => "true",
-            InferableBoolean::Infer => "infer",
-            InferableBoolean::False => "false",
+            InferableBool::True => "true",
+            InferableBool::Infer => "infer",
+            InferableBool::False => "false",
         }
         .to_owned()
     }

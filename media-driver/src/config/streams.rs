@@ -1,5 +1,7 @@
 //! What streams are like unless their channel says otherwise.
 
+use epona_protocol::uri::InferableBool;
+
 /// Defaults of publications and subscriptions. Source: driver spec 9.2.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Streams {
@@ -10,7 +12,7 @@ pub struct Streams {
     /// A subscription that fell off may join again (`rejoin`). Default true.
     pub rejoin: bool,
     /// Whether receivers act as one of many (`group`). Default: multicast ones do.
-    pub group: InferableBoolean,
+    pub group: InferableBool,
     /// Spies alone make a publication connected (`ssc`). Default false.
     pub spies_simulate_connection: bool,
     /// First session id that the driver does not give out by itself. Default -1.
@@ -25,21 +27,10 @@ impl Default for Streams {
             reliable: true,
             tether: true,
             rejoin: true,
-            group: InferableBoolean::Infer,
+            group: InferableBool::Infer,
             spies_simulate_connection: false,
             reserved_session_id_low: -1,
             reserved_session_id_high: 1000,
         }
     }
-}
-
-/// Yes, no, or as the rest of the channel suggests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum InferableBoolean {
-    /// No.
-    False,
-    /// Yes.
-    True,
-    /// Decided by the channel.
-    Infer,
 }

@@ -1,3 +1,5 @@
-//! The receiving end of one stream from one source.
+//! Images as the conductor sees them. The receiver's half is [`crate::receiver::image`].
 
+pub mod publication_image;
+pub mod shared;
 pub mod status_message_schedule;

@@ -1,4 +1,338 @@
 //! The receiver: datagrams into images, status messages and NAKs out.
+//!
+//! Each turn reads the sockets first; commands, status messages, NAKs and pending setups follow when nothing came in,
+//! or often enough anyway. Source: driver spec 14.3, wire spec 15.3.
 
 pub mod dispatcher;
+pub mod endpoint;
+pub mod image;
 pub mod pending_setup;
+
+mod data_frames;
+
+use std::{io, time::Duration};
+
+use epona_protocol::types::{CorrelationId, Nanos, Now};
+
+use self::{
+    endpoint::{ImageSlot, ReceiveEndpoint},
+    image::ReceiverImage,
+    pending_setup::{Due, PendingSetups},
+};
+use crate::{
+    commands::{ConductorCommand, ReceiveEndpointId, ReceiverCommand},
+    duty_cycle::{DutyCycle, StallTracker},
+    error::DriverError,
+    media::{PollToken, Poller},
+    proxy::{COMMAND_DRAIN_LIMIT, Inbox, Proxy},
+    status::SystemCounters,
+};
+
+/// Settings of the receiver. Source: driver spec 9.2.
+#[derive(Clone, Copy, Debug)]
+pub struct ReceiverConfig {
+    /// Busy turns after which slow work is done all the same, 1 and up.
+    pub poll_to_slow_work_ratio: u32,
+    /// Half of this is the longest time between two rounds of slow work.
+    pub status_message_timeout: Duration,
+}
+
+/// Names a socket in the receiver's poller.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct SocketKey {
+    endpoint: ReceiveEndpointId,
+    destination: usize,
+}
+
+/// The receiver role.
+#[derive(Debug)]
+pub struct Receiver {
+    endpoints: Vec<Option<Slot>>,
+    images: Images,
+    poller: Poller<SocketKey>,
+    pending_setups: PendingSetups<ReceiveEndpointId>,
+    inbox: Inbox<ReceiverCommand>,
+    conductor: Proxy<ConductorCommand>,
+    system: SystemCounters,
+    tracker: StallTracker,
+    config: ReceiverConfig,
+    turns_since_slow_work: u32,
+    slow_work_deadline: Nanos,
+}
+
+/// An endpoint with its places in the poller.
+#[derive(Debug)]
+struct Slot {
+    endpoint: ReceiveEndpoint,
+    tokens: Vec<PollToken>,
+}
+
+/// Images by the slot that dispatchers know them by.
+#[derive(Debug, Default)]
+struct Images {
+    slots: Vec<Option<ReceiverImage>>,
+}
+
+impl Images {
+    fn get_mut(&mut self, slot: ImageSlot) -> Option<&mut ReceiverImage> {
+        self.slots.get_mut(slot.0)?.as_mut()
+    }
+
+    fn add(&mut self, image: ReceiverImage) -> ImageSlot {
+        let free = self.slots.iter().position(Option::is_none);
+        let at = free.unwrap_or(self.slots.len());
+        match free {
+            Some(at) => self.slots[at] = Some(image),
+            None => self.slots.push(Some(image)),
+        }
+        ImageSlot(at)
+    }
+
+    fn take(&mut self, correlation_id: CorrelationId) -> Option<(ImageSlot, ReceiverImage)> {
+        let at = self.find(correlation_id)?;
+        let image = self.slots.get_mut(at.0)?.take()?;
+        Some((at, image))
+    }
+
+    fn find(&self, correlation_id: CorrelationId) -> Option<ImageSlot> {
+        let is_it = |image: &ReceiverImage| image.state().correlation_id == correlation_id;
+        self.slots.iter().position(|slot| slot.as_ref().is_some_and(is_it)).map(ImageSlot)
+    }
+}
+
+impl Receiver {
+    /// A receiver without endpoints, reading through `poller`'s buffers.
+    #[must_use]
+    pub fn new(
+        inbox: Inbox<ReceiverCommand>,
+        conductor: Proxy<ConductorCommand>,
+        system: SystemCounters,
+        tracker: StallTracker,
+        config: ReceiverConfig,
+        poller: ReceiverPoller,
+    ) -> Self {
+        Self {
+            endpoints: Vec::new(),
+            images: Images::default(),
+            poller: poller.0,
+            pending_setups: PendingSetups::default(),
+            inbox,
+            conductor,
+            system,
+            tracker,
+            config,
+            turns_since_slow_work: 0,
+            slow_work_deadline: Nanos::default(),
+        }
+    }
+
+    /// Reads every socket that has something; bytes read.
+    #[inline]
+    fn poll(&mut self, now: Nanos) -> usize {
+        let Self { endpoints, images, poller, pending_setups, conductor, system, .. } = self;
+        let outcome = poller.poll(|key, buffers| {
+            let Some(Slot { endpoint, .. }) =
+                endpoints.get_mut(key.endpoint.index()).and_then(Option::as_mut)
+            else {
+                return Default::default();
+            };
+            let mut outcome = data_frames::receive(
+                endpoint,
+                key.destination,
+                buffers,
+                &mut data_frames::Collaborators { now, images, pending_setups, conductor, system },
+            );
+            if let Some(error) = outcome.error.take() {
+                report(conductor, "receive", &error);
+            }
+            outcome
+        });
+        if let Some(error) = &outcome.error {
+            report(&mut self.conductor, "poll for readiness", error);
+        }
+        if outcome.bytes > 0 {
+            self.system.bytes_received.add(outcome.bytes as i64);
+        }
+        outcome.bytes
+    }
+
+    fn do_slow_work(&mut self, now: Nanos) -> usize {
+        self.conductor.flush();
+        let mut work = self.take_commands(now);
+        let Self { endpoints, images, system, .. } = self;
+        for image in images.slots.iter_mut().flatten() {
+            let endpoint = image.state().endpoint;
+            if let Some(Slot { endpoint, .. }) = endpoints.get_mut(endpoint.index()).and_then(Option::as_mut)
+            {
+                work += image.send_pending_status_message(now, endpoint, system);
+                work += image.send_pending_loss(now, endpoint, system);
+            }
+        }
+        self.process_pending_setups(now);
+        work
+    }
+
+    fn process_pending_setups(&mut self, now: Nanos) {
+        let Self { endpoints, pending_setups, .. } = self;
+        pending_setups.poll(now, |due| {
+            if let Due::Expired(id, stream, session) = due
+                && let Some(Slot { endpoint, .. }) = endpoints.get_mut(id.index()).and_then(Option::as_mut)
+            {
+                endpoint.dispatcher.remove_pending_setup(stream, session);
+            }
+            false
+        });
+    }
+
+    fn take_commands(&mut self, now: Nanos) -> usize {
+        for taken in 0..COMMAND_DRAIN_LIMIT {
+            let Some(command) = self.inbox.take() else { return taken };
+            self.execute(command, now);
+        }
+        COMMAND_DRAIN_LIMIT
+    }
+
+    fn execute(&mut self, command: ReceiverCommand, now: Nanos) {
+        match command {
+            ReceiverCommand::AddEndpoint(endpoint) => self.add_endpoint(*endpoint),
+            ReceiverCommand::RemoveEndpoint(id) => self.remove_endpoint(id),
+            ReceiverCommand::AddInterest(id, stream, session) => {
+                if let Some(endpoint) = self.endpoint_mut(id) {
+                    match session {
+                        None => endpoint.dispatcher.add_subscription(stream),
+                        Some(session) => endpoint.dispatcher.add_session_subscription(stream, session),
+                    }
+                }
+            }
+            ReceiverCommand::RemoveInterest(id, stream, session) => {
+                if let Some(endpoint) = self.endpoint_mut(id) {
+                    match session {
+                        None => endpoint.dispatcher.remove_subscription(stream),
+                        Some(session) => endpoint.dispatcher.remove_session_subscription(stream, session),
+                    };
+                }
+            }
+            ReceiverCommand::AddImage(image) => self.add_image(*image),
+            ReceiverCommand::RemoveImage(id, correlation_id) => self.remove_image(id, correlation_id),
+            ReceiverCommand::ImageCreationFailed(id, stream, session) => {
+                if let Some(endpoint) = self.endpoint_mut(id) {
+                    endpoint.dispatcher.remove_init_in_progress(stream, session);
+                }
+            }
+            ReceiverCommand::AllowRejoin(id, stream, session) => {
+                if let Some(endpoint) = self.endpoint_mut(id) {
+                    endpoint.dispatcher.remove_cool_down(stream, session);
+                }
+            }
+            ReceiverCommand::RejectImage(_, correlation_id, reason) => {
+                if let Some(image) = self.images.find(correlation_id).and_then(|at| self.images.get_mut(at)) {
+                    image.reject(reason, now);
+                }
+            }
+        }
+    }
+
+    fn endpoint_mut(&mut self, id: ReceiveEndpointId) -> Option<&mut ReceiveEndpoint> {
+        self.endpoints.get_mut(id.index())?.as_mut().map(|slot| &mut slot.endpoint)
+    }
+
+    fn add_endpoint(&mut self, mut endpoint: ReceiveEndpoint) {
+        let id = endpoint.id();
+        let mut tokens = Vec::with_capacity(endpoint.destinations.len());
+        for (destination, socket) in endpoint.destinations.iter_mut().enumerate() {
+            match self
+                .poller
+                .add(SocketKey { endpoint: id, destination }, socket.transport_mut().descriptor())
+            {
+                Ok(token) => tokens.push(token),
+                Err(error) => report(&mut self.conductor, "watch a socket", &error),
+            }
+        }
+        if self.endpoints.len() <= id.index() {
+            self.endpoints.resize_with(id.index() + 1, || None);
+        }
+        self.endpoints[id.index()] = Some(Slot { endpoint, tokens });
+    }
+
+    fn remove_endpoint(&mut self, id: ReceiveEndpointId) {
+        if let Some(slot) = self.endpoints.get_mut(id.index()).and_then(Option::take) {
+            for token in slot.tokens {
+                self.poller.remove(token);
+            }
+            self.pending_setups.remove(|target| *target == id);
+            self.conductor.send(ConductorCommand::ReceiveEndpointReleased(Box::new(slot.endpoint)));
+        }
+    }
+
+    fn add_image(&mut self, image: ReceiverImage) {
+        let state = image.state();
+        let (id, stream, session) = (state.endpoint, state.stream_id, state.session_id);
+        let slot = self.images.add(image);
+        let Some(endpoint) = self.endpoint_mut(id) else { return };
+        if let Ok(Some(replaced)) = endpoint.dispatcher.add_image(stream, session, slot)
+            && let Some(older) = self.images.get_mut(replaced)
+        {
+            older.disable_status_messages();
+        }
+    }
+
+    fn remove_image(&mut self, id: ReceiveEndpointId, correlation_id: CorrelationId) {
+        let Some((slot, image)) = self.images.take(correlation_id) else { return };
+        let state = image.state();
+        if let Some(Slot { endpoint, .. }) = self.endpoints.get_mut(id.index()).and_then(Option::as_mut) {
+            endpoint.dispatcher.remove_image(
+                state.stream_id,
+                state.session_id,
+                slot,
+                state.is_end_of_stream(),
+            );
+        }
+        self.conductor.send(ConductorCommand::ImageReleased(Box::new(image)));
+    }
+}
+
+/// The receiver's poller, made by whoever assembles the driver.
+#[derive(Debug)]
+pub struct ReceiverPoller(Poller<SocketKey>);
+
+impl ReceiverPoller {
+    /// A poller that reads as configured into `buffers`.
+    ///
+    /// # Errors
+    /// When the system has no readiness queue left.
+    pub fn new(
+        config: crate::media::PollerConfig,
+        buffers: crate::media::ReceiveBuffers,
+    ) -> io::Result<Self> {
+        Poller::new(config, buffers).map(Self)
+    }
+}
+
+fn report(conductor: &mut Proxy<ConductorCommand>, action: &str, error: &io::Error) {
+    let error = DriverError::generic(format!("receiver failed to {action}: {error}"));
+    // Errors come again as long as their cause lasts: what does not fit may be dropped.
+    let _ = conductor.try_send(ConductorCommand::Error(Box::new(error)));
+}
+
+impl DutyCycle for Receiver {
+    #[inline]
+    fn do_work(&mut self, now: Now) -> usize {
+        let now = now.nanos;
+        self.tracker.on_cycle(now);
+        let bytes = self.poll(now);
+        self.turns_since_slow_work += 1;
+        let is_slow_work_due = bytes == 0
+            || self.turns_since_slow_work >= self.config.poll_to_slow_work_ratio
+            || self.slow_work_deadline <= now;
+        if !is_slow_work_due {
+            return bytes;
+        }
+        self.turns_since_slow_work = 0;
+        self.slow_work_deadline = now + self.config.status_message_timeout / 2;
+        bytes + self.do_slow_work(now)
+    }
+
+    fn role_name(&self) -> &str {
+        "receiver"
+    }
+}

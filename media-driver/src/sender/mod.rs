@@ -1,4 +1,261 @@
-//! The sender: data, setups and heartbeats out; status messages and NAKs in.
+//! The sender: puts publications on the wire and hears what their receivers say.
+//!
+//! Each turn sends on every publication, starting with another one each time, then - when there was nothing to send,
+//! or often enough anyway - takes commands and reads the control frames of every endpoint.
+//! Source: driver spec 14.3, wire spec 10.1 and 15.3.
 
+pub mod endpoint;
+pub mod publication;
 pub mod receiver_liveness;
 pub mod retransmit_handler;
+
+mod control_frames;
+
+use std::{collections::HashMap, io, net::SocketAddr, time::Duration};
+
+use epona_protocol::types::{Nanos, Now, RegistrationId, SessionId, StreamId};
+
+use self::{endpoint::SendEndpoint, publication::SenderPublication};
+use crate::{
+    commands::{ConductorCommand, SendEndpointId, SenderCommand},
+    duty_cycle::{DutyCycle, StallTracker},
+    error::DriverError,
+    media::{PollToken, Poller, PollerConfig, ReceiveBuffers, RecvOutcome},
+    proxy::{COMMAND_DRAIN_LIMIT, Inbox, Proxy},
+    status::SystemCounters,
+};
+
+/// Settings of the sender. Source: driver spec 9.2.
+#[derive(Clone, Copy, Debug)]
+pub struct SenderConfig {
+    /// Busy turns after which control frames are read all the same, 1 and up.
+    pub send_to_status_poll_ratio: u32,
+    /// Half of this is the longest time between two reads of control frames.
+    pub status_message_timeout: Duration,
+}
+
+/// The sender role.
+#[derive(Debug)]
+pub struct Sender {
+    endpoints: Vec<Option<Slot>>,
+    publications: Publications,
+    inbox: Inbox<SenderCommand>,
+    conductor: Proxy<ConductorCommand>,
+    system: SystemCounters,
+    tracker: StallTracker,
+    poller: Poller<SendEndpointId>,
+    config: SenderConfig,
+    round_robin: usize,
+    turns_since_poll: u32,
+    control_poll_deadline: Nanos,
+}
+
+/// An endpoint with its place in the poller.
+#[derive(Debug)]
+struct Slot {
+    endpoint: SendEndpoint,
+    token: Option<PollToken>,
+}
+
+/// Publications in sending order, found by endpoint, stream and session.
+#[derive(Debug, Default)]
+struct Publications {
+    list: Vec<SenderPublication>,
+    index: HashMap<(SendEndpointId, StreamId, SessionId), usize>,
+}
+
+impl Publications {
+    fn add(&mut self, publication: SenderPublication) {
+        let (stream, session) = publication.key();
+        self.index.insert((publication.endpoint(), stream, session), self.list.len());
+        self.list.push(publication);
+    }
+
+    fn remove(&mut self, registration_id: RegistrationId) -> Option<SenderPublication> {
+        let at = self.list.iter().position(|p| p.state().registration_id == registration_id)?;
+        let removed = self.list.swap_remove(at);
+        let (stream, session) = removed.key();
+        self.index.remove(&(removed.endpoint(), stream, session));
+        if let Some(moved) = self.list.get(at) {
+            let (stream, session) = moved.key();
+            self.index.insert((moved.endpoint(), stream, session), at);
+        }
+        Some(removed)
+    }
+
+    fn find(
+        &mut self,
+        endpoint: SendEndpointId,
+        stream: StreamId,
+        session: SessionId,
+    ) -> Option<&mut SenderPublication> {
+        let at = *self.index.get(&(endpoint, stream, session))?;
+        self.list.get_mut(at)
+    }
+}
+
+impl Sender {
+    /// A sender without endpoints, that reads control frames into `buffers`.
+    ///
+    /// # Errors
+    /// When the system has no readiness queue left.
+    pub fn new(
+        inbox: Inbox<SenderCommand>,
+        conductor: Proxy<ConductorCommand>,
+        system: SystemCounters,
+        tracker: StallTracker,
+        config: SenderConfig,
+        poller: PollerConfig,
+        buffers: ReceiveBuffers,
+    ) -> io::Result<Self> {
+        Ok(Self {
+            endpoints: Vec::new(),
+            publications: Publications::default(),
+            inbox,
+            conductor,
+            system,
+            tracker,
+            poller: Poller::new(poller, buffers)?,
+            config,
+            round_robin: 0,
+            turns_since_poll: 0,
+            control_poll_deadline: Nanos::default(),
+        })
+    }
+
+    fn send(&mut self, now: Nanos) -> usize {
+        let count = self.publications.list.len();
+        if self.round_robin >= count {
+            self.round_robin = 0;
+        }
+        let (head, tail) = self.publications.list.split_at_mut(self.round_robin);
+        let mut bytes = 0;
+        for publication in tail.iter_mut().chain(head) {
+            if let Some(endpoint) = endpoint_of(&mut self.endpoints, publication.endpoint()) {
+                bytes += publication.send(now, endpoint, &self.system);
+            }
+        }
+        self.round_robin += 1;
+        if bytes > 0 {
+            self.system.bytes_sent.add(bytes as i64);
+        }
+        bytes
+    }
+
+    fn is_poll_due(&mut self, now: Nanos, bytes_sent: usize, short_sends_before: i64) -> bool {
+        self.turns_since_poll += 1;
+        bytes_sent == 0
+            || self.turns_since_poll >= self.config.send_to_status_poll_ratio
+            || now > self.control_poll_deadline
+            || self.system.short_sends.get() != short_sends_before
+    }
+
+    fn take_commands(&mut self, now: Nanos) -> usize {
+        for taken in 0..COMMAND_DRAIN_LIMIT {
+            let Some(command) = self.inbox.take() else { return taken };
+            self.execute(command, now);
+        }
+        COMMAND_DRAIN_LIMIT
+    }
+
+    fn execute(&mut self, command: SenderCommand, now: Nanos) {
+        match command {
+            SenderCommand::AddEndpoint(endpoint) => {
+                self.add_endpoint(*endpoint);
+            }
+            SenderCommand::RemoveEndpoint(id) => {
+                if let Some(slot) = self.endpoints.get_mut(id.index()).and_then(Option::take) {
+                    if let Some(token) = slot.token {
+                        self.poller.remove(token);
+                    }
+                    self.conductor.send(ConductorCommand::SendEndpointReleased(Box::new(slot.endpoint)));
+                }
+            }
+            SenderCommand::AddPublication(publication) => self.publications.add(*publication),
+            SenderCommand::RemovePublication(id) => {
+                if let Some(publication) = self.publications.remove(id) {
+                    self.conductor.send(ConductorCommand::PublicationReleased(Box::new(publication)));
+                }
+            }
+            SenderCommand::UpdateDestination { endpoint, address } => {
+                self.update_destination(endpoint, address, now);
+            }
+        }
+    }
+
+    fn add_endpoint(&mut self, mut endpoint: SendEndpoint) {
+        let id = endpoint.id();
+        let token = match self.poller.add(id, endpoint.transport_mut().descriptor()) {
+            Ok(token) => Some(token),
+            Err(error) => {
+                report(&mut self.conductor, "watch a socket", &error);
+                None
+            }
+        };
+        if self.endpoints.len() <= id.index() {
+            self.endpoints.resize_with(id.index() + 1, || None);
+        }
+        self.endpoints[id.index()] = Some(Slot { endpoint, token });
+    }
+
+    fn update_destination(&mut self, id: SendEndpointId, address: SocketAddr, now: Nanos) {
+        if let Some(endpoint) = endpoint_of(&mut self.endpoints, id) {
+            endpoint.time_of_last_status_message = now;
+            match endpoint.update_destination(address) {
+                Ok(()) => self.system.resolution_changes.increment(),
+                Err(error) => self.conductor.send(ConductorCommand::Error(Box::new(DriverError::generic(
+                    format!("cannot send to {address}: {error}"),
+                )))),
+            }
+        }
+    }
+
+    /// Reads what receivers say on every endpoint; bytes read.
+    fn poll_control(&mut self, now: Nanos) -> usize {
+        let Self { endpoints, publications, conductor, system, poller, .. } = self;
+        let outcome = poller.poll(|id, buffers| {
+            let Some(endpoint) = endpoint_of(endpoints, *id) else { return RecvOutcome::default() };
+            let with = &mut control_frames::Collaborators { now, conductor, system };
+            let mut outcome = control_frames::receive(endpoint, publications, buffers, with);
+            if let Some(error) = outcome.error.take() {
+                report(conductor, "receive", &error);
+            }
+            outcome
+        });
+        if let Some(error) = &outcome.error {
+            report(&mut self.conductor, "poll for readiness", error);
+        }
+        outcome.bytes
+    }
+}
+
+impl DutyCycle for Sender {
+    fn do_work(&mut self, now: Now) -> usize {
+        let now = now.nanos;
+        self.tracker.on_cycle(now);
+        let short_sends_before = self.system.short_sends.get();
+        let mut work = self.send(now);
+        if self.is_poll_due(now, work, short_sends_before) {
+            self.conductor.flush();
+            work += self.take_commands(now);
+            work += self.poll_control(now);
+            self.turns_since_poll = 0;
+            self.control_poll_deadline = now + self.config.status_message_timeout / 2;
+        }
+        work
+    }
+
+    fn role_name(&self) -> &str {
+        "sender"
+    }
+}
+
+fn endpoint_of(endpoints: &mut [Option<Slot>], id: SendEndpointId) -> Option<&mut SendEndpoint> {
+    endpoints.get_mut(id.index())?.as_mut().map(|slot| &mut slot.endpoint)
+}
+
+fn report(conductor: &mut Proxy<ConductorCommand>, action: &str, error: &io::Error) {
+    let error = DriverError::generic(format!("sender failed to {action}: {error}"));
+    // Errors come again as long as their cause lasts: what does not fit may be dropped.
+    let _ = conductor.try_send(ConductorCommand::Error(Box::new(error)));
+}

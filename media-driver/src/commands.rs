@@ -1,0 +1,189 @@
+//! What roles ask of each other.
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+
+use epona_protocol::{
+    command::ErrorCode,
+    frame::Setup,
+    logbuffer::LogBuffers,
+    types::{CorrelationId, GroupTag, ReceiverId, RegistrationId, SessionId, StreamId},
+};
+
+use crate::{
+    error::DriverError,
+    media::udp_channel::UdpChannel,
+    native_resource_agent::LogSpec,
+    receiver::{
+        endpoint::ReceiveEndpoint,
+        image::{Origin, ReceiverImage},
+    },
+    sender::{endpoint::SendEndpoint, publication::SenderPublication},
+};
+
+/// Slot of a send channel endpoint, the same in conductor and sender.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct SendEndpointId(u32);
+
+/// Slot of a receive channel endpoint, the same in conductor and receiver.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct ReceiveEndpointId(u32);
+
+macro_rules! slot {
+    ($name:ident) => {
+        impl $name {
+            /// The slot with this index.
+            #[must_use]
+            pub const fn new(index: u32) -> Self {
+                Self(index)
+            }
+
+            /// Index of the slot.
+            #[inline]
+            #[must_use]
+            pub const fn index(self) -> usize {
+                self.0 as usize
+            }
+        }
+    };
+}
+slot!(SendEndpointId);
+slot!(ReceiveEndpointId);
+
+/// From the conductor to the sender.
+#[derive(Debug)]
+pub enum SenderCommand {
+    /// A socket to send on.
+    AddEndpoint(Box<SendEndpoint>),
+    /// Give the socket back.
+    RemoveEndpoint(SendEndpointId),
+    /// A publication to drive.
+    AddPublication(Box<SenderPublication>),
+    /// Give the publication back.
+    RemovePublication(RegistrationId),
+    /// The name of the endpoint's peer now stands for another address.
+    UpdateDestination {
+        /// Which endpoint.
+        endpoint: SendEndpointId,
+        /// Its peer's new address.
+        address: SocketAddr,
+    },
+}
+
+/// From the conductor to the receiver.
+#[derive(Debug)]
+pub enum ReceiverCommand {
+    /// Sockets to receive from.
+    AddEndpoint(Box<ReceiveEndpoint>),
+    /// Give the sockets back.
+    RemoveEndpoint(ReceiveEndpointId),
+    /// Interest in a stream, in one session of it or in all.
+    AddInterest(ReceiveEndpointId, StreamId, Option<SessionId>),
+    /// The end of such an interest.
+    RemoveInterest(ReceiveEndpointId, StreamId, Option<SessionId>),
+    /// An image to fill.
+    AddImage(Box<ReceiverImage>),
+    /// Give the image back.
+    RemoveImage(ReceiveEndpointId, CorrelationId),
+    /// An image cannot be created now: the next setup may try again.
+    ImageCreationFailed(ReceiveEndpointId, StreamId, SessionId),
+    /// A session that just ended may come back at once.
+    AllowRejoin(ReceiveEndpointId, StreamId, SessionId),
+    /// Ignore an image's stream and tell its source why.
+    RejectImage(ReceiveEndpointId, CorrelationId, Box<str>),
+}
+
+/// A setup that asks for an image.
+#[derive(Clone, Debug)]
+pub struct ImageRequest {
+    /// Endpoint that it arrived on.
+    pub endpoint: ReceiveEndpointId,
+    /// The setup, its fields checked.
+    pub setup: Setup,
+    /// Who sent it.
+    pub source: SocketAddr,
+    /// Where it came in, and where control frames for the image go.
+    pub origin: Origin,
+}
+
+/// An error frame to be told to clients.
+#[derive(Clone, Debug)]
+pub struct PublicationErrorReport {
+    /// Original registration id of the publication.
+    pub registration_id: RegistrationId,
+    /// Destination that the receiver belongs to, when known.
+    pub destination_registration_id: Option<RegistrationId>,
+    /// Session id.
+    pub session_id: SessionId,
+    /// Stream id.
+    pub stream_id: StreamId,
+    /// The receiver that sent it; -1 over IPC.
+    pub receiver_id: ReceiverId,
+    /// Its group tag, if it has one.
+    pub group_tag: Option<GroupTag>,
+    /// Its address.
+    pub source: SocketAddr,
+    /// Error code of the frame.
+    pub error_code: ErrorCode,
+    /// Text of the frame.
+    pub message: Vec<u8>,
+}
+
+/// From sender and receiver to the conductor.
+#[derive(Debug)]
+pub enum ConductorCommand {
+    /// The sender no longer uses the endpoint.
+    SendEndpointReleased(Box<SendEndpoint>),
+    /// The sender no longer drives the publication.
+    PublicationReleased(Box<SenderPublication>),
+    /// A receiver sent an error frame.
+    PublicationError(Box<PublicationErrorReport>),
+    /// The receiver no longer uses the endpoint.
+    ReceiveEndpointReleased(Box<ReceiveEndpoint>),
+    /// The receiver no longer fills the image.
+    ImageReleased(Box<ReceiverImage>),
+    /// A setup arrived for a stream of interest.
+    CreateImage(Box<ImageRequest>),
+    /// Something went wrong that belongs in the error log.
+    Error(Box<DriverError>),
+}
+
+/// Ties a request to the native resource agent to its outcome.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct JobId(pub u64);
+
+/// From the conductor to the native resource agent.
+#[derive(Debug)]
+pub enum ResourceCommand {
+    /// Parse a channel and resolve its names.
+    ResolveChannel {
+        /// Comes back with the outcome.
+        job: JobId,
+        /// The channel, as the client wrote it.
+        channel: String,
+    },
+    /// Create and map a log buffer.
+    MapLog {
+        /// Comes back with the outcome.
+        job: JobId,
+        /// Where, and what of.
+        spec: Box<LogSpec>,
+    },
+    /// Unmap and delete a log buffer.
+    FreeLog {
+        /// The file to delete.
+        path: PathBuf,
+        /// The mapping to drop, with the driver's share of it.
+        log: LogBuffers,
+    },
+}
+
+/// From the native resource agent to the conductor.
+#[derive(Debug)]
+pub enum ResourceOutcome {
+    /// The channel, or why it is not one.
+    Channel(JobId, Result<Arc<UdpChannel>, DriverError>),
+    /// The log buffer, or why there is none.
+    Log(JobId, Result<LogBuffers, DriverError>),
+    /// Something that belongs in the error log and failed nothing.
+    Warning(Box<DriverError>),
+}

@@ -1,0 +1,242 @@
+//! Puts the roles of a driver together around a fresh `cnc.dat`.
+//!
+//! The order of steps is one that clients can observe: everything is in place before the version is published.
+//! Source: shared-memory spec 2.4, driver spec 8.1.
+
+use std::sync::{Arc, atomic::AtomicBool};
+
+use epona_protocol::{
+    broadcast::Transmitter,
+    cnc::{Cnc, CncLengths, CncMetadata},
+    counters::CountersManager,
+    error_log::DistinctErrorLog,
+    loss_report::LossReport,
+    memory::{Allocation, MappedFile},
+    ring_buffer::Consumer,
+    types::{Now, align_usize},
+    uri::units::format_duration,
+};
+
+use super::LaunchError;
+use crate::{
+    conductor::{
+        Conductor, ConductorParts, Termination, client_proxy::ClientProxy, error_recorder::ErrorRecorder,
+        services::Services,
+    },
+    config::{Context, ProbedSocketBuffers, TerminationValidator},
+    directory::DriverDirectory,
+    duty_cycle::StallTracker,
+    media::{ChannelResolver, PollerConfig, ReceiveBuffers, TransportFactory},
+    name_resolution::NameResolver,
+    native_resource_agent::{NativeResourceAgent, ResourceConfig},
+    proxy::queue,
+    receiver::{Receiver, ReceiverConfig, ReceiverPoller},
+    sender::{Sender, SenderConfig},
+    status::{LabelSuffixes, SystemCounters},
+};
+
+/// Longest datagram, and so the length of a receive buffer, in bytes.
+const RECEIVE_BUFFER_LENGTH: usize = 64 * 1024;
+
+/// What surrounds a driver: everything that a simulator replaces.
+#[derive(Debug)]
+pub struct Environment {
+    /// Opens sockets, or what stands for them.
+    pub transports: Box<dyn TransportFactory>,
+    /// Resolves names.
+    pub names: Box<dyn NameResolver>,
+    /// Socket buffers that the system gives unasked.
+    pub system_buffers: ProbedSocketBuffers,
+    /// Randomness; one seed makes one behaviour.
+    pub random: fastrand::Rng,
+    /// The time of the start.
+    pub now: Now,
+}
+
+/// The four roles of one driver, ready to be stepped, and what outlives them.
+#[derive(Debug)]
+pub struct Roles {
+    /// Commands, resources, timers.
+    pub conductor: Conductor,
+    /// Data out.
+    pub sender: Sender,
+    /// Data in.
+    pub receiver: Receiver,
+    /// Whatever may block.
+    pub native_resource_agent: NativeResourceAgent,
+    /// Raised when a client was allowed to end the driver.
+    pub termination_requested: Arc<AtomicBool>,
+}
+
+/// Creates the files of a driver in its directory and the roles around them.
+///
+/// # Errors
+/// When a file cannot be created or its lengths do not work.
+pub fn assemble(
+    context: Context,
+    directory: &DriverDirectory,
+    environment: Environment,
+) -> Result<Roles, LaunchError> {
+    let Environment { transports, names, system_buffers, random, now } = environment;
+    let cnc = create_cnc(&context, now)?;
+    let losses = create_loss_report(&context, directory)?;
+    let mut counters = CountersManager::new(
+        cnc.counters_metadata(),
+        cnc.counters_values(),
+        context.timeouts.counter_free_to_reuse,
+    );
+    let system = SystemCounters::allocate(&mut counters, &label_suffixes(&context), now.epoch)?;
+    system.bytes_currently_mapped.add((cnc.length() + losses.length()) as i64);
+
+    let (to_sender, sender_inbox) = queue(system.sender_proxy_fails.clone());
+    let (to_receiver, receiver_inbox) = queue(system.receiver_proxy_fails.clone());
+    let (to_resources, resource_inbox) = queue(system.native_resource_agent_proxy_fails.clone());
+    let (from_sender, conductor_inbox) = queue(system.conductor_proxy_fails.clone());
+    let from_receiver = from_sender.another();
+    let (from_resources, outcomes) = queue(system.conductor_proxy_fails.clone());
+
+    let to_driver = Consumer::new(cnc.to_driver())?;
+    let termination = Termination {
+        is_allowed: context.threads.termination_validator == TerminationValidator::Allow,
+        is_requested: Arc::new(AtomicBool::new(false)),
+    };
+    let termination_requested = Arc::clone(&termination.is_requested);
+    let services = Services {
+        now,
+        clients: ClientProxy::new(Transmitter::new(cnc.to_clients())?),
+        counters,
+        sender: to_sender,
+        receiver: to_receiver,
+        resources: to_resources,
+        errors: ErrorRecorder::new(DistinctErrorLog::new(cnc.error_log()), system.errors.clone()),
+        losses: LossReport::new(losses.view().clone()),
+        system: system.clone(),
+    };
+    let sender = Sender::new(
+        sender_inbox,
+        from_sender,
+        system.clone(),
+        tracker(&system.sender_max_cycle_time, &system.sender_cycle_time_threshold_exceeded, &context, |t| {
+            t.sender_cycle_threshold
+        }),
+        SenderConfig {
+            send_to_status_poll_ratio: context.network.send_to_status_poll_ratio,
+            status_message_timeout: context.timeouts.status_message,
+        },
+        poller_config(&context),
+        ReceiveBuffers::new(1, context.network.mtu.get() as usize),
+    )
+    .map_err(LaunchError::system("create the sender's poller"))?;
+    let receiver = Receiver::new(
+        receiver_inbox,
+        from_receiver,
+        system.clone(),
+        tracker(
+            &system.receiver_max_cycle_time,
+            &system.receiver_cycle_time_threshold_exceeded,
+            &context,
+            |t| t.receiver_cycle_threshold,
+        ),
+        ReceiverConfig {
+            poll_to_slow_work_ratio: context.network.receiver_poll_to_slow_work_ratio,
+            status_message_timeout: context.timeouts.status_message,
+        },
+        ReceiverPoller::new(
+            poller_config(&context),
+            ReceiveBuffers::new(context.network.receiver_vector_capacity, RECEIVE_BUFFER_LENGTH),
+        )
+        .map_err(LaunchError::system("create the receiver's poller"))?,
+    );
+    let native_resource_agent = NativeResourceAgent::new(
+        ResourceConfig {
+            directory: directory.path().to_owned(),
+            perform_storage_checks: context.buffers.storage_checks,
+            low_storage_warning: context.buffers.low_storage_threshold,
+            resource_free_limit: context.threads.resource_free_limit as usize,
+        },
+        ChannelResolver::new(names),
+        resource_inbox,
+        from_resources,
+        system.clone(),
+    );
+    let conductor_tracker = tracker(
+        &system.conductor_max_cycle_time,
+        &system.conductor_cycle_time_threshold_exceeded,
+        &context,
+        |t| t.conductor_cycle_threshold,
+    );
+    // Clients never get correlation id 0.
+    let _ = to_driver.next_correlation_id();
+    to_driver.set_heartbeat(now.epoch);
+    cnc.publish();
+    let conductor = Conductor::new(ConductorParts {
+        context: Arc::new(context),
+        services,
+        to_driver,
+        inbox: conductor_inbox,
+        outcomes,
+        transports,
+        termination,
+        random,
+        system_buffers,
+        tracker: conductor_tracker,
+    });
+    Ok(Roles { conductor, sender, receiver, native_resource_agent, termination_requested })
+}
+
+fn create_cnc(context: &Context, now: Now) -> Result<Cnc, LaunchError> {
+    let buffers = &context.buffers;
+    let length = |bytes: usize| i32::try_from(bytes).unwrap_or(i32::MAX);
+    let metadata = CncMetadata {
+        lengths: CncLengths {
+            to_driver: length(buffers.to_driver_length),
+            to_clients: length(buffers.to_clients_length),
+            counters_metadata: length(buffers.counter_values_length.saturating_mul(4)),
+            counters_values: length(buffers.counter_values_length),
+            error_log: length(buffers.error_log_length),
+        },
+        client_liveness_timeout: context.timeouts.client_liveness,
+        start_timestamp: now.epoch,
+        pid: i64::from(std::process::id()),
+        file_page_size: buffers.file_page_size.get(),
+    };
+    // In full, so that a full file system shows now and not as a signal later.
+    Cnc::create(&context.directory.path, &metadata, Allocation::Full)
+        .map_err(LaunchError::system(format!("create cnc.dat in {}", context.directory.path.display())))
+}
+
+fn create_loss_report(context: &Context, directory: &DriverDirectory) -> Result<MappedFile, LaunchError> {
+    let page = context.buffers.file_page_size.get() as usize;
+    let length = align_usize(context.buffers.loss_report_length, page);
+    let path = directory.loss_report();
+    MappedFile::create(&path, length, Allocation::Full)
+        .map_err(LaunchError::system(format!("create {}", path.display())))
+}
+
+fn label_suffixes(context: &Context) -> LabelSuffixes {
+    let timeouts = &context.timeouts;
+    LabelSuffixes {
+        threading_mode: context.threads.mode.name().to_owned(),
+        conductor_threshold: format_duration(timeouts.conductor_cycle_threshold),
+        sender_threshold: format_duration(timeouts.sender_cycle_threshold),
+        receiver_threshold: format_duration(timeouts.receiver_cycle_threshold),
+        resolver_threshold: format_duration(timeouts.name_resolver_threshold),
+        resolver_name: context.resolver.name.clone().unwrap_or_default(),
+    }
+}
+
+fn poller_config(context: &Context) -> PollerConfig {
+    PollerConfig {
+        iteration_threshold: context.network.poller_iteration_threshold,
+        socket_poll_limit: context.network.socket_poll_limit as usize,
+    }
+}
+
+fn tracker(
+    longest: &crate::status::SharedCounter,
+    exceeded: &crate::status::SharedCounter,
+    context: &Context,
+    threshold: impl Fn(&crate::config::Timeouts) -> std::time::Duration,
+) -> StallTracker {
+    StallTracker::new(longest.handle().clone(), exceeded.handle().clone(), threshold(&context.timeouts))
+}

@@ -1,0 +1,200 @@
+//! A driver with threads of its own: the runner, where the clocks and sleeps are.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+};
+
+use epona_protocol::types::Now;
+
+use super::{Environment, LaunchError, Roles, assemble};
+use crate::{
+    clock::{Clock, SystemClock},
+    config::{Context, IdleSettings, ThreadingMode},
+    directory::DriverDirectory,
+    duty_cycle::{AgentRunner, DutyCycle, RunningAgent, Shared, StopSignal, ThreadRole},
+    media::{UdpTransportFactory, interceptor::InterceptingFactory, probe_socket_buffers},
+    name_resolution::DefaultNameResolver,
+};
+
+type Agent = Box<dyn DutyCycle + Send>;
+
+/// A driver that runs on its own threads until it is closed or dropped.
+pub struct MediaDriver {
+    agents: Vec<RunningAgent<Agent, SystemClock>>,
+    directory: Option<DriverDirectory>,
+    path: PathBuf,
+    is_deleted_on_close: bool,
+    termination_requested: Arc<AtomicBool>,
+    failed: StopSignal,
+    notices: Vec<String>,
+}
+
+impl MediaDriver {
+    /// Checks the configuration, takes the directory over, and starts the threads of the configured mode.
+    ///
+    /// # Errors
+    /// When a setting cannot be used, a driver lives in the directory, or the system refuses a file, socket or thread.
+    pub fn launch(context: Context) -> Result<Self, LaunchError> {
+        if context.threads.mode == ThreadingMode::Invoker {
+            return Err(LaunchError::ThreadingMode {
+                mode: ThreadingMode::Invoker.name(),
+                advice: "an invoked driver runs inside a program that calls it (InvokedDriver); choose DEDICATED, \
+                         SHARED_NETWORK or SHARED",
+            });
+        }
+        let clock = SystemClock::new();
+        let directory = take_directory(&context, &clock)?;
+        let environment = system_environment(&context, clock.now())?;
+        let path = directory.path().to_owned();
+        let notices = directory.notices().to_vec();
+        let is_deleted_on_close = context.directory.delete_on_shutdown;
+        let threads = context.threads.clone();
+        let roles = assemble(context, &directory, environment)?;
+        let termination_requested = Arc::clone(&roles.termination_requested);
+        let failed = StopSignal::default();
+        let mut driver = Self {
+            agents: Vec::new(),
+            directory: Some(directory),
+            path,
+            is_deleted_on_close,
+            termination_requested,
+            failed,
+            notices,
+        };
+        for (role, agent, idle) in agents_of(roles, &threads) {
+            let runner = AgentRunner::new(agent, idle.build()?, clock);
+            let name = role.thread_name(threads.naming);
+            let running = runner
+                .spawn(name, driver.failed.clone())
+                .map_err(LaunchError::system(format!("start the thread {name}")))?;
+            driver.agents.push(running);
+        }
+        Ok(driver)
+    }
+
+    /// The directory that clients attach to.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.path
+    }
+
+    /// What there is to tell a person about the directory that was taken over.
+    #[must_use]
+    pub fn notices(&self) -> &[String] {
+        &self.notices
+    }
+
+    /// Whether a client was allowed to end the driver.
+    #[must_use]
+    pub fn is_termination_requested(&self) -> bool {
+        self.termination_requested.load(Ordering::Acquire)
+    }
+
+    /// Whether a thread of the driver has died of a bug.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.failed.is_raised()
+    }
+
+    /// Stops the threads and ends the driver: its log files go, clients see that it has stopped.
+    ///
+    /// # Errors
+    /// When the directory was to be deleted and could not be.
+    pub fn close(mut self) -> Result<(), LaunchError> {
+        self.end()
+    }
+
+    fn end(&mut self) -> Result<(), LaunchError> {
+        let Some(directory) = self.directory.take() else { return Ok(()) };
+        // Every role stops before any of them closes: they refer to each other's resources.
+        let stopped: Vec<_> = self.agents.drain(..).rev().filter_map(|agent| agent.stop().ok()).collect();
+        for runner in stopped {
+            runner.close();
+        }
+        if self.is_deleted_on_close {
+            directory.delete()?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for MediaDriver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MediaDriver({}, {} threads)", self.path.display(), self.agents.len())
+    }
+}
+
+impl Drop for MediaDriver {
+    fn drop(&mut self) {
+        let _ = self.end();
+    }
+}
+
+/// Which roles run on which thread. The conductor's comes first, so that it is the last to close.
+fn agents_of(roles: Roles, threads: &crate::config::Threads) -> Vec<(ThreadRole, Agent, IdleSettings)> {
+    let Roles { conductor, sender, receiver, native_resource_agent, .. } = roles;
+    match threads.mode {
+        ThreadingMode::Dedicated => vec![
+            (ThreadRole::Conductor, Box::new(conductor) as Agent, threads.conductor_idle.clone()),
+            (
+                ThreadRole::NativeResourceAgent,
+                Box::new(native_resource_agent),
+                threads.native_resource_agent_idle.clone(),
+            ),
+            (ThreadRole::Receiver, Box::new(receiver), threads.receiver_idle.clone()),
+            (ThreadRole::Sender, Box::new(sender), threads.sender_idle.clone()),
+        ],
+        ThreadingMode::SharedNetwork => vec![
+            (ThreadRole::Conductor, Box::new(conductor) as Agent, threads.conductor_idle.clone()),
+            (
+                ThreadRole::NativeResourceAgent,
+                Box::new(native_resource_agent),
+                threads.native_resource_agent_idle.clone(),
+            ),
+            (
+                ThreadRole::SharedNetwork,
+                Box::new(Shared::new("[sender, receiver]", sender, receiver)),
+                threads.shared_network_idle.clone(),
+            ),
+        ],
+        ThreadingMode::Shared | ThreadingMode::Invoker => {
+            let control = Shared::new("conductor", native_resource_agent, conductor);
+            let network = Shared::new("[sender, receiver]", sender, receiver);
+            let all = Shared::new("[conductor, sender, receiver]", network, control);
+            vec![(ThreadRole::Shared, Box::new(all) as Agent, threads.shared_idle.clone())]
+        }
+    }
+}
+
+/// Checks a configuration and takes its directory over.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the runner waits for a driver that is just starting in the directory"
+)]
+pub(super) fn take_directory(context: &Context, clock: &SystemClock) -> Result<DriverDirectory, LaunchError> {
+    context.validate()?;
+    Ok(DriverDirectory::take_over(&context.directory, clock, thread::sleep)?)
+}
+
+/// Real sockets, the system's resolver, real randomness.
+pub(super) fn system_environment(context: &Context, now: Now) -> Result<Environment, LaunchError> {
+    let network = &context.network;
+    let probe = |send, receive| {
+        probe_socket_buffers(send, receive).map_err(LaunchError::system("probe the system's socket buffers"))
+    };
+    context.validate_socket_buffers(probe(network.socket_send_buffer, network.socket_receive_buffer)?)?;
+    let interceptors = context.interceptors.parse()?;
+    Ok(Environment {
+        transports: Box::new(InterceptingFactory::new(Box::new(UdpTransportFactory), interceptors)),
+        names: Box::new(DefaultNameResolver),
+        system_buffers: probe(0, 0)?,
+        random: fastrand::Rng::new(),
+        now,
+    })
+}

@@ -1,0 +1,200 @@
+//! What the conductor and the receiver both know of one image.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+
+use epona_protocol::{
+    counters::AtomicCounter,
+    logbuffer::LogBuffers,
+    types::{CorrelationId, Nanos, Position, SessionId, StreamId, TermGeometry, TermId, TermOffset},
+};
+
+use super::status_message_schedule::ScheduledStatus;
+use crate::{
+    commands::ReceiveEndpointId,
+    loss::Gap,
+    seq_slot::{ChangeNumber, SeqSlot},
+};
+
+/// Flags and positions of an image that cross threads, with the log and counters both sides use.
+///
+/// Each item has one writer, named below. Source: driver spec 5.
+#[derive(Debug)]
+pub struct ImageState {
+    /// Correlation id that names the image towards clients.
+    pub correlation_id: CorrelationId,
+    /// Endpoint that it arrives on.
+    pub endpoint: ReceiveEndpointId,
+    /// Session id.
+    pub session_id: SessionId,
+    /// Stream id.
+    pub stream_id: StreamId,
+    /// Terms and metadata; the receiver inserts, the conductor cleans.
+    pub log: LogBuffers,
+    /// How positions map to terms.
+    pub geometry: TermGeometry,
+    /// Where the image joined the stream.
+    pub join_position: Position,
+    /// Whether lost data is asked for again; otherwise gaps are filled with padding.
+    pub is_reliable: bool,
+    /// `rcv-hwm`, written by the receiver.
+    pub high_water_mark: AtomicCounter,
+    /// `rcv-naks-sent`, written by the receiver.
+    pub naks_sent: AtomicCounter,
+    time_of_last_packet: AtomicI64,
+    is_end_of_stream: AtomicBool,
+    is_revoked: AtomicBool,
+    is_sending_eos: AtomicBool,
+    is_status_message_requested: AtomicBool,
+    status_reports: SeqSlot,
+    loss_reports: SeqSlot,
+}
+
+/// What identifies an image; see [`ImageState`].
+#[derive(Debug)]
+pub struct ImageIdentity {
+    /// Correlation id.
+    pub correlation_id: CorrelationId,
+    /// Endpoint.
+    pub endpoint: ReceiveEndpointId,
+    /// Session id.
+    pub session_id: SessionId,
+    /// Stream id.
+    pub stream_id: StreamId,
+    /// Where the image joins the stream.
+    pub join_position: Position,
+    /// Whether lost data is asked for again.
+    pub is_reliable: bool,
+}
+
+impl ImageState {
+    /// State of an image that has received nothing; its first status message announces the join position and
+    /// `initial_window`.
+    #[must_use]
+    pub fn new(
+        identity: ImageIdentity,
+        log: LogBuffers,
+        high_water_mark: AtomicCounter,
+        naks_sent: AtomicCounter,
+        initial_window: i32,
+        now: Nanos,
+    ) -> Self {
+        let state = Self {
+            correlation_id: identity.correlation_id,
+            endpoint: identity.endpoint,
+            session_id: identity.session_id,
+            stream_id: identity.stream_id,
+            geometry: log.geometry(),
+            log,
+            join_position: identity.join_position,
+            is_reliable: identity.is_reliable,
+            high_water_mark,
+            naks_sent,
+            time_of_last_packet: AtomicI64::new(now.get()),
+            is_end_of_stream: AtomicBool::new(false),
+            is_revoked: AtomicBool::new(false),
+            is_sending_eos: AtomicBool::new(false),
+            is_status_message_requested: AtomicBool::new(false),
+            status_reports: SeqSlot::default(),
+            loss_reports: SeqSlot::default(),
+        };
+        state.schedule_status_message(ScheduledStatus {
+            position: identity.join_position,
+            window: initial_window,
+        });
+        state
+    }
+
+    /// When data or a heartbeat was last accepted; written by the receiver.
+    #[inline]
+    #[must_use]
+    pub fn time_of_last_packet(&self) -> Nanos {
+        Nanos::new(self.time_of_last_packet.load(Ordering::Relaxed))
+    }
+
+    /// Notes that data or a heartbeat was accepted.
+    #[inline]
+    pub fn set_time_of_last_packet(&self, now: Nanos) {
+        self.time_of_last_packet.store(now.get(), Ordering::Relaxed);
+    }
+
+    /// Whether every source has said that no more will come; written by the receiver.
+    #[inline]
+    #[must_use]
+    pub fn is_end_of_stream(&self) -> bool {
+        self.is_end_of_stream.load(Ordering::Acquire)
+    }
+
+    /// Whether the publication was revoked; written by the receiver.
+    #[inline]
+    #[must_use]
+    pub fn is_revoked(&self) -> bool {
+        self.is_revoked.load(Ordering::Acquire)
+    }
+
+    /// Says where the stream ends, here and to the clients that map the log.
+    pub fn set_end_of_stream(&self, position: Position, is_revoked: bool) {
+        let metadata = self.log.metadata();
+        metadata.set_end_of_stream_position(position);
+        if is_revoked {
+            metadata.set_revoked();
+            self.is_revoked.store(true, Ordering::Release);
+        }
+        self.is_end_of_stream.store(true, Ordering::Release);
+    }
+
+    /// Whether status messages say that this receiver has finished; written by the conductor.
+    #[inline]
+    #[must_use]
+    pub fn is_sending_eos(&self) -> bool {
+        self.is_sending_eos.load(Ordering::Acquire)
+    }
+
+    /// Makes all following status messages say that this receiver has finished.
+    pub fn set_sending_eos(&self) {
+        self.is_sending_eos.store(true, Ordering::Release);
+    }
+
+    /// Asks for a status message at the receiver's next turn; by the conductor.
+    pub fn request_status_message(&self) {
+        self.is_status_message_requested.store(true, Ordering::Release);
+    }
+
+    /// Whether a status message was asked for, once.
+    #[inline]
+    #[must_use]
+    pub fn take_status_message_request(&self) -> bool {
+        self.is_status_message_requested.load(Ordering::Relaxed)
+            && self.is_status_message_requested.swap(false, Ordering::AcqRel)
+    }
+
+    /// Hands a status message to the receiver; by the conductor.
+    pub fn schedule_status_message(&self, report: ScheduledStatus) {
+        self.status_reports.write(report.position.get(), i64::from(report.window));
+    }
+
+    /// The latest scheduled status message when newer than `seen`.
+    #[inline]
+    #[must_use]
+    pub fn newer_status_report(&self, seen: &mut ChangeNumber) -> Option<ScheduledStatus> {
+        let (position, window) = self.status_reports.read_newer(seen)?;
+        Some(ScheduledStatus { position: Position::new(position), window: window as i32 })
+    }
+
+    /// Hands a gap to the receiver, to NAK or to fill; by the conductor.
+    pub fn report_gap(&self, gap: Gap) {
+        let place = (i64::from(gap.term_id.get()) << 32) | i64::from(gap.offset.get());
+        self.loss_reports.write(place, i64::from(gap.length));
+    }
+
+    /// The latest reported gap when newer than `seen`.
+    #[inline]
+    #[must_use]
+    pub fn newer_gap(&self, seen: &mut ChangeNumber) -> Option<Gap> {
+        let (place, length) = self.loss_reports.read_newer(seen)?;
+        Some(Gap {
+            term_id: TermId::new((place >> 32) as i32),
+            offset: TermOffset::new(place as i32),
+            length: length as i32,
+        })
+    }
+}

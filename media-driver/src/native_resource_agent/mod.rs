@@ -1,0 +1,188 @@
+//! The native resource agent: the role that may block, so that no other has to.
+//!
+//! Resolving names, and creating, mapping and deleting log buffers, happen here. Each request carries a job id that
+//! comes back with its outcome. Source: driver spec 1.1, 8.4.
+
+use std::{collections::VecDeque, fs, io, path::PathBuf, sync::Arc};
+
+use epona_protocol::{
+    command::ErrorCode,
+    logbuffer::{LogBuffers, LogBuffersError, LogParameters, descriptor},
+    memory::{Allocation, usable_space},
+    types::Now,
+};
+
+use crate::{
+    commands::{ResourceCommand, ResourceOutcome},
+    duty_cycle::DutyCycle,
+    error::DriverError,
+    media::udp_channel::{ChannelPurpose, ChannelResolver},
+    proxy::{COMMAND_DRAIN_LIMIT, Inbox, Proxy},
+    status::SystemCounters,
+};
+
+/// A log buffer to create.
+#[derive(Clone, Debug)]
+pub struct LogSpec {
+    /// The file, which must not exist.
+    pub path: PathBuf,
+    /// What its metadata says, the length of terms and pages too.
+    pub parameters: LogParameters,
+    /// Whether storage is allocated when first touched.
+    pub is_sparse: bool,
+}
+
+/// Settings of the agent. Source: driver spec 9.2.
+#[derive(Clone, Debug)]
+pub struct ResourceConfig {
+    /// The Aeron directory, whose file system must have room.
+    pub directory: PathBuf,
+    /// Whether room is checked before a log is created.
+    pub perform_storage_checks: bool,
+    /// Room at or below which a warning goes to the error log, in bytes.
+    pub low_storage_warning: u64,
+    /// Failed deletions retried per turn.
+    pub resource_free_limit: usize,
+}
+
+/// The native resource agent role.
+#[derive(Debug)]
+pub struct NativeResourceAgent {
+    config: ResourceConfig,
+    channels: ChannelResolver,
+    inbox: Inbox<ResourceCommand>,
+    conductor: Proxy<ResourceOutcome>,
+    system: SystemCounters,
+    to_delete: VecDeque<PathBuf>,
+}
+
+impl NativeResourceAgent {
+    /// An agent without work.
+    #[must_use]
+    pub fn new(
+        config: ResourceConfig,
+        channels: ChannelResolver,
+        inbox: Inbox<ResourceCommand>,
+        conductor: Proxy<ResourceOutcome>,
+        system: SystemCounters,
+    ) -> Self {
+        Self { config, channels, inbox, conductor, system, to_delete: VecDeque::new() }
+    }
+
+    fn execute(&mut self, command: ResourceCommand) {
+        match command {
+            ResourceCommand::ResolveChannel { job, channel } => {
+                let channel = self.channels.resolve(&channel, ChannelPurpose::Endpoint);
+                let channel = channel.map(Arc::new).map_err(DriverError::from);
+                self.conductor.send(ResourceOutcome::Channel(job, channel));
+            }
+            ResourceCommand::MapLog { job, spec } => {
+                let log = self.map(&spec);
+                self.conductor.send(ResourceOutcome::Log(job, log));
+            }
+            ResourceCommand::FreeLog { path, log } => {
+                let metadata = log.metadata();
+                if let (Ok(term_length), Ok(page_size)) = (metadata.term_length(), metadata.page_size()) {
+                    let length = descriptor::file_length(term_length, page_size);
+                    self.system.bytes_currently_mapped.add(-(length as i64));
+                }
+                drop(log);
+                self.delete(path);
+            }
+        }
+    }
+
+    fn map(&mut self, spec: &LogSpec) -> Result<LogBuffers, DriverError> {
+        let length = descriptor::file_length(spec.parameters.term_length, spec.parameters.page_size);
+        if self.config.perform_storage_checks {
+            self.check_storage(length as u64, spec)?;
+        }
+        let allocation = if spec.is_sparse { Allocation::Sparse } else { Allocation::Full };
+        let log =
+            LogBuffers::create(&spec.path, &spec.parameters, allocation).map_err(|error| match error {
+                LogBuffersError::Io(error) => mapping_error(spec, &error),
+                other => {
+                    DriverError::generic(format!("error mapping log file {}: {other}", spec.path.display()))
+                }
+            })?;
+        self.system.bytes_currently_mapped.add(length as i64);
+        Ok(log)
+    }
+
+    fn check_storage(&mut self, needed: u64, spec: &LogSpec) -> Result<(), DriverError> {
+        let directory = &self.config.directory;
+        let usable = usable_space(directory).map_err(|error| mapping_error(spec, &error))?;
+        if usable < needed {
+            return Err(DriverError::new(
+                ErrorCode::StorageSpace,
+                format!(
+                    "insufficient usable storage for new log of length={needed} usable={usable} in {}: lower \
+                     term-length or aeron.term.buffer.length (now {}), or give the file system more room",
+                    directory.display(),
+                    spec.parameters.term_length
+                ),
+            ));
+        }
+        if usable <= self.config.low_storage_warning {
+            self.conductor.send(ResourceOutcome::Warning(Box::new(DriverError::new(
+                ErrorCode::StorageSpace,
+                format!(
+                    "space is running low: threshold={} usable={usable} in {}",
+                    self.config.low_storage_warning,
+                    directory.display()
+                ),
+            ))));
+        }
+        Ok(())
+    }
+
+    /// Deletes a file, or keeps it for a later turn. A file that is already gone is as good as deleted.
+    fn delete(&mut self, path: PathBuf) -> bool {
+        match fs::remove_file(&path) {
+            Ok(()) => true,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => true,
+            Err(_) => {
+                self.system.free_fails.increment();
+                self.to_delete.push_back(path);
+                false
+            }
+        }
+    }
+
+    fn retry_deletes(&mut self) -> usize {
+        let retries = self.to_delete.len().min(self.config.resource_free_limit);
+        let mut deleted = 0;
+        for _ in 0..retries {
+            if let Some(path) = self.to_delete.pop_front() {
+                deleted += usize::from(self.delete(path));
+            }
+        }
+        deleted
+    }
+}
+
+fn mapping_error(spec: &LogSpec, error: &io::Error) -> DriverError {
+    let code = if error.kind() == io::ErrorKind::StorageFull {
+        ErrorCode::StorageSpace
+    } else {
+        ErrorCode::GenericError
+    };
+    DriverError::new(code, format!("error mapping log file {}: {error}", spec.path.display()))
+}
+
+impl DutyCycle for NativeResourceAgent {
+    fn do_work(&mut self, _now: Now) -> usize {
+        self.conductor.flush();
+        let mut work = self.retry_deletes();
+        for _ in 0..COMMAND_DRAIN_LIMIT {
+            let Some(command) = self.inbox.take() else { break };
+            self.execute(command);
+            work += 1;
+        }
+        work
+    }
+
+    fn role_name(&self) -> &str {
+        "native-resource-agent"
+    }
+}

@@ -1,0 +1,203 @@
+//! What senders send: data, padding, heartbeats, setups and round-trip replies.
+//!
+//! Source: wire spec 2.3, 4, driver spec 6.1, 6.2.
+
+use std::net::SocketAddr;
+
+use epona_protocol::{
+    frame::{self, FrameKind, RttmFlags, RttmView, SetupView, StatusMessage, data::DataView},
+    types::{Nanos, SessionId, StreamId},
+};
+
+use super::{
+    Images,
+    dispatcher::{DataAction, SetupAction},
+    endpoint::ReceiveEndpoint,
+    image::Origin,
+    pending_setup::PendingSetups,
+};
+use crate::{
+    commands::{ConductorCommand, ImageRequest, ReceiveEndpointId},
+    error::DriverError,
+    media::{ReceiveBuffers, RecvOutcome},
+    proxy::Proxy,
+    status::SystemCounters,
+};
+
+/// What handling a datagram may touch besides its endpoint.
+pub(super) struct Collaborators<'a> {
+    pub(super) now: Nanos,
+    pub(super) images: &'a mut Images,
+    pub(super) pending_setups: &'a mut PendingSetups<ReceiveEndpointId>,
+    pub(super) conductor: &'a mut Proxy<ConductorCommand>,
+    pub(super) system: &'a SystemCounters,
+}
+
+/// A frame to send once the socket is free again.
+enum Reply {
+    ElicitSetup { stream_id: StreamId, session_id: SessionId, origin: Origin },
+    Rttm { frame: frame::Rttm, origin: Origin },
+}
+
+/// Most replies that one read can cause: each datagram causes at most one, and a read brings at most a batch.
+const MAX_REPLIES: usize = crate::media::MAX_BATCH;
+
+/// Reads one socket once and acts on what it brings.
+#[inline]
+pub(super) fn receive(
+    endpoint: &mut ReceiveEndpoint,
+    destination: usize,
+    buffers: &mut ReceiveBuffers,
+    with: &mut Collaborators<'_>,
+) -> RecvOutcome {
+    let mut replies = arrayvec::ArrayVec::<Reply, MAX_REPLIES>::new_const();
+    let receiver_id = endpoint.receiver_id();
+    let id = endpoint.id();
+    let ReceiveEndpoint { destinations, dispatcher, .. } = endpoint;
+    let Some(socket) = destinations.get_mut(destination) else { return RecvOutcome::default() };
+    let route = socket.route();
+    let mut was_active = false;
+    let outcome = socket.transport_mut().recv_batch(with.now, buffers, &mut |received| {
+        let origin = route.origin(received.source);
+        let mut incoming = Incoming { id, receiver_id, dispatcher, origin, source: received.source, with };
+        for datagram in received.datagrams() {
+            let reply = incoming.on_datagram(datagram, &mut was_active);
+            if let Some(reply) = reply {
+                // A full list only postpones: the next packet of the session asks again.
+                let _ = replies.try_push(reply);
+            }
+        }
+    });
+    if was_active {
+        socket.on_activity(with.now);
+    }
+    for reply in replies {
+        send(reply, endpoint, with);
+    }
+    outcome
+}
+
+/// One datagram's way to its image.
+struct Incoming<'a, 'b> {
+    id: ReceiveEndpointId,
+    receiver_id: epona_protocol::types::ReceiverId,
+    dispatcher: &'a mut super::dispatcher::Dispatcher<super::endpoint::ImageSlot>,
+    origin: Origin,
+    source: SocketAddr,
+    with: &'a mut Collaborators<'b>,
+}
+
+impl Incoming<'_, '_> {
+    #[inline]
+    fn on_datagram(&mut self, datagram: &[u8], was_active: &mut bool) -> Option<Reply> {
+        match frame::classify(datagram) {
+            Ok(FrameKind::Data | FrameKind::Pad) => {
+                *was_active = true;
+                self.on_data(datagram)
+            }
+            Ok(FrameKind::Setup) => {
+                *was_active |= self.on_setup(datagram);
+                None
+            }
+            Ok(FrameKind::Rttm) => {
+                *was_active = true;
+                self.on_rttm(datagram)
+            }
+            // Status messages and NAKs of others come by on a multicast socket: not for us, not wrong either.
+            Ok(_) => None,
+            Err(_) => {
+                self.with.system.invalid_packets.increment();
+                None
+            }
+        }
+    }
+
+    #[inline]
+    fn on_data(&mut self, datagram: &[u8]) -> Option<Reply> {
+        let Ok(view) = DataView::new(datagram) else {
+            self.with.system.invalid_packets.increment();
+            return None;
+        };
+        let (stream_id, session_id) = (view.stream_id(), view.session_id());
+        match self.dispatcher.on_data(stream_id, session_id, view.flags().contains(frame::DataFlags::EOS)) {
+            DataAction::Deliver(slot) => {
+                if let Some(image) = self.with.images.get_mut(slot) {
+                    image.insert(datagram, &view, self.origin, self.with.now, self.with.system);
+                }
+                None
+            }
+            DataAction::ElicitSetup => {
+                self.with.pending_setups.add(self.id, stream_id, session_id, self.with.now);
+                Some(Reply::ElicitSetup { stream_id, session_id, origin: self.origin })
+            }
+            DataAction::Ignore | DataAction::TooManyPending => None,
+        }
+    }
+
+    /// Whether the setup was valid.
+    fn on_setup(&mut self, datagram: &[u8]) -> bool {
+        let setup = match SetupView::new(datagram).map(|view| view.to_frame()) {
+            Ok(setup) if setup.validate().is_ok() => setup,
+            _ => {
+                self.with.system.invalid_packets.increment();
+                return false;
+            }
+        };
+        match self.dispatcher.on_setup(setup.stream_id, setup.session_id) {
+            SetupAction::RefreshConnection(slot) => {
+                if let Some(image) = self.with.images.get_mut(slot) {
+                    image.on_setup(self.origin, self.with.now);
+                }
+            }
+            SetupAction::CreateImage { .. } => {
+                let request =
+                    ImageRequest { endpoint: self.id, setup, source: self.source, origin: self.origin };
+                // Dropped when the conductor is swamped: the next setup asks again.
+                if self.with.conductor.try_send(ConductorCommand::CreateImage(Box::new(request))).is_err() {
+                    self.dispatcher.remove_init_in_progress(setup.stream_id, setup.session_id);
+                }
+            }
+            SetupAction::SessionLimitReached => {
+                let error = DriverError::generic(format!(
+                    "stream {} exceeded its session limit: raise aeron.driver.stream.session.limit",
+                    setup.stream_id
+                ));
+                let _ = self.with.conductor.try_send(ConductorCommand::Error(Box::new(error)));
+            }
+            SetupAction::Ignore => {}
+        }
+        true
+    }
+
+    /// A round-trip request is answered; a reply is for congestion control, of which the static window wants none.
+    fn on_rttm(&mut self, datagram: &[u8]) -> Option<Reply> {
+        let rttm = RttmView::new(datagram).ok()?.to_frame();
+        let is_for_us = rttm.receiver_id == self.receiver_id || rttm.receiver_id.get() == 0;
+        self.dispatcher.image(rttm.stream_id, rttm.session_id)?;
+        (is_for_us && rttm.flags.contains(RttmFlags::REPLY)).then(|| Reply::Rttm {
+            frame: frame::Rttm { receiver_id: self.receiver_id, ..rttm.reply(0) },
+            origin: self.origin,
+        })
+    }
+}
+
+fn send(reply: Reply, endpoint: &mut ReceiveEndpoint, with: &Collaborators<'_>) {
+    match reply {
+        Reply::ElicitSetup { stream_id, session_id, origin } => {
+            let sm = StatusMessage::eliciting_setup(
+                session_id,
+                stream_id,
+                endpoint.receiver_id(),
+                endpoint.group_tag(),
+            );
+            let mut bytes = [0; frame::status_message::TAGGED_LENGTH];
+            let length = sm.emit(&mut bytes);
+            endpoint.send(with.now, origin, &bytes[..length], with.system);
+        }
+        Reply::Rttm { frame, origin } => {
+            let mut bytes = [0; frame::rttm::LENGTH];
+            frame.emit(&mut bytes);
+            endpoint.send(with.now, origin, &bytes, with.system);
+        }
+    }
+}

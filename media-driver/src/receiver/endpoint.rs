@@ -1,0 +1,163 @@
+//! The receiver's half of a receive channel endpoint: its sockets, and who is interested in what arrives.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use epona_protocol::{
+    memory::SharedBytes,
+    types::{GroupTag, Nanos, ReceiverId, RegistrationId},
+};
+
+use super::{dispatcher::Dispatcher, image::Origin};
+use crate::{
+    commands::ReceiveEndpointId,
+    media::{
+        transport::{SendRun, Transport},
+        udp_channel::UdpChannel,
+    },
+    status::SystemCounters,
+};
+
+/// Names one receive destination of an endpoint; a plain subscription's endpoint has one, numbered 0.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct DestinationIndex(u32);
+
+impl DestinationIndex {
+    /// The destination with this number.
+    #[must_use]
+    pub const fn new(index: u32) -> Self {
+        Self(index)
+    }
+}
+
+/// Slot of an image in the receiver; what the dispatcher knows images by.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ImageSlot(pub(super) usize);
+
+/// A socket that data arrives on.
+#[derive(Debug)]
+pub struct ReceiveDestination {
+    index: DestinationIndex,
+    channel: Arc<UdpChannel>,
+    transport: Box<dyn Transport>,
+    /// Where control frames go when the channel says so: the control group, or explicit control.
+    control_address: Option<SocketAddr>,
+    time_of_last_activity: Nanos,
+}
+
+impl ReceiveDestination {
+    /// A destination over an open transport; `control_address` is where its channel sends control frames, and `None`
+    /// when they go to the source of each packet.
+    #[must_use]
+    pub fn new(
+        index: DestinationIndex,
+        channel: Arc<UdpChannel>,
+        transport: Box<dyn Transport>,
+        control_address: Option<SocketAddr>,
+        now: Nanos,
+    ) -> Self {
+        Self { index, channel, transport, control_address, time_of_last_activity: now }
+    }
+
+    /// The socket.
+    pub fn transport_mut(&mut self) -> &mut dyn Transport {
+        self.transport.as_mut()
+    }
+
+    /// The channel that the destination was made for.
+    #[must_use]
+    pub fn channel(&self) -> &Arc<UdpChannel> {
+        &self.channel
+    }
+
+    /// How replies to what arrives here are addressed.
+    #[inline]
+    #[must_use]
+    pub fn route(&self) -> ReplyRoute {
+        ReplyRoute { destination: self.index, control_address: self.control_address }
+    }
+
+    /// Notes that a frame arrived, of interest or not.
+    #[inline]
+    pub fn on_activity(&mut self, now: Nanos) {
+        self.time_of_last_activity = now;
+    }
+}
+
+/// How replies to what arrives on a destination are addressed.
+#[derive(Clone, Copy, Debug)]
+pub struct ReplyRoute {
+    destination: DestinationIndex,
+    control_address: Option<SocketAddr>,
+}
+
+impl ReplyRoute {
+    /// Where a datagram from `source` came from, as images know it. Source: wire spec 2.1.
+    #[inline]
+    #[must_use]
+    pub fn origin(self, source: SocketAddr) -> Origin {
+        Origin { destination: self.destination, control_address: self.control_address.unwrap_or(source) }
+    }
+}
+
+/// One receive channel endpoint as the receiver drives it.
+#[derive(Debug)]
+pub struct ReceiveEndpoint {
+    id: ReceiveEndpointId,
+    registration_id: RegistrationId,
+    receiver_id: ReceiverId,
+    group_tag: Option<GroupTag>,
+    /// Open sockets.
+    pub destinations: Vec<ReceiveDestination>,
+    /// Streams of interest and their images.
+    pub dispatcher: Dispatcher<ImageSlot>,
+}
+
+impl ReceiveEndpoint {
+    /// An endpoint with its first socket, without interest in any stream.
+    #[must_use]
+    pub fn new(
+        id: ReceiveEndpointId,
+        registration_id: RegistrationId,
+        receiver_id: ReceiverId,
+        group_tag: Option<GroupTag>,
+        destinations: Vec<ReceiveDestination>,
+        dispatcher: Dispatcher<ImageSlot>,
+    ) -> Self {
+        Self { id, registration_id, receiver_id, group_tag, destinations, dispatcher }
+    }
+
+    /// Which endpoint this is.
+    #[must_use]
+    pub fn id(&self) -> ReceiveEndpointId {
+        self.id
+    }
+
+    /// Registration id of the command that created the endpoint.
+    #[must_use]
+    pub fn registration_id(&self) -> RegistrationId {
+        self.registration_id
+    }
+
+    /// How the endpoint names itself in status messages. Source: wire spec 1.7.
+    #[must_use]
+    pub fn receiver_id(&self) -> ReceiverId {
+        self.receiver_id
+    }
+
+    /// The tag added to status messages, if any.
+    #[must_use]
+    pub fn group_tag(&self) -> Option<GroupTag> {
+        self.group_tag
+    }
+
+    /// Sends one control frame from a destination's socket; a frame that is not accepted is a counted short send.
+    pub fn send(&mut self, now: Nanos, to: Origin, frame: &[u8], system: &SystemCounters) {
+        let Some(destination) = self.destinations.iter_mut().find(|d| d.index == to.destination) else {
+            return;
+        };
+        let run = [SendRun::datagram(SharedBytes::from_slice(frame), Some(to.control_address))];
+        if destination.transport.send_batch(now, &run).datagrams < 1 {
+            system.short_sends.increment();
+        }
+    }
+}

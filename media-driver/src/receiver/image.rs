@@ -1,0 +1,383 @@
+//! The receiver's half of an image: inserts packets, sends status messages and NAKs.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use epona_protocol::{
+    command::ErrorCode,
+    frame::{
+        self, DataFlags, ErrorFrame, Nak, StatusMessage, StatusMessageFlags,
+        data::{DataView, validate_packet},
+    },
+    logbuffer::{self, fill_gap, insert},
+    types::{Nanos, Position},
+};
+
+use super::endpoint::{DestinationIndex, ReceiveEndpoint};
+use crate::{
+    image::{shared::ImageState, status_message_schedule::ScheduledStatus},
+    seq_slot::ChangeNumber,
+    status::SystemCounters,
+};
+
+/// A source counts as active this long after its last frame. Source: wire spec 7.2.
+const CONNECTION_ACTIVITY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// One way by which an image's data arrives.
+#[derive(Debug)]
+struct Connection {
+    origin: Origin,
+    time_of_last_activity: Nanos,
+    time_of_last_frame: Nanos,
+    end_of_stream: Option<Position>,
+}
+
+impl Connection {
+    fn is_active(&self, now: Nanos) -> bool {
+        now < self.time_of_last_activity + CONNECTION_ACTIVITY_TIMEOUT
+    }
+}
+
+/// Settings that an image is received with.
+#[derive(Clone, Copy, Debug)]
+pub struct ReceiverImageParams {
+    /// Largest window that congestion control will grant, in bytes.
+    pub max_window: i32,
+    /// A status message is repeated at this interval.
+    pub status_message_timeout: Duration,
+    /// A source without a frame for this long is not counted as a transport of the image.
+    pub liveness_timeout: Duration,
+}
+
+/// Where a datagram came from.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin {
+    /// Receive destination of the endpoint.
+    pub destination: DestinationIndex,
+    /// Address that replies go to.
+    pub control_address: SocketAddr,
+}
+
+/// One image as the receiver drives it; owned by the receiver, which is the only caller.
+#[derive(Debug)]
+pub struct ReceiverImage {
+    state: Arc<ImageState>,
+    params: ReceiverImageParams,
+    connections: Vec<Connection>,
+    last_status: ScheduledStatus,
+    overrun_threshold: Position,
+    status_message_deadline: Nanos,
+    status_change: ChangeNumber,
+    gap_change: ChangeNumber,
+    is_status_message_enabled: bool,
+    rejection: Option<Box<str>>,
+}
+
+impl ReceiverImage {
+    /// An image whose first status message is due at once.
+    #[must_use]
+    pub fn new(state: Arc<ImageState>, params: ReceiverImageParams, origin: Origin, now: Nanos) -> Self {
+        let mut image = Self {
+            connections: Vec::with_capacity(1),
+            last_status: ScheduledStatus { position: state.join_position, window: 0 },
+            overrun_threshold: state.join_position + i64::from(state.geometry.term_length().get() / 2),
+            status_message_deadline: now,
+            status_change: ChangeNumber::default(),
+            gap_change: ChangeNumber::default(),
+            is_status_message_enabled: true,
+            rejection: None,
+            state,
+            params,
+        };
+        image.track_connection(origin, now);
+        image
+    }
+
+    /// What both sides know of the image.
+    #[must_use]
+    pub fn state(&self) -> &Arc<ImageState> {
+        &self.state
+    }
+
+    /// Stops periodic status messages: a newer image of the same session has taken over.
+    pub fn disable_status_messages(&mut self) {
+        self.is_status_message_enabled = false;
+    }
+
+    /// Ignores the stream from now on and tells its source why. Source: wire spec 2.6.
+    pub fn reject(&mut self, reason: Box<str>, now: Nanos) {
+        self.rejection = Some(reason);
+        self.status_message_deadline = now;
+    }
+
+    /// A setup for the image: its source is alive, though the image is not by that alone. Source: wire spec 2.3.
+    pub fn on_setup(&mut self, origin: Origin, now: Nanos) {
+        self.track_connection(origin, now);
+    }
+
+    /// Drops the ways that led through a destination which is going away.
+    pub fn remove_destination(&mut self, destination: DestinationIndex, now: Nanos) {
+        self.connections.retain(|connection| connection.origin.destination != destination);
+        self.publish_active_transports(now);
+    }
+
+    /// Puts one datagram of data into the term buffer. Source: wire spec 10.5, 15.1.
+    #[inline]
+    pub fn insert(
+        &mut self,
+        packet: &[u8],
+        header: &DataView<'_>,
+        origin: Origin,
+        now: Nanos,
+        system: &SystemCounters,
+    ) {
+        let geometry = self.state.geometry;
+        if header.term_id().terms_since(geometry.initial_term_id()) < 0 || self.rejection.is_some() {
+            return;
+        }
+        let Ok(length) = validate_packet(packet, header.term_offset(), geometry.term_length()) else {
+            system.invalid_packets.increment();
+            return;
+        };
+        let position = geometry.position(header.term_id(), header.term_offset());
+        let proposed = position + i64::from(length.in_term);
+        if proposed > self.overrun_threshold {
+            system.flow_control_over_runs.increment();
+            return;
+        }
+        if header.is_heartbeat() {
+            self.on_heartbeat(header, position, origin, now, system);
+        } else if position < self.last_status.position {
+            system.flow_control_under_runs.increment();
+            if proposed >= self.last_status.position - i64::from(self.params.max_window) {
+                self.track_connection(origin, now);
+            }
+        } else {
+            self.track_connection(origin, now);
+            self.state.set_time_of_last_packet(now);
+            let term = self.state.log.term(geometry.partition_index(position));
+            insert(term, header.term_offset(), packet);
+            self.raise_high_water_mark(proposed);
+        }
+    }
+
+    fn on_heartbeat(
+        &mut self,
+        header: &DataView<'_>,
+        position: Position,
+        origin: Origin,
+        now: Nanos,
+        system: &SystemCounters,
+    ) {
+        let term_length = i64::from(self.state.geometry.term_length().get());
+        let bottom = (self.last_status.position - term_length).max(Position::ZERO);
+        if position < bottom {
+            system.flow_control_under_runs.increment();
+            return;
+        }
+        self.track_connection(origin, now);
+        self.state.set_time_of_last_packet(now);
+        if header.flags().contains(DataFlags::EOS) {
+            self.on_end_of_stream(
+                origin.destination,
+                position,
+                header.flags().contains(DataFlags::REVOKED),
+                system,
+            );
+        }
+        self.raise_high_water_mark(position);
+        system.heartbeats_received.increment();
+    }
+
+    fn on_end_of_stream(
+        &mut self,
+        destination: DestinationIndex,
+        position: Position,
+        is_revoked: bool,
+        system: &SystemCounters,
+    ) {
+        if let Some(connection) = self.connections.iter_mut().find(|c| c.origin.destination == destination) {
+            connection.end_of_stream = Some(position);
+        }
+        if self.state.is_end_of_stream() && (!is_revoked || self.state.is_revoked()) {
+            return;
+        }
+        let mut end = Position::ZERO;
+        for connection in &self.connections {
+            let Some(position) = connection.end_of_stream else { return };
+            end = end.max(position);
+        }
+        if is_revoked {
+            system.publication_images_revoked.increment();
+        }
+        self.state.set_end_of_stream(end, is_revoked);
+    }
+
+    #[inline]
+    fn raise_high_water_mark(&self, position: Position) {
+        if position.get() > self.state.high_water_mark.get() {
+            self.state.high_water_mark.set_release(position.get());
+        }
+    }
+
+    #[inline]
+    fn track_connection(&mut self, origin: Origin, now: Nanos) {
+        match self.connections.iter_mut().find(|c| c.origin.destination == origin.destination) {
+            Some(connection) => {
+                connection.time_of_last_activity = now;
+                connection.time_of_last_frame = now;
+            }
+            None => self.add_connection(origin, now),
+        }
+    }
+
+    #[cold]
+    fn add_connection(&mut self, origin: Origin, now: Nanos) {
+        self.connections.push(Connection {
+            origin,
+            time_of_last_activity: now,
+            time_of_last_frame: now,
+            end_of_stream: None,
+        });
+    }
+
+    /// Sends a status message when the conductor scheduled one or the last is old. Datagrams sent.
+    ///
+    /// Source: driver spec 5.5, wire spec 5.1.
+    pub fn send_pending_status_message(
+        &mut self,
+        now: Nanos,
+        endpoint: &mut ReceiveEndpoint,
+        system: &SystemCounters,
+    ) -> usize {
+        if self.state.take_status_message_request() {
+            self.status_message_deadline = now - Duration::from_nanos(1);
+        }
+        let is_due = self.is_status_message_enabled && self.status_message_deadline < now;
+        if let Some(reason) = &self.rejection {
+            if !is_due {
+                return 0;
+            }
+            self.status_message_deadline = now + self.params.status_message_timeout;
+            return send_rejection(reason, &self.state, &self.connections, now, endpoint, system);
+        }
+        let report = self.state.newer_status_report(&mut self.status_change);
+        if report.is_none() && !is_due {
+            return 0;
+        }
+        let status = report.unwrap_or(self.last_status);
+        let sent = self.send_status_message(status, now, endpoint, system);
+        self.last_status = status;
+        self.overrun_threshold = status.position + i64::from(self.state.geometry.term_length().get() / 2);
+        self.status_message_deadline = now + self.params.status_message_timeout;
+        self.publish_active_transports(now);
+        sent
+    }
+
+    fn send_status_message(
+        &self,
+        status: ScheduledStatus,
+        now: Nanos,
+        endpoint: &mut ReceiveEndpoint,
+        system: &SystemCounters,
+    ) -> usize {
+        let geometry = &self.state.geometry;
+        let message = StatusMessage {
+            flags: if self.state.is_sending_eos() {
+                StatusMessageFlags::END_OF_STREAM
+            } else {
+                StatusMessageFlags::NONE
+            },
+            session_id: self.state.session_id,
+            stream_id: self.state.stream_id,
+            consumption_term_id: geometry.term_id(status.position),
+            consumption_term_offset: geometry.term_offset(status.position),
+            receiver_window: status.window,
+            receiver_id: endpoint.receiver_id(),
+            group_tag: endpoint.group_tag(),
+        };
+        let mut bytes = [0; frame::status_message::TAGGED_LENGTH];
+        let length = message.emit(&mut bytes);
+        let mut sent = 0;
+        for connection in self.connections.iter().filter(|c| c.is_active(now)) {
+            endpoint.send(now, connection.origin, &bytes[..length], system);
+            system.status_messages_sent.increment();
+            sent += 1;
+        }
+        sent
+    }
+
+    /// Acts on the latest gap the conductor reported: a NAK to every source, or padding. Datagrams sent or gaps filled.
+    ///
+    /// Source: driver spec 5.4, wire spec 3.3.
+    pub fn send_pending_loss(
+        &mut self,
+        now: Nanos,
+        endpoint: &mut ReceiveEndpoint,
+        system: &SystemCounters,
+    ) -> usize {
+        let Some(gap) = self.state.newer_gap(&mut self.gap_change) else { return 0 };
+        if self.state.is_revoked() {
+            return 0;
+        }
+        if !self.state.is_reliable {
+            let missing = logbuffer::Gap { offset: gap.offset, length: gap.length };
+            let is_filled = fill_gap(&self.state.log, gap.term_id, missing);
+            if is_filled {
+                system.loss_gap_fills.increment();
+            }
+            return usize::from(is_filled);
+        }
+        let nak = Nak {
+            session_id: self.state.session_id,
+            stream_id: self.state.stream_id,
+            term_id: gap.term_id,
+            term_offset: gap.offset,
+            length: gap.length,
+        };
+        let mut bytes = [0; frame::nak::LENGTH];
+        nak.emit(&mut bytes);
+        let mut sent = 0;
+        for connection in self.connections.iter().filter(|c| c.is_active(now)) {
+            endpoint.send(now, connection.origin, &bytes, system);
+            system.naks_sent.increment();
+            self.state.naks_sent.increment();
+            sent += 1;
+        }
+        sent
+    }
+
+    fn publish_active_transports(&self, now: Nanos) {
+        let active = self
+            .connections
+            .iter()
+            .filter(|connection| now <= connection.time_of_last_frame + self.params.liveness_timeout)
+            .count();
+        self.state.log.metadata().set_active_transport_count(active as i32);
+    }
+}
+
+/// Tells every source, dead or alive, why its stream is refused. Source: wire spec 2.6, driver spec 5.6.
+fn send_rejection(
+    reason: &str,
+    state: &ImageState,
+    connections: &[Connection],
+    now: Nanos,
+    endpoint: &mut ReceiveEndpoint,
+    system: &SystemCounters,
+) -> usize {
+    let error = ErrorFrame {
+        session_id: state.session_id,
+        stream_id: state.stream_id,
+        receiver_id: endpoint.receiver_id(),
+        group_tag: endpoint.group_tag(),
+        error_code: ErrorCode::ImageRejected.get(),
+        text: reason.as_bytes(),
+    };
+    let mut bytes = [0; frame::error::MAX_LENGTH];
+    let length = error.emit(&mut bytes);
+    for connection in connections {
+        endpoint.send(now, connection.origin, &bytes[..length], system);
+        system.error_frames_sent.increment();
+    }
+    connections.len()
+}

@@ -1,0 +1,151 @@
+//! What receivers send back: status messages, NAKs, round-trip requests, errors, response setups.
+//!
+//! Source: wire spec 2.4, driver spec 6.5.
+
+use std::net::SocketAddr;
+
+use epona_protocol::{
+    command::ErrorCode,
+    frame::{self, ErrorFrame, FrameKind, Nak, Rttm, StatusMessageFlags, StatusMessageView},
+    types::{Nanos, TermLength},
+};
+
+use super::{Publications, endpoint::SendEndpoint};
+use crate::{
+    commands::{ConductorCommand, PublicationErrorReport},
+    media::{ReceiveBuffers, RecvOutcome},
+    proxy::Proxy,
+    status::SystemCounters,
+};
+
+/// What handling a control frame may touch besides its publication.
+pub(super) struct Collaborators<'a> {
+    pub(super) now: Nanos,
+    pub(super) conductor: &'a mut Proxy<ConductorCommand>,
+    pub(super) system: &'a SystemCounters,
+}
+
+/// Reads one endpoint's socket once and acts on what it brings.
+pub(super) fn receive(
+    endpoint: &mut SendEndpoint,
+    publications: &mut Publications,
+    buffers: &mut ReceiveBuffers,
+    with: &mut Collaborators<'_>,
+) -> RecvOutcome {
+    // Out of the receive buffer, so that handling a frame may use the socket; there is one buffer, so one datagram.
+    let mut datagram = None;
+    let outcome = endpoint.transport_mut().recv_batch(with.now, buffers, &mut |received| {
+        let mut bytes = [0; frame::error::MAX_LENGTH];
+        let length = received.bytes.len().min(bytes.len());
+        bytes[..length].copy_from_slice(&received.bytes[..length]);
+        datagram = Some((received.source, length, bytes));
+    });
+    if let Some((source, length, bytes)) = &datagram {
+        on_datagram(&bytes[..*length], *source, endpoint, publications, with);
+    }
+    outcome
+}
+
+fn on_datagram(
+    bytes: &[u8],
+    source: SocketAddr,
+    endpoint: &mut SendEndpoint,
+    publications: &mut Publications,
+    with: &mut Collaborators<'_>,
+) {
+    let accepted = match frame::classify(bytes) {
+        Ok(FrameKind::StatusMessage) => on_status_message(bytes, source, endpoint, publications, with),
+        Ok(FrameKind::Nak) => on_nak(bytes, endpoint, publications, with),
+        Ok(FrameKind::Rttm) => on_rttm(bytes, endpoint, publications, with),
+        Ok(FrameKind::Error) => on_error(bytes, source, endpoint, publications, with),
+        // Our own data and setups come back on a multicast socket: not for us, not wrong either.
+        Ok(_) => Some(()),
+        Err(_) => None,
+    };
+    if accepted.is_none() {
+        with.system.invalid_packets.increment();
+    }
+}
+
+fn on_status_message(
+    bytes: &[u8],
+    source: SocketAddr,
+    endpoint: &mut SendEndpoint,
+    publications: &mut Publications,
+    with: &mut Collaborators<'_>,
+) -> Option<()> {
+    let sm = StatusMessageView::new(bytes).ok()?;
+    let publication = publications.find(endpoint.id(), sm.stream_id(), sm.session_id());
+    let term_length = publication
+        .as_ref()
+        .map_or(TermLength::MAX, |publication| publication.state().geometry.term_length());
+    sm.to_frame().validate(term_length).ok()?;
+    with.system.status_messages_received.increment();
+    let Some(publication) = publication else { return Some(()) };
+    if sm.flags().contains(StatusMessageFlags::SEND_SETUP) {
+        publication.on_setup_elicited(&sm, source);
+    } else if !publication.on_status_message(&sm, with.now) {
+        with.system.status_messages_rejected.increment();
+        return Some(());
+    }
+    endpoint.time_of_last_status_message = with.now;
+    Some(())
+}
+
+fn on_nak(
+    bytes: &[u8],
+    endpoint: &mut SendEndpoint,
+    publications: &mut Publications,
+    with: &mut Collaborators<'_>,
+) -> Option<()> {
+    let nak = Nak::parse(bytes).ok()?;
+    let Some(publication) = publications.find(endpoint.id(), nak.stream_id, nak.session_id) else {
+        return Some(());
+    };
+    nak.validate(publication.state().geometry.term_length()).ok()?;
+    with.system.naks_received.increment();
+    publication.on_nak(&nak, with.now, endpoint, with.system);
+    Some(())
+}
+
+fn on_rttm(
+    bytes: &[u8],
+    endpoint: &mut SendEndpoint,
+    publications: &mut Publications,
+    with: &mut Collaborators<'_>,
+) -> Option<()> {
+    let rttm = Rttm::parse(bytes).ok()?;
+    if let Some(publication) = publications.find(endpoint.id(), rttm.stream_id, rttm.session_id) {
+        publication.on_rttm(&rttm, with.now, endpoint, with.system);
+    }
+    Some(())
+}
+
+fn on_error(
+    bytes: &[u8],
+    source: SocketAddr,
+    endpoint: &mut SendEndpoint,
+    publications: &mut Publications,
+    with: &mut Collaborators<'_>,
+) -> Option<()> {
+    let error = ErrorFrame::parse(bytes).ok()?;
+    with.system.error_frames_received.increment();
+    if let Some(publication) = publications.find(endpoint.id(), error.stream_id, error.session_id)
+        && publication.on_error(error.receiver_id)
+    {
+        // Dropped when the conductor is swamped: whoever floods it must not cost us memory.
+        let _ =
+            with.conductor.try_send(ConductorCommand::PublicationError(Box::new(PublicationErrorReport {
+                registration_id: publication.state().registration_id,
+                destination_registration_id: None,
+                session_id: error.session_id,
+                stream_id: error.stream_id,
+                receiver_id: error.receiver_id,
+                group_tag: error.group_tag,
+                source,
+                error_code: ErrorCode::from(error.error_code),
+                message: error.text.to_vec(),
+            })));
+    }
+    Some(())
+}

@@ -1,0 +1,447 @@
+//! The sender's half of a network publication: setup, data, heartbeats, retransmits.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use arrayvec::ArrayVec;
+use epona_protocol::{
+    counters::AtomicCounter,
+    frame::{self, DataFlags, DataHeader, Nak, Rttm, RttmFlags, Setup, SetupFlags, StatusMessageView},
+    logbuffer::{Availability, scan_for_availability, scan_run},
+    memory::{AtomicView, SharedBytes},
+    types::{DATA_HEADER_LENGTH, Mtu, Nanos, Position, ReceiverId, SessionId, StreamId, TermOffset},
+};
+
+use super::{
+    endpoint::{SendEndpoint, Sent},
+    receiver_liveness::ReceiverLiveness,
+    retransmit_handler::{NakOutcome, Resend, RetransmitHandler},
+};
+use crate::{
+    commands::SendEndpointId,
+    flow_control::{FlowControl, ReceiverStatus},
+    media::{MAX_BATCH, SendRun},
+    publication::shared::NetworkPublicationState,
+    status::SystemCounters,
+};
+
+/// A setup is repeated at this interval until it is answered. Source: wire spec 2.2.
+const SETUP_INTERVAL: Duration = Duration::from_millis(100);
+
+/// An idle publication says so at this interval. Source: wire spec 10.3.
+const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(100);
+
+/// What the conductor settles when it hands a publication to the sender.
+#[derive(Debug)]
+pub struct SenderParams {
+    /// Endpoint that the publication sends on.
+    pub endpoint: SendEndpointId,
+    /// Most datagrams in one send, 1..=64.
+    pub max_messages_per_send: usize,
+    /// How long a receiver counts as live after its last status message.
+    pub connection_timeout: Duration,
+    /// Multicast or multi-destination: several receivers share the stream.
+    pub has_group_semantics: bool,
+    /// The channel waits to learn its one peer's address (`control-mode=response`).
+    pub is_response: bool,
+    /// The publication asks its receivers to open a response channel.
+    pub wants_response: bool,
+    /// TTL announced in setups.
+    pub ttl: i32,
+}
+
+/// `snd-bpe` and `snd-naks-received` of one publication.
+#[derive(Debug)]
+pub struct SenderCounters {
+    /// Times the publication ran into its sender limit.
+    pub back_pressure_events: AtomicCounter,
+    /// NAKs received.
+    pub naks_received: AtomicCounter,
+}
+
+/// One publication as the sender drives it; owned by the sender, which is the only caller.
+#[derive(Debug)]
+pub struct SenderPublication {
+    state: Arc<NetworkPublicationState>,
+    params: SenderParams,
+    counters: SenderCounters,
+    flow_control: FlowControl,
+    retransmits: RetransmitHandler,
+    receivers: ReceiverLiveness,
+    response_address: Option<SocketAddr>,
+    has_initial_connection: bool,
+    is_setup_elicited: bool,
+    is_back_pressure_armed: bool,
+    time_of_last_setup: Nanos,
+    time_of_last_data_or_heartbeat: Nanos,
+}
+
+impl SenderPublication {
+    /// A publication that will announce itself at its first [`SenderPublication::send`].
+    #[must_use]
+    pub fn new(
+        state: Arc<NetworkPublicationState>,
+        params: SenderParams,
+        counters: SenderCounters,
+        flow_control: FlowControl,
+        retransmits: RetransmitHandler,
+        now: Nanos,
+    ) -> Self {
+        let just_due = Duration::from_nanos(1);
+        let receivers = ReceiverLiveness::new(params.connection_timeout);
+        state.set_receivers(false, flow_control.has_required_receivers());
+        Self {
+            state,
+            params,
+            counters,
+            flow_control,
+            retransmits,
+            receivers,
+            response_address: None,
+            has_initial_connection: false,
+            is_setup_elicited: false,
+            is_back_pressure_armed: false,
+            time_of_last_setup: now - SETUP_INTERVAL - just_due,
+            time_of_last_data_or_heartbeat: now - HEARTBEAT_INTERVAL - just_due,
+        }
+    }
+
+    /// What both sides know of the publication.
+    #[must_use]
+    pub fn state(&self) -> &Arc<NetworkPublicationState> {
+        &self.state
+    }
+
+    /// The endpoint it sends on.
+    #[must_use]
+    pub fn endpoint(&self) -> SendEndpointId {
+        self.params.endpoint
+    }
+
+    /// The key by which control frames find it on its endpoint.
+    #[must_use]
+    pub fn key(&self) -> (StreamId, SessionId) {
+        (self.state.stream_id, self.state.session_id)
+    }
+
+    /// One turn: setup when due, then data, or without data a heartbeat and idle chores. Bytes sent.
+    ///
+    /// Source: wire spec 10.2.
+    #[inline]
+    pub fn send(&mut self, now: Nanos, endpoint: &mut SendEndpoint, system: &SystemCounters) -> usize {
+        let sender_position = Position::new(self.state.sender_position.get());
+        if !self.has_initial_connection || self.is_setup_elicited {
+            self.send_setup_when_due(now, sender_position, endpoint, system);
+        }
+        let mut bytes = self.send_data(now, sender_position, endpoint, system);
+        if bytes == 0 {
+            bytes = self.send_heartbeat_when_due(now, sender_position, endpoint, system);
+            self.on_idle(now, sender_position);
+        }
+        let (state, learned) = (&self.state, self.response_address);
+        self.retransmits.process_timeouts(now, |due| resend(state, due, learned, now, endpoint, system));
+        bytes
+    }
+
+    fn send_data(
+        &mut self,
+        now: Nanos,
+        sender_position: Position,
+        endpoint: &mut SendEndpoint,
+        system: &SystemCounters,
+    ) -> usize {
+        let geometry = &self.state.geometry;
+        let term = self.state.log.term(geometry.partition_index(sender_position));
+        let window = Position::new(self.state.sender_limit.get()) - sender_position;
+        let mut batch = Batch::new(term, geometry.term_offset(sender_position));
+        batch.fill(window, self.state.mtu, self.params.max_messages_per_send);
+        if batch.is_blocked && self.is_back_pressure_armed {
+            self.is_back_pressure_armed = false;
+            self.counters.back_pressure_events.increment();
+            system.sender_flow_control_limits.increment();
+        }
+        if batch.runs.is_empty() {
+            return 0;
+        }
+        let position = sender_position + i64::from(batch.offset - geometry.term_offset(sender_position));
+        match endpoint.send(now, &mut batch.runs, self.response_address) {
+            Sent::All => {
+                self.time_of_last_data_or_heartbeat = now;
+                self.is_back_pressure_armed = true;
+                self.state.sender_position.set_release(position.get());
+                batch.bytes
+            }
+            Sent::Short => {
+                system.short_sends.increment();
+                0
+            }
+            Sent::Nowhere => 0,
+        }
+    }
+
+    fn send_setup_when_due(
+        &mut self,
+        now: Nanos,
+        sender_position: Position,
+        endpoint: &mut SendEndpoint,
+        system: &SystemCounters,
+    ) {
+        if now <= self.time_of_last_setup + SETUP_INTERVAL {
+            return;
+        }
+        if self.is_setup_elicited {
+            self.flow_control.on_setup(Position::new(self.state.sender_limit.get()), now);
+        }
+        let mut flags = SetupFlags::NONE;
+        if self.params.wants_response && !self.params.is_response {
+            flags = flags.with(SetupFlags::SEND_RESPONSE_SETUP);
+        }
+        if self.params.has_group_semantics {
+            flags = flags.with(SetupFlags::GROUP);
+        }
+        let geometry = &self.state.geometry;
+        let frame = Setup {
+            flags,
+            term_offset: geometry.term_offset(sender_position),
+            session_id: self.state.session_id,
+            stream_id: self.state.stream_id,
+            initial_term_id: geometry.initial_term_id(),
+            active_term_id: geometry.term_id(sender_position),
+            term_length: geometry.term_length().get(),
+            mtu: self.state.mtu.get(),
+            ttl: self.params.ttl,
+        };
+        let mut bytes = [0; frame::setup::LENGTH];
+        frame.emit(&mut bytes);
+        self.send_control(now, &bytes, endpoint, system);
+        self.time_of_last_setup = now;
+        if self.state.has_receivers() {
+            self.is_setup_elicited = false;
+        }
+    }
+
+    fn send_heartbeat_when_due(
+        &mut self,
+        now: Nanos,
+        sender_position: Position,
+        endpoint: &mut SendEndpoint,
+        system: &SystemCounters,
+    ) -> usize {
+        if !self.has_initial_connection || now <= self.time_of_last_data_or_heartbeat + HEARTBEAT_INTERVAL {
+            return 0;
+        }
+        let mut flags = DataFlags::UNFRAGMENTED;
+        if self.state.is_revoked() {
+            flags = flags.with(DataFlags::EOS).with(DataFlags::REVOKED);
+        } else if self.state.signal_eos && self.state.is_end_of_stream() {
+            flags = flags.with(DataFlags::EOS);
+        }
+        let geometry = &self.state.geometry;
+        let mut bytes = [0; DATA_HEADER_LENGTH as usize];
+        DataHeader::heartbeat(
+            self.state.session_id,
+            self.state.stream_id,
+            geometry.term_id(sender_position),
+            geometry.term_offset(sender_position),
+            flags,
+        )
+        .emit(&mut bytes);
+        let sent = self.send_control(now, &bytes, endpoint, system);
+        system.heartbeats_sent.increment();
+        self.time_of_last_data_or_heartbeat = now;
+        if sent == Sent::All { bytes.len() } else { 0 }
+    }
+
+    /// Without data to send: flow control may change its mind, receivers may have gone. Source: driver spec 3.5.
+    fn on_idle(&mut self, now: Nanos, sender_position: Position) {
+        let state = &self.state;
+        let is_simulated = state.spies_simulate_connection && state.has_spies() && !state.has_receivers();
+        let limit = if is_simulated {
+            let position = state.max_spy_position().max(sender_position);
+            state.sender_position.set_release(position.get());
+            position
+        } else {
+            Position::new(state.sender_limit.get())
+        };
+        let new_limit = self.flow_control.on_idle(limit, now);
+        if new_limit.get() != state.sender_limit.get() {
+            state.sender_limit.set_release(new_limit.get());
+        }
+        self.receivers.on_idle(now);
+        self.publish_receivers();
+    }
+
+    fn publish_receivers(&self) {
+        self.state.set_receivers(self.receivers.has_receivers(), self.flow_control.has_required_receivers());
+    }
+
+    /// A status message that elicits a setup. Source: wire spec 2.2, driver spec 3.7.
+    pub fn on_setup_elicited(&mut self, sm: &StatusMessageView<'_>, source: SocketAddr) {
+        if self.params.is_response {
+            self.response_address = Some(source);
+        }
+        if !self.state.is_end_of_stream() {
+            self.is_setup_elicited = true;
+            self.flow_control.on_trigger_send_setup(sm.group_tag());
+        }
+    }
+
+    /// A status message that reports consumption, its fields checked; whether its position can belong to this
+    /// stream, so that it counts. Source: driver spec 3.6, wire spec 5.2.
+    pub fn on_status_message(&mut self, sm: &StatusMessageView<'_>, now: Nanos) -> bool {
+        let status = ReceiverStatus::of(sm, &self.state.geometry);
+        let sender_position = Position::new(self.state.sender_position.get());
+        if !status.is_plausible(sender_position, self.state.geometry.term_length()) {
+            return false;
+        }
+        self.receivers.on_status_message(status.receiver_id, status.end_of_stream, now);
+        if status.end_of_stream && !self.params.has_group_semantics {
+            self.state.set_received_unicast_eos();
+        }
+        self.has_initial_connection = true;
+        let limit = Position::new(self.state.sender_limit.get());
+        let limit = self.flow_control.on_status_message(&status, limit, now);
+        self.state.sender_limit.set_release(limit.get());
+        self.publish_receivers();
+        self.state.set_connected(self.state.has_subscribers());
+        true
+    }
+
+    /// A NAK with fields already checked. Source: driver spec 3.8.
+    pub fn on_nak(&mut self, nak: &Nak, now: Nanos, endpoint: &mut SendEndpoint, system: &SystemCounters) {
+        self.counters.naks_received.increment();
+        let term_length = self.state.geometry.term_length();
+        match self.retransmits.on_nak((*nak).into(), &self.flow_control, term_length, now) {
+            NakOutcome::Resend(due) => {
+                resend(&self.state, due, self.response_address, now, endpoint, system);
+            }
+            NakOutcome::Delayed | NakOutcome::Known | NakOutcome::Empty => {}
+            NakOutcome::Invalid => system.invalid_packets.increment(),
+            NakOutcome::Overflow => system.retransmit_overflow.increment(),
+        }
+    }
+
+    /// A request for a round-trip sample is answered along the data path. Source: wire spec 4.
+    pub fn on_rttm(&mut self, rttm: &Rttm, now: Nanos, endpoint: &mut SendEndpoint, system: &SystemCounters) {
+        if rttm.flags.contains(RttmFlags::REPLY) {
+            let mut bytes = [0; frame::rttm::LENGTH];
+            rttm.reply(0).emit(&mut bytes);
+            self.send_control(now, &bytes, endpoint, system);
+        }
+    }
+
+    /// An error frame; whether its sender was a live receiver, so that the clients should hear of it once.
+    ///
+    /// Source: wire spec 2.6.
+    pub fn on_error(&mut self, receiver_id: ReceiverId) -> bool {
+        self.flow_control.on_error(receiver_id);
+        let was_live = self.receivers.remove(receiver_id);
+        if was_live {
+            self.publish_receivers();
+        }
+        was_live
+    }
+
+    fn send_control(
+        &mut self,
+        now: Nanos,
+        bytes: &[u8],
+        endpoint: &mut SendEndpoint,
+        system: &SystemCounters,
+    ) -> Sent {
+        let mut run = [SendRun::datagram(SharedBytes::from_slice(bytes), None)];
+        let sent = endpoint.send(now, &mut run, self.response_address);
+        if sent == Sent::Short {
+            system.short_sends.increment();
+        }
+        sent
+    }
+}
+
+/// Sends a range again, a datagram at a time; silently nothing when it lies outside what the log still holds.
+///
+/// Source: wire spec 3.4.
+fn resend(
+    state: &NetworkPublicationState,
+    due: Resend,
+    learned: Option<SocketAddr>,
+    now: Nanos,
+    endpoint: &mut SendEndpoint,
+    system: &SystemCounters,
+) {
+    let geometry = &state.geometry;
+    if !due.is_allowed(Position::new(state.sender_position.get()), geometry) {
+        return;
+    }
+    let term = state.log.term_at(geometry.position(due.term_id, due.offset));
+    let (mut offset, mut remaining, mut resent) = (due.offset, due.length, 0_i64);
+    while remaining > 0 {
+        let limit = remaining.min(state.mtu.get());
+        let Availability::Datagram { length, padding } = scan_for_availability(term, offset, limit) else {
+            break;
+        };
+        let mut run = [SendRun::datagram(term.bytes(offset.index(), length as usize), None)];
+        match endpoint.send(now, &mut run, learned) {
+            Sent::All => {}
+            Sent::Short => {
+                system.short_sends.increment();
+                break;
+            }
+            Sent::Nowhere => break,
+        }
+        resent += i64::from(length + padding);
+        offset = offset + (length + padding);
+        remaining -= length + padding;
+    }
+    if resent > 0 {
+        system.retransmits_sent.increment();
+        system.retransmitted_bytes.add(resent);
+    }
+}
+
+/// Datagrams of one send, taken from a term in runs of equal size.
+struct Batch<'a> {
+    term: &'a AtomicView,
+    runs: ArrayVec<SendRun<'a>, MAX_BATCH>,
+    /// Where the next datagram starts.
+    offset: TermOffset,
+    bytes: usize,
+    is_blocked: bool,
+}
+
+impl<'a> Batch<'a> {
+    #[inline]
+    fn new(term: &'a AtomicView, offset: TermOffset) -> Self {
+        Self { term, runs: ArrayVec::new_const(), offset, bytes: 0, is_blocked: false }
+    }
+
+    /// Takes up to `max_datagrams` of at most `mtu` bytes each, together no more than `window` bytes.
+    #[inline]
+    fn fill(&mut self, mut window: i64, mtu: Mtu, max_datagrams: usize) {
+        let mut left = max_datagrams.min(MAX_BATCH);
+        while left > 0 {
+            if window <= 0 {
+                self.is_blocked = true;
+                return;
+            }
+            let limit = window.min(i64::from(i32::MAX)) as i32;
+            let run = scan_run(self.term, self.offset, limit, mtu.get(), left);
+            self.is_blocked = run.blocked;
+            if run.datagrams == 0 {
+                return;
+            }
+            let length = run.length as usize;
+            self.runs.push(SendRun {
+                bytes: self.term.bytes(self.offset.index(), length),
+                segment_size: run.segment as usize,
+                destination: None,
+            });
+            self.bytes += length;
+            self.offset = self.offset + run.advance();
+            window -= i64::from(run.advance());
+            left -= run.datagrams;
+            if run.blocked || run.padding > 0 || self.offset.index() >= self.term.len() {
+                return;
+            }
+        }
+    }
+}
