@@ -1,5 +1,9 @@
 //! Publisher and subscriber through a whole driver, threads and sockets and all.
-#![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests poll against a deadline and fail loudly")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "tests poll against a deadline and fail loudly"
+)]
 
 use std::{
     cell::Cell,

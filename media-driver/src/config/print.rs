@@ -8,7 +8,7 @@ use std::{fmt, time::Duration};
 use epona_protocol::cnc::CNC_VERSION;
 
 use super::{
-    CongestionControlStrategy, Context, IdleSettings, InferableBoolean, ResolverKind, TerminationValidator,
+    CongestionControlStrategy, Context, IdleSettings, InferableBool, ResolverKind, TerminationValidator,
 };
 use crate::{flow_control::Supplier, media::port_manager::PortRange};
 
@@ -72,11 +72,11 @@ fn directory_and_streams(context: &Context, lines: &mut Lines) {
 }
 
 /// C prints the number of the enumerator.
-const fn group_consideration(group: InferableBoolean) -> &'static str {
+const fn group_consideration(group: InferableBool) -> &'static str {
     match group {
-        InferableBoolean::False => "0",
-        InferableBoolean::True => "1",
-        InferableBoolean::Infer => "2",
+        InferableBool::False => "0",
+        InferableBool::True => "1",
+        InferableBool::Infer => "2",
     }
 }
 
@@ -145,7 +145,7 @@ fn terms_and_sockets(context: &Context, lines: &mut Lines) {
         ("socket_tos", or_minus_one(network.traffic_class)),
         ("mtu_length", network.mtu.to_string()),
         ("ipc_mtu_length", network.ipc_mtu.to_string()),
-        ("file_page_size", buffers.file_page_size.to_string()),
+        ("file_page_size", buffers.file_page_size.get().to_string()),
         ("low_file_store_warning_threshold", buffers.low_storage_threshold.to_string()),
         ("publication_reserved_session_id_low", streams.reserved_session_id_low.to_string()),
         ("publication_reserved_session_id_high", streams.reserved_session_id_high.to_string()),

@@ -5,7 +5,7 @@ use std::{collections::HashSet, time::Duration};
 use proptest::prelude::*;
 
 use super::{
-    ConfigError, Context, InferableBoolean, Notice, ProbedSocketBuffers, Settings, Source, ThreadNaming,
+    ConfigError, Context, InferableBool, Notice, ProbedSocketBuffers, Settings, Source, ThreadNaming,
     ThreadingMode,
     print::CDump,
     report::{Reference, Report},
@@ -143,9 +143,9 @@ fn the_default_arguments_of_the_native_resource_agent_go_with_its_default_strate
 #[test]
 fn inferable_booleans_are_false_unless_exactly_true_or_infer() {
     let group = |value| given(&[("aeron.receiver.group.consideration", value)]).configure().0.streams.group;
-    assert_eq!(group("true"), InferableBoolean::True);
-    assert_eq!(group("infer"), InferableBoolean::Infer);
-    assert_eq!(group("yes"), InferableBoolean::False);
+    assert_eq!(group("true"), InferableBool::True);
+    assert_eq!(group("infer"), InferableBool::Infer);
+    assert_eq!(group("yes"), InferableBool::False);
 }
 
 /// CFG-01, CFG-11: out of range becomes the nearest limit, without a word.
