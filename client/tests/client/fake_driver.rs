@@ -67,13 +67,29 @@ pub(crate) struct DriverImage {
 impl FakeDriver {
     pub(crate) fn new() -> Self {
         let driver = Self::not_published();
-        driver.commands.set_heartbeat(driver.now.epoch);
-        driver.cnc.publish();
+        driver.publish();
         driver
+    }
+
+    /// A driver by the wall clock, for clients with real clocks on a machine that may stall.
+    pub(crate) fn patient(now: EpochMillis) -> Self {
+        let mut driver = Self::with_liveness_timeout(Duration::from_secs(3600));
+        driver.now.epoch = now;
+        driver.publish();
+        driver
+    }
+
+    fn publish(&self) {
+        self.commands.set_heartbeat(self.now.epoch);
+        self.cnc.publish();
     }
 
     /// A driver that has not finished its file: no version, no heartbeat.
     pub(crate) fn not_published() -> Self {
+        Self::with_liveness_timeout(Duration::from_secs(10))
+    }
+
+    fn with_liveness_timeout(client_liveness_timeout: Duration) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let metadata = CncMetadata {
             lengths: CncLengths {
@@ -83,7 +99,7 @@ impl FakeDriver {
                 counters_values: 64 * 128,
                 error_log: 4096,
             },
-            client_liveness_timeout: Duration::from_secs(10),
+            client_liveness_timeout,
             start_timestamp: START,
             pid: 4242,
             file_page_size: 4096,

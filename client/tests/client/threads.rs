@@ -10,8 +10,8 @@ use std::{
 };
 
 use epona_client::{
-    Aeron, ClientError, Context, CounterId, EpochMillis, ExclusivePublication, OfferError, Publication,
-    Subscription,
+    Aeron, ClientError, Context, CounterId, EpochMillis, ExclusivePublication, Nanos, Now, OfferError,
+    Publication, Subscription,
 };
 use epona_protocol::{
     command::{Event, Request},
@@ -56,9 +56,7 @@ struct RunningDriver {
 
 impl RunningDriver {
     fn start() -> Self {
-        let mut driver = FakeDriver::new();
-        driver.now.epoch = wall_clock();
-        driver.commands.set_heartbeat(driver.now.epoch);
+        let mut driver = FakeDriver::patient(wall_clock());
         let directory = driver.directory.path().to_owned();
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
@@ -76,7 +74,11 @@ impl RunningDriver {
     }
 
     fn context(&self) -> Context {
-        Context::new().dir(&self.directory).idle_sleep(Duration::from_millis(1)).on_error(|_| {})
+        Context::new()
+            .dir(&self.directory)
+            .driver_timeout(Duration::from_secs(600))
+            .idle_sleep(Duration::from_millis(1))
+            .on_error(|_| {})
     }
 
     fn stop(&mut self) -> FakeDriver {
@@ -145,13 +147,12 @@ fn an_application_may_step_by_a_clock_of_its_own_between_blocking_calls() {
     let mut driver = RunningDriver::start();
     let aeron = Aeron::connect(driver.context().use_invoker()).unwrap();
     let _first = aeron.add_publication(CHANNEL, STREAM).unwrap();
-    let far_away = epona_client::Nanos::new(i64::MAX / 2);
     let invoker = aeron.invoker().unwrap();
-    invoker.do_work(epona_client::Now { nanos: far_away, epoch: wall_clock() }).unwrap();
+    let far_away = Nanos::new(i64::MAX / 2);
+    invoker.do_work(Now { nanos: far_away, epoch: wall_clock() }).unwrap();
     let _second = aeron.add_publication(CHANNEL, STREAM).unwrap();
-    invoker
-        .do_work(epona_client::Now { nanos: far_away + Duration::from_secs(9), epoch: wall_clock() })
-        .unwrap();
+    invoker.do_work(Now { nanos: far_away + Duration::from_secs(9), epoch: wall_clock() }).unwrap();
+    invoker.invoke().unwrap();
     driver.stop();
 }
 
@@ -193,8 +194,7 @@ fn closing_the_client_while_others_poll_and_offer_is_safe() {
 #[test]
 fn a_driver_that_dies_ends_a_threaded_client_and_its_blocking_calls() {
     let mut driver = RunningDriver::start();
-    let context =
-        driver.context().driver_timeout(Duration::from_secs(1)).keepalive_interval(Duration::from_millis(20));
+    let context = driver.context().keepalive_interval(Duration::from_millis(20));
     let aeron = Aeron::connect(context).unwrap();
     let publication = aeron.add_publication(CHANNEL, STREAM).unwrap();
     let dead = driver.stop();
