@@ -8,9 +8,20 @@ use epona_protocol::{
 };
 
 use crate::{
-    client::Client, connect::Connecting, context::Context, counter::Counter, error::ClientError,
-    exclusive_publication::ExclusivePublication, handlers::ImageHandlers, invoker::Invoker, operation,
-    pending::Pending, publication::Publication, runner, subscription::Subscription,
+    client::Client,
+    connect::Connecting,
+    context::Context,
+    counter::Counter,
+    error::ClientError,
+    exclusive_publication::ExclusivePublication,
+    handlers::{AddedCall, AddedHandler, CounterEvent, ImageHandlers},
+    invoker::Invoker,
+    operation,
+    pending::Pending,
+    publication::Publication,
+    request::Request,
+    runner,
+    subscription::Subscription,
 };
 
 /// A client of a media driver.
@@ -234,8 +245,47 @@ impl Aeron {
         operation::next_session_id(&self.client, StreamId::new(stream_id))
     }
 
-    /// Closes a publication, subscription or counter by its registration id, from any thread; its handle answers
-    /// closed from then on. Unknown ids are ignored.
+    /// Adds a handler of counters that appear, beside that of the context; [`Aeron::remove`] takes the id.
+    ///
+    /// # Errors
+    /// [`ClientError::Closed`].
+    pub fn add_available_counter_handler(
+        &self,
+        handler: impl FnMut(&CounterEvent) + Send + 'static,
+    ) -> Result<RegistrationId, ClientError> {
+        self.add_handler(AddedCall::AvailableCounter(Box::new(handler)))
+    }
+
+    /// Adds a handler of counters that are freed, beside that of the context; [`Aeron::remove`] takes the id.
+    ///
+    /// # Errors
+    /// [`ClientError::Closed`].
+    pub fn add_unavailable_counter_handler(
+        &self,
+        handler: impl FnMut(&CounterEvent) + Send + 'static,
+    ) -> Result<RegistrationId, ClientError> {
+        self.add_handler(AddedCall::UnavailableCounter(Box::new(handler)))
+    }
+
+    /// Adds a handler of the client's end, beside that of the context; [`Aeron::remove`] takes the id.
+    ///
+    /// # Errors
+    /// [`ClientError::Closed`].
+    pub fn add_close_handler(
+        &self,
+        handler: impl FnMut() + Send + 'static,
+    ) -> Result<RegistrationId, ClientError> {
+        self.add_handler(AddedCall::Close(Box::new(handler)))
+    }
+
+    fn add_handler(&self, call: AddedCall) -> Result<RegistrationId, ClientError> {
+        let id = self.next_correlation_id().as_registration_id();
+        self.client.shared.request(Request::AddHandler(AddedHandler { id, call }))?;
+        Ok(id)
+    }
+
+    /// Closes a publication, subscription or counter, or removes a handler, by its registration id and from any
+    /// thread; a closed handle answers closed from then on. Unknown ids are ignored.
     pub fn remove(&self, registration_id: RegistrationId) {
         self.client.abandon(registration_id);
     }

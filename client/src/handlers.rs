@@ -122,6 +122,53 @@ pub(crate) struct Handlers {
     pub(crate) unavailable_counter: Box<dyn FnMut(&CounterEvent) + Send>,
     pub(crate) close: Box<dyn FnMut() + Send>,
     pub(crate) publication_error: Box<dyn FnMut(&PublicationErrorFrame) + Send>,
+    /// In the order of their adding, after those above.
+    pub(crate) added: Vec<AddedHandler>,
+}
+
+impl Handlers {
+    /// Tells all who want to know of a counter that appeared; the panics of those that did.
+    pub(crate) fn tell_available_counter(&mut self, event: &CounterEvent) -> Vec<ClientError> {
+        let first = guarded("available counter", || (self.available_counter)(event)).err();
+        let added = self.added.iter_mut().filter_map(|added| match &mut added.call {
+            AddedCall::AvailableCounter(handler) => guarded("available counter", || handler(event)).err(),
+            AddedCall::UnavailableCounter(_) | AddedCall::Close(_) => None,
+        });
+        first.into_iter().chain(added).collect()
+    }
+
+    /// Tells all who want to know of a counter that was freed; the panics of those that did.
+    pub(crate) fn tell_unavailable_counter(&mut self, event: &CounterEvent) -> Vec<ClientError> {
+        let first = guarded("unavailable counter", || (self.unavailable_counter)(event)).err();
+        let added = self.added.iter_mut().filter_map(|added| match &mut added.call {
+            AddedCall::UnavailableCounter(handler) => guarded("unavailable counter", || handler(event)).err(),
+            AddedCall::AvailableCounter(_) | AddedCall::Close(_) => None,
+        });
+        first.into_iter().chain(added).collect()
+    }
+
+    /// Tells all who want to know that the client has closed; the panics of those that did.
+    pub(crate) fn tell_close(&mut self) -> Vec<ClientError> {
+        let first = guarded("close", || (self.close)()).err();
+        let added = self.added.iter_mut().filter_map(|added| match &mut added.call {
+            AddedCall::Close(handler) => guarded("close", handler).err(),
+            AddedCall::AvailableCounter(_) | AddedCall::UnavailableCounter(_) => None,
+        });
+        first.into_iter().chain(added).collect()
+    }
+}
+
+/// A handler added while the client runs, with the id that removes it.
+pub(crate) struct AddedHandler {
+    pub(crate) id: RegistrationId,
+    pub(crate) call: AddedCall,
+}
+
+/// What an added handler is told of.
+pub(crate) enum AddedCall {
+    AvailableCounter(Box<dyn FnMut(&CounterEvent) + Send>),
+    UnavailableCounter(Box<dyn FnMut(&CounterEvent) + Send>),
+    Close(Box<dyn FnMut() + Send>),
 }
 
 impl Default for Handlers {
@@ -137,6 +184,7 @@ impl Default for Handlers {
             unavailable_counter: Box::new(|_| {}),
             close: Box::new(|| {}),
             publication_error: Box::new(|_| {}),
+            added: Vec::new(),
         }
     }
 }

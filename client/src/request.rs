@@ -7,7 +7,10 @@ use std::{
 
 use epona_protocol::types::{CorrelationId, RegistrationId, StreamId};
 
-use crate::{completion::Completion, handlers::ImageHandlers};
+use crate::{
+    completion::Completion,
+    handlers::{AddedHandler, ImageHandlers},
+};
 
 /// A command for the driver, encoded, which the driver answers.
 pub(crate) struct Submission {
@@ -83,6 +86,8 @@ pub(crate) enum Request {
     RemoveCounter {
         id: RegistrationId,
     },
+    /// A handler is to be called from now on.
+    AddHandler(AddedHandler),
     /// Whatever was or will be registered under this id is not wanted.
     Abandon {
         id: RegistrationId,

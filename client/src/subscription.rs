@@ -105,11 +105,13 @@ impl SubscriptionState {
         Some(image)
     }
 
-    /// Closes the subscription and takes all its images out; by the conductor.
+    /// Closes all images, takes them out, and only then says that the subscription is closed: from then on no poll
+    /// finds anything. By the conductor.
     pub(crate) fn close(&self) -> Vec<Arc<ImageState>> {
-        self.closed.store(true, Ordering::Release);
         let images = std::mem::take(&mut *self.images());
+        images.iter().for_each(|image| image.close());
         self.changes.fetch_add(1, Ordering::Release);
+        self.closed.store(true, Ordering::Release);
         images
     }
 

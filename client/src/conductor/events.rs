@@ -72,8 +72,8 @@ impl Conductor {
             }
             Event::UnavailableCounter { registration_id, counter_id } => {
                 let gone = CounterEvent { registration_id, counter_id };
-                let outcome = guarded("unavailable counter", || (self.handlers.unavailable_counter)(&gone));
-                self.called(outcome);
+                let panics = self.handlers.tell_unavailable_counter(&gone);
+                panics.iter().for_each(|panicked| self.report(panicked));
             }
             Event::StaticCounter { correlation_id, counter_id } => {
                 self.on_static_counter(correlation_id, counter_id)
@@ -285,8 +285,8 @@ impl Conductor {
             self.make_counter(id, id, counter_id, false, &registering);
         }
         let available = CounterEvent { registration_id, counter_id };
-        let outcome = guarded("available counter", || (self.handlers.available_counter)(&available));
-        self.called(outcome);
+        let panics = self.handlers.tell_available_counter(&available);
+        panics.iter().for_each(|panicked| self.report(panicked));
     }
 
     fn on_static_counter(&mut self, correlation_id: CorrelationId, counter_id: CounterId) {

@@ -245,7 +245,6 @@ impl Conductor {
         }
         let mut subscriptions: Vec<_> =
             self.subscriptions.drain().map(|(_, entry)| (entry.state.close(), entry.handlers)).collect();
-        subscriptions.iter().flat_map(|(images, _)| images).for_each(|image| image.close());
         let closed = self.shared.closed_error();
         for (_, registering) in self.registering.drain() {
             registering.completion.settle(Err(closed.clone()));
@@ -253,8 +252,8 @@ impl Conductor {
         for (images, handlers) in &mut subscriptions {
             images.drain(..).for_each(|image| self.close_image(image, handlers));
         }
-        let outcome = guarded("close", || (self.handlers.close)());
-        self.called(outcome);
+        let panics = self.handlers.tell_close();
+        panics.iter().for_each(|panicked| self.report(panicked));
     }
 
     /// Ends a subscription's images and tells of each.

@@ -42,6 +42,7 @@ impl Conductor {
             Request::RemovePublication { id, revoke } => self.remove_publication(id, revoke),
             Request::RemoveSubscription { id } => self.remove_subscription(id),
             Request::RemoveCounter { id } => self.remove_counter(id),
+            Request::AddHandler(handler) => self.handlers.added.push(handler),
             Request::Abandon { id } => self.abandon(id),
         }
     }
@@ -117,6 +118,7 @@ impl Conductor {
             registering.abandoned = true;
             return;
         }
+        self.handlers.added.retain(|handler| handler.id != id);
         self.remove_publication(id, false);
         self.remove_subscription(id);
         self.remove_counter(id);

@@ -95,6 +95,32 @@ fn handlers_hear_of_all_counters_of_all_clients() {
 }
 
 #[test]
+fn handlers_added_later_are_called_too_until_they_are_removed() {
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let note = |text: &'static str| {
+        let heard = Arc::clone(&heard);
+        move || heard.lock().unwrap().push(text)
+    };
+    let (of_context, come, gone, closed) = (note("context"), note("come"), note("gone"), note("closed"));
+    let mut world = World::with(|context| context.on_available_counter(move |_| of_context()));
+    let come = world.aeron.add_available_counter_handler(move |_| come()).unwrap();
+    let _panics = world.aeron.add_unavailable_counter_handler(|_| panic!("survived")).unwrap();
+    world.aeron.add_unavailable_counter_handler(move |_| gone()).unwrap();
+    world.aeron.add_close_handler(closed).unwrap();
+    let (id, counter_id) = (epona_client::CorrelationId::new(77), CounterId::new(3));
+    world.driver.send(&Event::CounterReady { correlation_id: id, counter_id });
+    let registration_id = id.as_registration_id();
+    world.driver.send(&Event::UnavailableCounter { registration_id, counter_id });
+    world.step().unwrap();
+    world.aeron.remove(come);
+    world.driver.send(&Event::CounterReady { correlation_id: id, counter_id });
+    world.step().unwrap();
+    world.aeron.close();
+    assert_eq!(*heard.lock().unwrap(), ["context", "come", "gone", "context", "closed"]);
+    assert!(world.aeron.add_close_handler(|| {}).is_err());
+}
+
+#[test]
 fn a_session_id_is_asked_of_the_driver() {
     let mut world = World::new();
     let mut pending = world.aeron.next_session_id_async(5).unwrap();
