@@ -9,6 +9,7 @@ mod fake_driver;
 mod fragments;
 mod hostile_driver;
 mod liveness;
+mod offers;
 mod polls;
 mod publications;
 mod subscriptions;
