@@ -1,13 +1,15 @@
 //! What can go wrong outside the hot path.
 
-use std::{io, path::PathBuf, sync::Arc, time::Duration};
+use std::{fmt, io, path::PathBuf, sync::Arc, time::Duration};
 
 use epona_protocol::{command::ErrorCode, types::RegistrationId};
 
 /// Why a call, a request to the driver, or the whole client failed.
 ///
 /// Cheap to clone: one failure may end many requests, and is kept as the cause that later calls report.
-#[derive(Clone, Debug, thiserror::Error)]
+///
+/// `Debug` shows the same text as `Display`, since that is what a `main` that returns an error prints.
+#[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClientError {
     /// No driver has created its file in the directory within the driver timeout.
@@ -212,6 +214,12 @@ impl ClientError {
     }
 }
 
+impl fmt::Debug for ClientError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -221,6 +229,7 @@ mod tests {
         let error = ClientError::NoDriver { directory: PathBuf::from("/dev/shm/aeron-ada") };
         let text = error.to_string();
         assert!(text.starts_with("no media driver at /dev/shm/aeron-ada: cnc.dat does not exist."), "{text}");
+        assert_eq!(format!("{error:?}"), text, "what a main that returns it prints");
         for part in ["`eponamd`", "AERON_DIR", "Context::dir", "epona_media_driver::EmbeddedDriver"] {
             assert!(text.contains(part), "{part} is missing in: {text}");
         }

@@ -1,5 +1,7 @@
 //! Why a message was not taken.
 
+use std::fmt;
+
 use epona_protocol::{
     logbuffer::appender::{BlockError, Refusal},
     types::TermLength,
@@ -9,7 +11,9 @@ use epona_protocol::{
 ///
 /// Small and `Copy`: back pressure is a normal result, met on the hot path, not an incident. Nothing was published.
 /// Source: shared-memory spec 8.1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+///
+/// `Debug` shows the same text as `Display`, since that is what a `main` that returns an error prints.
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum OfferError {
     /// There is no subscriber, or none is known yet. Retry if one is expected.
     #[error("not connected: no subscriber is known for this publication")]
@@ -84,7 +88,7 @@ impl OfferError {
 }
 
 /// Why a block of frames was not taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BlockOfferError {
     /// As for any other offer.
     #[error(transparent)]
@@ -92,6 +96,18 @@ pub enum BlockOfferError {
     /// The block does not continue the stream at its position, or does not fit the term.
     #[error(transparent)]
     Block(BlockError),
+}
+
+impl fmt::Debug for OfferError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Debug for BlockOfferError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl From<Refusal> for OfferError {
