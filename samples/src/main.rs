@@ -1,3 +1,60 @@
-//! The program `epona`.
+//! The program `epona`: samples to read and tools to use, one file for each command.
 
-fn main() {}
+mod common;
+mod driver;
+mod interrupt;
+mod ping;
+mod pong;
+mod r#pub;
+mod sub;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::{
+    common::{Stop, USAGE_STATUS, note, usage_problem},
+    interrupt::Interrupt,
+};
+
+/// Send messages with Epona, and see how fast they travel.
+#[derive(Debug, Parser)]
+#[command(name = "epona", version, max_term_width = 110)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Ping(ping::Options),
+    Pong(pong::Options),
+    Pub(r#pub::Options),
+    Sub(sub::Options),
+}
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(answer) if !answer.use_stderr() => {
+            return answer.print().map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS);
+        }
+        Err(problem) => {
+            note(&usage_problem(&problem));
+            return ExitCode::from(USAGE_STATUS);
+        }
+    };
+    Interrupt::install()
+        .map_err(Stop::from)
+        .and_then(|interrupt| run(cli.command, &interrupt))
+        .map_or_else(|stop| stop.report(), |()| ExitCode::SUCCESS)
+}
+
+fn run(command: Command, interrupt: &Interrupt) -> Result<(), Stop> {
+    match command {
+        Command::Ping(options) => ping::run(&options, interrupt),
+        Command::Pong(options) => pong::run(&options, interrupt),
+        Command::Pub(options) => r#pub::run(&options, interrupt),
+        Command::Sub(options) => sub::run(&options, interrupt),
+    }
+}
