@@ -1,14 +1,22 @@
 //! The program `eponamd`: the media driver. Takes what `aeronmd` takes, and long options for people.
 #![expect(clippy::print_stderr, reason = "a program talks to its user")]
 
-use std::{env, fmt, io::Write, process::ExitCode};
+use std::{env, fmt, io::Write, process::ExitCode, time::Duration};
 
 use clap::{CommandFactory, Parser, error::ErrorKind};
-use epona_media_driver::config::{
-    Context, Notice, Settings, Source, SourceError,
-    print::CDump,
-    report::{Reference, Report},
+use epona_media_driver::{
+    LaunchError, MediaDriver,
+    config::{
+        Context, Notice, Settings, Source, SourceError,
+        print::CDump,
+        report::{Reference, Report},
+    },
+    idle::Pause,
+    signals::Signals,
 };
+
+/// How often the main thread looks for signals and for what the driver has to tell; it sleeps in between.
+const WATCH_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Media driver for reliable messaging over UDP and shared memory, compatible with Aeron 1.54.
 ///
@@ -88,10 +96,49 @@ fn main() -> ExitCode {
     run(context)
 }
 
-/// Runs a driver until a signal or a request ends it.
+/// Runs a driver until a signal or a request ends it: the number of the signal, 0 for a request, 1 when it cannot run.
+/// Source: driver spec 8.3.
 fn run(context: Context) -> ExitCode {
-    eprintln!("ERROR: no driver is part of this build, for {}", context.directory.path.display());
-    ExitCode::FAILURE
+    launch_and_watch(context).unwrap_or_else(|error| {
+        eprintln!("ERROR: {error}");
+        ExitCode::FAILURE
+    })
+}
+
+fn launch_and_watch(context: Context) -> Result<ExitCode, LaunchError> {
+    // Before the driver starts, so that no signal can end it without it closing.
+    let signals = Signals::watch().map_err(|source| LaunchError::System {
+        action: "watch for SIGINT and SIGTERM".to_owned(),
+        source,
+    })?;
+    let driver = MediaDriver::launch(context)?;
+    for notice in driver.notices() {
+        eprintln!("{notice}");
+    }
+    let exit = watch(&driver, &signals);
+    say(format_args!("Shutting down driver...\n"));
+    driver.close()?;
+    Ok(exit)
+}
+
+/// Waits for the end, printing errors that the driver could not record.
+fn watch(driver: &MediaDriver, signals: &Signals) -> ExitCode {
+    loop {
+        while let Some(error) = driver.take_unrecorded_error() {
+            eprintln!("ERROR: the error log is full (raise aeron.error.buffer.length), so here: {error}");
+        }
+        if driver.has_failed() {
+            eprintln!("ERROR: a thread of the driver ended unexpectedly, as told above");
+            return ExitCode::FAILURE;
+        }
+        if let Some(signal) = signals.received() {
+            return ExitCode::from(signal);
+        }
+        if driver.is_termination_requested() {
+            return ExitCode::SUCCESS;
+        }
+        Pause::Park(WATCH_INTERVAL).perform();
+    }
 }
 
 /// Writes to standard output; a reader that has gone away, such as `head`, is no failure.

@@ -1,5 +1,8 @@
 //! Records errors where operators look: the distinct error log and its counter.
 
+use std::sync::Arc;
+
+use crossbeam::queue::ArrayQueue;
 use epona_protocol::{
     command::ErrorCode,
     error_log::{DistinctErrorLog, Observation},
@@ -8,19 +11,47 @@ use epona_protocol::{
 
 use crate::{error::DriverError, status::SharedCounter};
 
+/// Most errors that wait to be printed; more push out the oldest.
+const UNRECORDED_ERRORS_LIMIT: usize = 16;
+
+/// Errors that the distinct error log had no room for, on their way to whoever runs the driver. Clones are the same
+/// queue.
+#[derive(Clone, Debug)]
+pub struct UnrecordedErrors(Arc<ArrayQueue<DriverError>>);
+
+impl UnrecordedErrors {
+    /// The oldest, once.
+    #[must_use]
+    pub fn take(&self) -> Option<DriverError> {
+        self.0.pop()
+    }
+}
+
+impl Default for UnrecordedErrors {
+    fn default() -> Self {
+        Self(Arc::new(ArrayQueue::new(UNRECORDED_ERRORS_LIMIT)))
+    }
+}
+
 /// Writes the distinct error log. A healthy driver never calls it.
 #[derive(Debug)]
 pub struct ErrorRecorder {
     log: DistinctErrorLog,
     errors: SharedCounter,
-    lost: Option<DriverError>,
+    unrecorded: UnrecordedErrors,
 }
 
 impl ErrorRecorder {
     /// A recorder over the error log of the CnC file.
     #[must_use]
     pub fn new(log: DistinctErrorLog, errors: SharedCounter) -> Self {
-        Self { log, errors, lost: None }
+        Self { log, errors, unrecorded: UnrecordedErrors::default() }
+    }
+
+    /// Where errors go when the log is full.
+    #[must_use]
+    pub const fn unrecorded(&self) -> &UnrecordedErrors {
+        &self.unrecorded
     }
 
     /// Records an error, unless it only asks a client to try again. Source: driver spec 8.5, shared-memory spec 6.1.
@@ -31,12 +62,7 @@ impl ErrorRecorder {
         self.errors.increment();
         let text = format!("({}) {}", -error.code.get(), error.message);
         if self.log.record(error.code.get(), &text, now) == Observation::Full {
-            self.lost = Some(error.clone());
+            self.unrecorded.0.force_push(error.clone());
         }
-    }
-
-    /// The last error that the full log had no room for, for the runner to print; once.
-    pub fn take_lost(&mut self) -> Option<DriverError> {
-        self.lost.take()
     }
 }

@@ -244,11 +244,6 @@ impl Conductor {
         self.services.receiver.flush();
         self.services.resources.flush();
     }
-
-    /// An error that no log had room for, for the runner to print; once.
-    pub fn take_unrecorded_error(&mut self) -> Option<crate::error::DriverError> {
-        self.services.errors.take_lost()
-    }
 }
 
 impl DutyCycle for Conductor {

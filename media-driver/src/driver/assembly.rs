@@ -20,7 +20,9 @@ use epona_protocol::{
 use super::LaunchError;
 use crate::{
     conductor::{
-        Conductor, ConductorParts, Termination, client_proxy::ClientProxy, error_recorder::ErrorRecorder,
+        Conductor, ConductorParts, Termination,
+        client_proxy::ClientProxy,
+        error_recorder::{ErrorRecorder, UnrecordedErrors},
         services::Services,
     },
     config::{Context, ProbedSocketBuffers, TerminationValidator},
@@ -66,6 +68,8 @@ pub struct Roles {
     pub native_resource_agent: NativeResourceAgent,
     /// Raised when a client was allowed to end the driver.
     pub termination_requested: Arc<AtomicBool>,
+    /// Errors that the distinct error log had no room for.
+    pub unrecorded_errors: UnrecordedErrors,
 }
 
 /// Creates the files of a driver in its directory and the roles around them.
@@ -112,6 +116,7 @@ pub fn assemble(
         losses: LossReport::new(losses.view().clone()),
         system: system.clone(),
     };
+    let unrecorded_errors = services.errors.unrecorded().clone();
     let sender = Sender::new(
         sender_inbox,
         from_sender,
@@ -181,7 +186,7 @@ pub fn assemble(
         system_buffers,
         tracker: conductor_tracker,
     });
-    Ok(Roles { conductor, sender, receiver, native_resource_agent, termination_requested })
+    Ok(Roles { conductor, sender, receiver, native_resource_agent, termination_requested, unrecorded_errors })
 }
 
 fn create_cnc(context: &Context, now: Now) -> Result<Cnc, LaunchError> {

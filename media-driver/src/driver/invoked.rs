@@ -10,6 +10,7 @@ use crate::{
     config::Context,
     directory::DriverDirectory,
     duty_cycle::DutyCycle,
+    error::DriverError,
 };
 
 /// A driver whose roles run when [`InvokedDriver::do_work`] is called, in the order sender, receiver, native resource
@@ -74,6 +75,12 @@ impl InvokedDriver {
     #[must_use]
     pub fn is_termination_requested(&self) -> bool {
         self.roles.termination_requested.load(Ordering::Acquire)
+    }
+
+    /// An error that the distinct error log had no room for, to be printed; each is told once.
+    #[must_use]
+    pub fn take_unrecorded_error(&self) -> Option<DriverError> {
+        self.roles.unrecorded_errors.take()
     }
 
     /// Ends the driver: its log files go, clients see that it has stopped.

@@ -15,9 +15,11 @@ use epona_protocol::types::Now;
 use super::{Environment, LaunchError, Roles, assemble};
 use crate::{
     clock::{Clock, SystemClock},
+    conductor::error_recorder::UnrecordedErrors,
     config::{Context, IdleSettings, ThreadingMode},
     directory::DriverDirectory,
     duty_cycle::{AgentRunner, DutyCycle, RunningAgent, Shared, StopSignal, ThreadRole},
+    error::DriverError,
     media::{UdpTransportFactory, interceptor::InterceptingFactory, probe_socket_buffers},
     name_resolution::DefaultNameResolver,
 };
@@ -31,6 +33,7 @@ pub struct MediaDriver {
     path: PathBuf,
     is_deleted_on_close: bool,
     termination_requested: Arc<AtomicBool>,
+    unrecorded_errors: UnrecordedErrors,
     failed: StopSignal,
     notices: Vec<String>,
 }
@@ -57,6 +60,7 @@ impl MediaDriver {
         let threads = context.threads.clone();
         let roles = assemble(context, &directory, environment)?;
         let termination_requested = Arc::clone(&roles.termination_requested);
+        let unrecorded_errors = roles.unrecorded_errors.clone();
         let failed = StopSignal::default();
         let mut driver = Self {
             agents: Vec::new(),
@@ -64,6 +68,7 @@ impl MediaDriver {
             path,
             is_deleted_on_close,
             termination_requested,
+            unrecorded_errors,
             failed,
             notices,
         };
@@ -94,6 +99,12 @@ impl MediaDriver {
     #[must_use]
     pub fn is_termination_requested(&self) -> bool {
         self.termination_requested.load(Ordering::Acquire)
+    }
+
+    /// An error that the distinct error log had no room for, to be printed; each is told once.
+    #[must_use]
+    pub fn take_unrecorded_error(&self) -> Option<DriverError> {
+        self.unrecorded_errors.take()
     }
 
     /// Whether a thread of the driver has died of a bug.
