@@ -37,6 +37,13 @@ impl RawTail {
         TermId::new((self.0 >> 32) as i32)
     }
 
+    /// The low half as it stands, in bytes.
+    #[inline]
+    #[must_use]
+    pub const fn low_half(self) -> usize {
+        (self.0 & 0xFFFF_FFFF) as usize
+    }
+
     /// Where the next frame goes, at most the length of the term.
     #[inline]
     #[must_use]

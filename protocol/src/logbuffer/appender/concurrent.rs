@@ -128,7 +128,7 @@ impl ConcurrentAppender {
             return Err(self.end_of_log(index, term_id, offset, resulting));
         }
         let position = geometry.position(term_id, TermOffset::new(resulting));
-        Ok(Space { index, term_id, offset, position })
+        Ok(Space { index, start: claimed, position })
     }
 
     /// Source: shared-memory spec 8.4.

@@ -178,7 +178,7 @@ impl ExclusiveAppender {
         let layout = Layout { length, required: align_frame(frame_length), is_fragmented: false };
         let space = self.reserve(layout, limit)?;
         let term = self.shared.log.term(space.index);
-        self.shared.template.write_padding(term, space.offset as usize, frame_length, space.term_id);
+        self.shared.template.write_padding(term, space.start.low_half(), frame_length, space.start.term_id());
         Ok(space.position)
     }
 
@@ -256,8 +256,9 @@ impl ExclusiveAppender {
         if resulting > self.shared.geometry.term_length().get() {
             return Err(self.end_of_log());
         }
-        let offset = core::mem::replace(&mut self.term_offset, resulting);
-        Ok(Space { index: self.index, term_id: self.term_id, offset, position: self.position() })
+        let start = RawTail::new(self.term_id, TermOffset::new(self.term_offset));
+        self.term_offset = resulting;
+        Ok(Space { index: self.index, start, position: self.position() })
     }
 
     #[inline]

@@ -29,7 +29,7 @@ use crate::{
 };
 
 use super::{
-    LogBuffers,
+    LogBuffers, RawTail,
     descriptor::fragmented_length,
     header::{HeaderTemplate, commit},
 };
@@ -88,8 +88,8 @@ struct Layout {
 #[derive(Clone, Copy)]
 struct Space {
     index: usize,
-    term_id: TermId,
-    offset: i32,
+    /// Its term and offset in one word: two 32-bit fields would be stored apart and loaded together, which stalls.
+    start: RawTail,
     /// Position of the end of the space.
     position: Position,
 }
@@ -161,17 +161,20 @@ impl Shared {
         payload: P,
         reserved_value: impl FnMut(&AtomicView, TermOffset, i32) -> i64,
     ) {
-        let mut frames = Frames {
+        let frames = Frames {
             term: self.log.term(space.index),
             template: self.template,
-            term_id: space.term_id,
+            term_id: space.start.term_id(),
             payload,
             reserved_value,
         };
+        let offset = space.start.low_half();
         if layout.is_fragmented {
-            frames.write_fragments(space.offset, layout.length, self.max_payload);
+            frames.write_fragments(offset, layout.length, self.max_payload);
         } else {
-            frames.write_one(space.offset, layout.length, DataFlags::UNFRAGMENTED);
+            // By value and inlined, so that nothing of it goes through memory.
+            let mut frames = frames;
+            frames.write_one(offset, layout.length, DataFlags::UNFRAGMENTED);
         }
     }
 }
@@ -183,8 +186,8 @@ impl Shared {
         let term = self.log.term(space.index);
         let frame_length = layout.length + DATA_HEADER_LENGTH;
         let kind = (DataFlags::UNFRAGMENTED, frame_type::DATA);
-        self.template.begin(term, space.offset as usize, frame_length, space.term_id, kind);
-        BufferClaim::new(term, space.offset, layout.length, space.position)
+        self.template.begin(term, space.start.low_half(), frame_length, space.start.term_id(), kind);
+        BufferClaim::new(term, space.start.low_half() as i32, layout.length, space.position)
     }
 }
 
@@ -198,24 +201,23 @@ struct Frames<'a, P, R> {
 }
 
 impl<P: Payload, R: FnMut(&AtomicView, TermOffset, i32) -> i64> Frames<'_, P, R> {
-    #[inline]
-    fn write_one(&mut self, offset: i32, length: i32, flags: DataFlags) {
-        let at = offset as usize;
+    #[inline(always)]
+    fn write_one(&mut self, at: usize, length: i32, flags: DataFlags) {
         let frame_length = length + DATA_HEADER_LENGTH;
         self.template.begin(self.term, at, frame_length, self.term_id, (flags, frame_type::DATA));
         self.payload.write_next(self.term, at + DATA_HEADER_LENGTH as usize, length as usize);
-        let reserved = (self.reserved_value)(self.term, TermOffset::new(offset), frame_length);
+        let reserved = (self.reserved_value)(self.term, TermOffset::new(at as i32), frame_length);
         self.term.put_i64(at + RESERVED_VALUE, reserved);
         commit(self.term, at, frame_length);
     }
 
     #[inline(never)]
-    fn write_fragments(&mut self, mut offset: i32, length: i32, max_payload: i32) {
+    fn write_fragments(mut self, mut offset: usize, length: i32, max_payload: i32) {
         let mut flags = DataFlags::BEGIN;
         let mut remaining = length;
         while remaining > max_payload {
             self.write_one(offset, max_payload, flags);
-            offset += max_payload + DATA_HEADER_LENGTH;
+            offset += (max_payload + DATA_HEADER_LENGTH) as usize;
             remaining -= max_payload;
             flags = DataFlags::NONE;
         }
