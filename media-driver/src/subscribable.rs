@@ -10,7 +10,7 @@ use epona_protocol::{
 use crate::{
     conductor::services::{AvailableImage, Services},
     subscription::Subscription,
-    untethered::{Tether, TetherAction, TetherTimeouts},
+    untethered::{Tether, TetherAction, TetherState, TetherTimeouts},
 };
 
 /// One subscriber's place in a stream.
@@ -29,6 +29,13 @@ impl SubscriberPosition {
     #[must_use]
     pub fn position(&self) -> Position {
         Position::new(self.counter.get_acquire())
+    }
+
+    /// Frees the counter; that of a closed subscriber was freed when it was closed, and may be somebody else's by now.
+    fn free(self, services: &mut Services) {
+        if self.tether.state() != TetherState::Closed {
+            services.free(self.counter.id());
+        }
     }
 }
 
@@ -53,18 +60,21 @@ impl SubscriberPositions {
         self.list.push(position);
     }
 
-    /// Takes out the subscriber with this registration id.
-    pub fn remove(&mut self, registration_id: RegistrationId) -> Option<SubscriberPosition> {
-        let at = self.list.iter().position(|p| p.subscription.registration_id == registration_id)?;
-        Some(self.list.swap_remove(at))
+    /// Takes out the subscriber with this registration id and frees its counter; whether it was there.
+    pub fn remove(&mut self, registration_id: RegistrationId, services: &mut Services) -> bool {
+        let found = self.list.iter().position(|p| p.subscription.registration_id == registration_id);
+        if let Some(at) = found {
+            self.list.swap_remove(at).free(services);
+        }
+        found.is_some()
     }
 
-    /// Takes out all subscribers.
-    pub fn drain(&mut self) -> impl Iterator<Item = SubscriberPosition> + '_ {
-        self.list.drain(..)
+    /// Takes out all subscribers and frees their counters.
+    pub fn clear(&mut self, services: &mut Services) {
+        self.list.drain(..).for_each(|subscriber| subscriber.free(services));
     }
 
-    /// Whether this subscription is attached.
+    /// Whether this subscription is attached, be it as one that was closed: such a one does not join again.
     #[must_use]
     pub fn contains(&self, registration_id: RegistrationId) -> bool {
         self.list.iter().any(|p| p.subscription.registration_id == registration_id)
@@ -102,7 +112,8 @@ impl SubscriberPositions {
     }
 
     /// Looks after untethered subscribers, on the conductor's timer: one that is not past `limit` for too long falls
-    /// off, and joins again at `join` when it has rested and `may_rejoin`. Source: driver spec 5.8, 14.2.
+    /// off, and joins again at `join` when it has rested and `may_rejoin`; otherwise it is closed, which is for good.
+    /// Source: driver spec 5.8, 14.2.
     pub fn check_untethered(
         &mut self,
         limit: Position,
@@ -113,25 +124,20 @@ impl SubscriberPositions {
         services: &mut Services,
     ) {
         let now = services.now.nanos;
-        self.list.retain_mut(|subscriber| {
+        for subscriber in &mut self.list {
             let position = subscriber.position();
+            let subscription = &subscriber.subscription;
             match subscriber.tether.check(position, limit, timeouts, may_rejoin, now) {
-                None | Some(TetherAction::Rest) => true,
+                None | Some(TetherAction::Rest) => {}
                 Some(TetherAction::ReportUnavailable) => {
-                    let subscription = &subscriber.subscription;
                     services.on_unavailable_image(image.correlation_id, subscription, &subscription.channel);
-                    true
                 }
-                Some(TetherAction::Close) => {
-                    services.free(subscriber.counter.id());
-                    false
-                }
+                Some(TetherAction::Close) => services.free(subscriber.counter.id()),
                 Some(TetherAction::Rejoin) => {
                     subscriber.counter.set_release(join.get());
-                    services.on_available_image(image, &subscriber.subscription, subscriber.counter.id());
-                    true
+                    services.on_available_image(image, subscription, subscriber.counter.id());
                 }
             }
-        });
+        }
     }
 }

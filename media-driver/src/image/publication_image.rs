@@ -174,9 +174,7 @@ impl PublicationImage {
 
     /// Detaches a subscription and frees its counter.
     pub fn remove_subscriber(&mut self, subscription: RegistrationId, services: &mut Services) {
-        if let Some(subscriber) = self.subscribers.remove(subscription) {
-            services.free(subscriber.counter.id());
-        }
+        self.subscribers.remove(subscription, services);
     }
 
     /// The receiver has let go.
@@ -321,8 +319,8 @@ impl PublicationImage {
         let mut may_rejoin = true;
         for subscriber in self.subscribers.iter() {
             may_rejoin = subscriber.subscription.params.rejoin;
-            let channel = Arc::clone(&subscriber.subscription.channel);
-            services.on_unavailable_image(state.correlation_id, &subscriber.subscription, &channel);
+            let subscription = &subscriber.subscription;
+            services.on_unavailable_image(state.correlation_id, subscription, &subscription.channel);
         }
         if may_rejoin {
             services.receiver.send(ReceiverCommand::AllowRejoin(
@@ -338,9 +336,7 @@ impl PublicationImage {
 
     /// Frees the counters and hands the log over to be deleted.
     pub fn close(mut self, services: &mut Services) {
-        for subscriber in self.subscribers.drain() {
-            services.free(subscriber.counter.id());
-        }
+        self.subscribers.clear(services);
         self.counters.free(services);
         services.free_log(PathBuf::from(&*self.image.log_path), self.state.log.clone());
     }

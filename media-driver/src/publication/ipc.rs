@@ -192,12 +192,11 @@ impl IpcPublication {
 
     /// Detaches a subscription and frees its counter.
     pub fn remove_subscriber(&mut self, subscription: RegistrationId, services: &mut Services) {
-        if let Some(subscriber) = self.subscribers.remove(subscription) {
-            self.consumer_position = self.consumer_position.max(subscriber.position());
-            services.free(subscriber.counter.id());
-            if self.subscribers.working_count() == 0 {
-                self.log.metadata().set_connected(false);
-            }
+        if let Some(span) = self.subscribers.span() {
+            self.consumer_position = self.consumer_position.max(span.max);
+        }
+        if self.subscribers.remove(subscription, services) && self.subscribers.working_count() == 0 {
+            self.log.metadata().set_connected(false);
         }
     }
 
@@ -318,16 +317,12 @@ impl IpcPublication {
 
     fn release_subscribers(&mut self, services: &mut Services) {
         self.tell_unavailable(services);
-        for subscriber in self.subscribers.drain() {
-            services.free(subscriber.counter.id());
-        }
+        self.subscribers.clear(services);
     }
 
     /// Frees the counters and hands the log over to be deleted.
     pub fn close(mut self, services: &mut Services) {
-        for subscriber in self.subscribers.drain() {
-            services.free(subscriber.counter.id());
-        }
+        self.subscribers.clear(services);
         services.free(self.publisher_position.id());
         services.free(self.publisher_limit.id());
         services.free_log(PathBuf::from(&*self.image.log_path), self.log);

@@ -167,17 +167,18 @@ impl NetworkPublication {
         self.references += 1;
     }
 
-    /// One client link less; the last one starts the end. Source: driver spec 3.2.
+    /// One client link less; the last one starts the end, or the linger of a revoked publication anew.
+    /// Source: driver spec 3.2.
     pub fn remove_reference(&mut self, now: Nanos) {
         self.references = self.references.saturating_sub(1);
-        if self.references > 0 || self.phase != Phase::Active {
+        if self.references > 0 {
             return;
         }
         let producer = self.state.log.producer_position();
         self.time_of_last_activity = now;
         self.counters.publisher_limit.set_release(producer.get());
         self.state.log.metadata().set_end_of_stream_position(producer);
-        if !self.state.is_revoked() {
+        if self.phase == Phase::Active && !self.state.is_revoked() {
             if self.state.sender_position() >= producer {
                 self.state.set_end_of_stream();
             }
@@ -214,16 +215,10 @@ impl NetworkPublication {
 
     /// Detaches the spy of a subscription and frees its counter.
     pub fn remove_spy(&mut self, subscription: RegistrationId, services: &mut Services) {
-        if let Some(spy) = self.spies.remove(subscription) {
-            services.free(spy.counter.id());
-            self.on_spies_left();
+        if !self.spies.remove(subscription, services) {
+            return;
         }
-    }
-
-    fn on_spies_left(&self) {
-        if self.spies.working_count() == 0 {
-            self.state.set_has_spies(false);
-        }
+        self.state.set_has_spies(self.spies.working_count() > 0);
         if self.state.spies_simulate_connection {
             self.state.set_connected(self.state.has_subscribers());
         }
@@ -257,8 +252,8 @@ impl NetworkPublication {
                 self.cleaner.clean(&state.log, min - history);
                 if self.cleaner.permits(new_limit, &state.geometry) {
                     self.counters.publisher_limit.set_release(new_limit.get());
-                    return 1;
                 }
+                return 1;
             }
         } else if limit > sender_position {
             state.set_connected(false);
@@ -349,24 +344,27 @@ impl NetworkPublication {
             self.state.set_end_of_stream();
         }
         if self.spies.have_reached(producer) {
-            self.release_spies(services);
+            // Those that only rest were told long ago.
+            if self.spies.working_count() > 0 {
+                self.release_spies(services);
+            }
             self.time_of_last_activity = services.now.nanos;
             self.phase = Phase::Linger;
         }
     }
 
     fn release_spies(&mut self, services: &mut Services) {
-        for spy in self.spies.drain() {
-            let channel = Arc::clone(&spy.subscription.channel);
-            services.on_unavailable_image(self.image.correlation_id, &spy.subscription, &channel);
-            services.free(spy.counter.id());
+        for spy in self.spies.iter() {
+            let subscription = &spy.subscription;
+            services.on_unavailable_image(self.image.correlation_id, subscription, &subscription.channel);
         }
+        self.spies.clear(services);
         self.state.set_has_spies(false);
     }
 
     /// Frees the counters and hands the log over to be deleted.
     pub fn close(mut self, services: &mut Services) {
-        self.release_spies(services);
+        self.spies.clear(services);
         self.counters.free(services);
         services.free_log(std::path::PathBuf::from(&*self.image.log_path), self.state.log.clone());
     }

@@ -41,7 +41,6 @@ pub struct NetworkPublicationState {
     has_receivers: AtomicBool,
     has_required_receivers: AtomicBool,
     has_received_unicast_eos: AtomicBool,
-    is_connected: AtomicBool,
 }
 
 /// What identifies a network publication and where it starts; see [`NetworkPublicationState`].
@@ -88,7 +87,6 @@ impl NetworkPublicationState {
             has_receivers: AtomicBool::new(false),
             has_required_receivers: AtomicBool::new(false),
             has_received_unicast_eos: AtomicBool::new(false),
-            is_connected: AtomicBool::new(false),
         }
     }
 
@@ -157,10 +155,16 @@ impl NetworkPublicationState {
         self.has_receivers.load(Ordering::Acquire)
     }
 
-    /// Says whether receivers are live, and whether there are as many as flow control asks for.
+    /// Says whether receivers are live, and whether there are as many as flow control asks for. Stored only when that
+    /// changes: the conductor reads it every turn.
+    #[inline]
     pub fn set_receivers(&self, has_receivers: bool, has_required_receivers: bool) {
-        self.has_required_receivers.store(has_required_receivers, Ordering::Release);
-        self.has_receivers.store(has_receivers, Ordering::Release);
+        if self.has_required_receivers.load(Ordering::Relaxed) != has_required_receivers {
+            self.has_required_receivers.store(has_required_receivers, Ordering::Release);
+        }
+        if self.has_receivers.load(Ordering::Relaxed) != has_receivers {
+            self.has_receivers.store(has_receivers, Ordering::Release);
+        }
     }
 
     /// Whether the one receiver of a unicast channel said that it has finished; written by the sender.
@@ -182,12 +186,15 @@ impl NetworkPublicationState {
             || (self.spies_simulate_connection && self.has_spies())
     }
 
-    /// Tells the clients whether anybody receives; written to the log only when it changes. Both sides call it.
+    /// Tells the clients whether anybody receives; written to the log only when it changes.
+    ///
+    /// Sender and conductor both call it. Either may undo what the other just found out; the conductor's next timer
+    /// tick then puts it right.
     #[inline]
     pub fn set_connected(&self, is_connected: bool) {
-        if self.is_connected.load(Ordering::Relaxed) != is_connected {
-            self.is_connected.store(is_connected, Ordering::Relaxed);
-            self.log.metadata().set_connected(is_connected);
+        let metadata = self.log.metadata();
+        if metadata.is_connected() != is_connected {
+            metadata.set_connected(is_connected);
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Source: wire spec 2.3, 4, driver spec 6.1, 6.2.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use epona_protocol::{
     frame::{self, FrameKind, RttmFlags, RttmView, SetupView, StatusMessage, data::DataView},
@@ -11,7 +11,7 @@ use epona_protocol::{
 
 use super::{
     Images,
-    dispatcher::{DataAction, SetupAction},
+    dispatcher::{DataAction, MAX_PENDING_SETUPS, SetupAction},
     endpoint::ReceiveEndpoint,
     image::Origin,
     pending_setup::PendingSetups,
@@ -24,11 +24,16 @@ use crate::{
     status::SystemCounters,
 };
 
+/// A flood of unknown sessions is reported at most this often.
+const OVERFLOW_REPORT_INTERVAL: Duration = Duration::from_secs(1);
+
 /// What handling a datagram may touch besides its endpoint.
 pub(super) struct Collaborators<'a> {
     pub(super) now: Nanos,
     pub(super) images: &'a mut Images,
     pub(super) pending_setups: &'a mut PendingSetups<ReceiveEndpointId>,
+    /// When it may be reported again that too many sessions await their SETUP.
+    pub(super) next_overflow_report: &'a mut Nanos,
     pub(super) conductor: &'a mut Proxy<ConductorCommand>,
     pub(super) system: &'a SystemCounters,
 }
@@ -99,10 +104,7 @@ impl Incoming<'_, '_> {
                 *was_active |= self.on_setup(datagram);
                 None
             }
-            Ok(FrameKind::Rttm) => {
-                *was_active = true;
-                self.on_rttm(datagram)
-            }
+            Ok(FrameKind::Rttm) => self.on_rttm(datagram, was_active),
             // Status messages and NAKs of others come by on a multicast socket: not for us, not wrong either.
             Ok(_) => None,
             Err(_) => {
@@ -130,14 +132,38 @@ impl Incoming<'_, '_> {
                 self.with.pending_setups.add(self.id, stream_id, session_id, self.with.now);
                 Some(Reply::ElicitSetup { stream_id, session_id, origin: self.origin })
             }
-            DataAction::Ignore | DataAction::TooManyPending => None,
+            DataAction::TooManyPending => {
+                self.report_too_many_pending();
+                None
+            }
+            DataAction::Ignore => None,
         }
+    }
+
+    /// The packet is well formed, so it is no invalid packet, and Aeron has no counter for it: the error log tells of it,
+    /// now and then.
+    #[cold]
+    fn report_too_many_pending(&mut self) {
+        if self.with.now < *self.with.next_overflow_report {
+            return;
+        }
+        *self.with.next_overflow_report = self.with.now + OVERFLOW_REPORT_INTERVAL;
+        let error = DriverError::generic(format!(
+            "data of more than {MAX_PENDING_SETUPS} unknown sessions a second: some are ignored; is somebody making them up?"
+        ));
+        let _ = self.with.conductor.try_send(ConductorCommand::Error(Box::new(error)));
     }
 
     /// Whether the setup was valid.
     fn on_setup(&mut self, datagram: &[u8]) -> bool {
         let setup = match SetupView::new(datagram).map(|view| view.to_frame()) {
-            Ok(setup) if setup.validate().is_ok() => setup,
+            // A term before the first one would give positions below 0.
+            Ok(setup)
+                if setup.validate().is_ok()
+                    && setup.active_term_id.terms_since(setup.initial_term_id) >= 0 =>
+            {
+                setup
+            }
             _ => {
                 self.with.system.invalid_packets.increment();
                 return false;
@@ -170,11 +196,14 @@ impl Incoming<'_, '_> {
     }
 
     /// A round-trip request is answered; a reply is for congestion control, of which the static window wants none.
-    fn on_rttm(&mut self, datagram: &[u8]) -> Option<Reply> {
+    fn on_rttm(&mut self, datagram: &[u8], was_active: &mut bool) -> Option<Reply> {
         let rttm = RttmView::new(datagram).ok()?.to_frame();
-        let is_for_us = rttm.receiver_id == self.receiver_id || rttm.receiver_id.get() == 0;
+        if rttm.receiver_id != self.receiver_id && rttm.receiver_id.get() != 0 {
+            return None;
+        }
+        *was_active = true;
         self.dispatcher.image(rttm.stream_id, rttm.session_id)?;
-        (is_for_us && rttm.flags.contains(RttmFlags::REPLY)).then(|| Reply::Rttm {
+        rttm.flags.contains(RttmFlags::REPLY).then(|| Reply::Rttm {
             frame: frame::Rttm { receiver_id: self.receiver_id, ..rttm.reply(0) },
             origin: self.origin,
         })

@@ -22,7 +22,7 @@ use epona_protocol::types::{SessionId, StreamId};
 
 /// Sessions that may await their SETUP at one time. Each takes memory on the word of one unsolicited packet and is
 /// forgotten after a second, so this bounds what a flood of made-up sessions costs.
-const MAX_PENDING_SETUPS: usize = 8192;
+pub(super) const MAX_PENDING_SETUPS: usize = 8192;
 
 /// What to do with a data packet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

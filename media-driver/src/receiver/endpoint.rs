@@ -1,6 +1,6 @@
 //! The receiver's half of a receive channel endpoint: its sockets, and who is interested in what arrives.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{io, net::SocketAddr, sync::Arc};
 
 use epona_protocol::{
     memory::SharedBytes,
@@ -106,6 +106,7 @@ pub struct ReceiveEndpoint {
     registration_id: RegistrationId,
     receiver_id: ReceiverId,
     group_tag: Option<GroupTag>,
+    error: Option<io::Error>,
     /// Open sockets.
     pub destinations: Vec<ReceiveDestination>,
     /// Streams of interest and their images.
@@ -123,7 +124,7 @@ impl ReceiveEndpoint {
         destinations: Vec<ReceiveDestination>,
         dispatcher: Dispatcher<ImageSlot>,
     ) -> Self {
-        Self { id, registration_id, receiver_id, group_tag, destinations, dispatcher }
+        Self { id, registration_id, receiver_id, group_tag, error: None, destinations, dispatcher }
     }
 
     /// Which endpoint this is.
@@ -150,14 +151,25 @@ impl ReceiveEndpoint {
         self.group_tag
     }
 
-    /// Sends one control frame from a destination's socket; a frame that is not accepted is a counted short send.
+    /// Sends one control frame from a destination's socket. A frame that the socket has no room for is a counted short
+    /// send; one that it refuses is an error for [`ReceiveEndpoint::take_error`].
     pub fn send(&mut self, now: Nanos, to: Origin, frame: &[u8], system: &SystemCounters) {
         let Some(destination) = self.destinations.iter_mut().find(|d| d.index == to.destination) else {
             return;
         };
         let run = [SendRun::datagram(SharedBytes::from_slice(frame), Some(to.control_address))];
-        if destination.transport.send_batch(now, &run).datagrams < 1 {
-            system.short_sends.increment();
+        let outcome = destination.transport.send_batch(now, &run);
+        if outcome.datagrams < 1 {
+            match outcome.error {
+                Some(error) => self.error = Some(error),
+                None => system.short_sends.increment(),
+            }
         }
+    }
+
+    /// Why the last control frame was refused, once.
+    #[inline]
+    pub fn take_error(&mut self) -> Option<io::Error> {
+        self.error.take()
     }
 }

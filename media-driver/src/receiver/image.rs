@@ -176,18 +176,16 @@ impl ReceiverImage {
         }
         self.track_connection(origin, now);
         self.state.set_time_of_last_packet(now);
-        if header.flags().contains(DataFlags::EOS) {
-            self.on_end_of_stream(
-                origin.destination,
-                position,
-                header.flags().contains(DataFlags::REVOKED),
-                system,
-            );
-        }
+        // Before the end of the stream, so that the conductor never takes an image with a lost tail for complete.
         self.raise_high_water_mark(position);
+        if header.flags().contains(DataFlags::EOS) && !self.state.is_end_of_stream() {
+            let is_revoked = header.flags().contains(DataFlags::REVOKED);
+            self.on_end_of_stream(origin.destination, position, is_revoked, system);
+        }
         system.heartbeats_received.increment();
     }
 
+    /// The stream has ended once every source has said so. Source: driver spec 5.2.
     fn on_end_of_stream(
         &mut self,
         destination: DestinationIndex,
@@ -197,9 +195,6 @@ impl ReceiverImage {
     ) {
         if let Some(connection) = self.connections.iter_mut().find(|c| c.origin.destination == destination) {
             connection.end_of_stream = Some(position);
-        }
-        if self.state.is_end_of_stream() && (!is_revoked || self.state.is_revoked()) {
-            return;
         }
         let mut end = Position::ZERO;
         for connection in &self.connections {

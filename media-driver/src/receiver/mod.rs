@@ -58,6 +58,7 @@ pub struct Receiver {
     config: ReceiverConfig,
     turns_since_slow_work: u32,
     slow_work_deadline: Nanos,
+    next_overflow_report: Nanos,
 }
 
 /// An endpoint with its places in the poller.
@@ -123,13 +124,16 @@ impl Receiver {
             config,
             turns_since_slow_work: 0,
             slow_work_deadline: Nanos::default(),
+            next_overflow_report: Nanos::default(),
         }
     }
 
     /// Reads every socket that has something; bytes read.
     #[inline]
     fn poll(&mut self, now: Nanos) -> usize {
-        let Self { endpoints, images, poller, pending_setups, conductor, system, .. } = self;
+        let Self {
+            endpoints, images, poller, pending_setups, next_overflow_report, conductor, system, ..
+        } = self;
         let outcome = poller.poll(|key, buffers| {
             let Some(Slot { endpoint, .. }) =
                 endpoints.get_mut(key.endpoint.index()).and_then(Option::as_mut)
@@ -140,7 +144,14 @@ impl Receiver {
                 endpoint,
                 key.destination,
                 buffers,
-                &mut data_frames::Collaborators { now, images, pending_setups, conductor, system },
+                &mut data_frames::Collaborators {
+                    now,
+                    images,
+                    pending_setups,
+                    next_overflow_report,
+                    conductor,
+                    system,
+                },
             );
             if let Some(error) = outcome.error.take() {
                 report(conductor, "receive", &error);
@@ -169,7 +180,17 @@ impl Receiver {
             }
         }
         self.process_pending_setups(now);
+        self.report_send_errors();
         work
+    }
+
+    fn report_send_errors(&mut self) {
+        let Self { endpoints, conductor, .. } = self;
+        for Slot { endpoint, .. } in endpoints.iter_mut().flatten() {
+            if let Some(error) = endpoint.take_error() {
+                report(conductor, "send a control frame", &error);
+            }
+        }
     }
 
     fn process_pending_setups(&mut self, now: Nanos) {
@@ -213,7 +234,7 @@ impl Receiver {
                 }
             }
             ReceiverCommand::AddImage(image) => self.add_image(*image),
-            ReceiverCommand::RemoveImage(id, correlation_id) => self.remove_image(id, correlation_id),
+            ReceiverCommand::RemoveImage(id, correlation_id) => self.remove_image(id, correlation_id, now),
             ReceiverCommand::ImageCreationFailed(id, stream, session) => {
                 if let Some(endpoint) = self.endpoint_mut(id) {
                     endpoint.dispatcher.remove_init_in_progress(stream, session);
@@ -267,19 +288,30 @@ impl Receiver {
     fn add_image(&mut self, image: ReceiverImage) {
         let state = image.state();
         let (id, stream, session) = (state.endpoint, state.stream_id, state.session_id);
+        // What an older image of the session has left to say would be taken for the word of the new one: both speak
+        // for the same receiver.
+        for older in self.images.slots.iter_mut().flatten() {
+            let older_state = older.state();
+            if (older_state.endpoint, older_state.stream_id, older_state.session_id) == (id, stream, session)
+            {
+                older.disable_status_messages();
+            }
+        }
         let slot = self.images.add(image);
-        let Some(endpoint) = self.endpoint_mut(id) else { return };
-        if let Ok(Some(replaced)) = endpoint.dispatcher.add_image(stream, session, slot)
-            && let Some(older) = self.images.get_mut(replaced)
-        {
-            older.disable_status_messages();
+        if let Some(endpoint) = self.endpoint_mut(id) {
+            // Without interest the image stays, to be drained by the conductor like any other without subscribers.
+            let _ = endpoint.dispatcher.add_image(stream, session, slot);
         }
     }
 
-    fn remove_image(&mut self, id: ReceiveEndpointId, correlation_id: CorrelationId) {
-        let Some((slot, image)) = self.images.take(correlation_id) else { return };
-        let state = image.state();
+    fn remove_image(&mut self, id: ReceiveEndpointId, correlation_id: CorrelationId, now: Nanos) {
+        let Some((slot, mut image)) = self.images.take(correlation_id) else { return };
         if let Some(Slot { endpoint, .. }) = self.endpoints.get_mut(id.index()).and_then(Option::as_mut) {
+            if image.state().is_revoked() {
+                // The conductor does not wait for a revoked image to drain, yet its source should hear of the end.
+                image.send_pending_status_message(now, endpoint, &self.system);
+            }
+            let state = image.state();
             endpoint.dispatcher.remove_image(
                 state.stream_id,
                 state.session_id,

@@ -25,45 +25,68 @@ pub(super) struct Collaborators<'a> {
     pub(super) system: &'a SystemCounters,
 }
 
-/// Reads one endpoint's socket once and acts on what it brings.
+/// A frame out of the receive buffer, so that handling it may use the socket.
+#[derive(Debug)]
+pub(super) struct ControlFrame {
+    kind: FrameKind,
+    source: SocketAddr,
+    length: usize,
+    bytes: [u8; frame::error::MAX_LENGTH],
+}
+
+impl ControlFrame {
+    /// Copies a datagram of that kind; what is longer than any control frame is not part of it.
+    fn copy(kind: FrameKind, source: SocketAddr, datagram: &[u8]) -> Self {
+        let mut bytes = [0; frame::error::MAX_LENGTH];
+        let length = datagram.len().min(bytes.len());
+        bytes[..length].copy_from_slice(&datagram[..length]);
+        Self { kind, source, length, bytes }
+    }
+}
+
+/// Reads one endpoint's socket once and acts on what it brings; `frames` is room to keep it in meanwhile.
 pub(super) fn receive(
     endpoint: &mut SendEndpoint,
     publications: &mut Publications,
     buffers: &mut ReceiveBuffers,
+    frames: &mut Vec<ControlFrame>,
     with: &mut Collaborators<'_>,
 ) -> RecvOutcome {
-    // Out of the receive buffer, so that handling a frame may use the socket; there is one buffer, so one datagram.
-    let mut datagram = None;
-    let outcome = endpoint.transport_mut().recv_batch(with.now, buffers, &mut |received| {
-        let mut bytes = [0; frame::error::MAX_LENGTH];
-        let length = received.bytes.len().min(bytes.len());
-        bytes[..length].copy_from_slice(&received.bytes[..length]);
-        datagram = Some((received.source, length, bytes));
+    let (now, system) = (with.now, with.system);
+    let outcome = endpoint.transport_mut().recv_batch(now, buffers, &mut |received| {
+        for datagram in received.datagrams() {
+            match frame::classify(datagram) {
+                Ok(
+                    kind @ (FrameKind::StatusMessage | FrameKind::Nak | FrameKind::Rttm | FrameKind::Error),
+                ) => frames.push(ControlFrame::copy(kind, received.source, datagram)),
+                // Our own data and setups come back on a multicast socket: not for us, not wrong either.
+                Ok(_) => {}
+                Err(_) => system.invalid_packets.increment(),
+            }
+        }
     });
-    if let Some((source, length, bytes)) = &datagram {
-        on_datagram(&bytes[..*length], *source, endpoint, publications, with);
+    for frame in frames.drain(..) {
+        if on_frame(&frame, endpoint, publications, with).is_none() {
+            system.invalid_packets.increment();
+        }
     }
     outcome
 }
 
-fn on_datagram(
-    bytes: &[u8],
-    source: SocketAddr,
+/// `None` when the frame's fields are invalid.
+fn on_frame(
+    frame: &ControlFrame,
     endpoint: &mut SendEndpoint,
     publications: &mut Publications,
     with: &mut Collaborators<'_>,
-) {
-    let accepted = match frame::classify(bytes) {
-        Ok(FrameKind::StatusMessage) => on_status_message(bytes, source, endpoint, publications, with),
-        Ok(FrameKind::Nak) => on_nak(bytes, endpoint, publications, with),
-        Ok(FrameKind::Rttm) => on_rttm(bytes, endpoint, publications, with),
-        Ok(FrameKind::Error) => on_error(bytes, source, endpoint, publications, with),
-        // Our own data and setups come back on a multicast socket: not for us, not wrong either.
-        Ok(_) => Some(()),
-        Err(_) => None,
-    };
-    if accepted.is_none() {
-        with.system.invalid_packets.increment();
+) -> Option<()> {
+    let (bytes, source) = (&frame.bytes[..frame.length], frame.source);
+    match frame.kind {
+        FrameKind::StatusMessage => on_status_message(bytes, source, endpoint, publications, with),
+        FrameKind::Nak => on_nak(bytes, endpoint, publications, with),
+        FrameKind::Rttm => on_rttm(bytes, endpoint, publications, with),
+        FrameKind::Error => on_error(bytes, source, endpoint, publications, with),
+        _ => Some(()),
     }
 }
 

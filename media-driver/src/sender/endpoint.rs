@@ -1,6 +1,6 @@
 //! The sender's half of a send channel endpoint: one socket, and where what is sent on it goes.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{io, net::SocketAddr, sync::Arc};
 
 use epona_protocol::types::Nanos;
 
@@ -30,6 +30,9 @@ pub enum Sent {
     All,
     /// Some datagram was not accepted: nothing counts as sent, the caller tries all of them again later.
     Short,
+    /// The socket refused a datagram for a reason worth recording, which [`SendEndpoint::take_error`] gives. Nothing
+    /// counts as sent.
+    Failed,
     /// There is nobody to send to yet.
     Nowhere,
 }
@@ -41,6 +44,7 @@ pub struct SendEndpoint {
     channel: Arc<UdpChannel>,
     transport: Box<dyn Transport>,
     route: Route,
+    error: Option<io::Error>,
     /// When a status message for one of the endpoint's publications last came.
     pub time_of_last_status_message: Nanos,
 }
@@ -55,7 +59,7 @@ impl SendEndpoint {
         route: Route,
         now: Nanos,
     ) -> Self {
-        Self { id, channel, transport, route, time_of_last_status_message: now }
+        Self { id, channel, transport, route, error: None, time_of_last_status_message: now }
     }
 
     /// Which endpoint this is.
@@ -90,11 +94,29 @@ impl SendEndpoint {
         }
         debug_assert!(datagrams <= MAX_BATCH, "a batch is at most {MAX_BATCH} datagrams");
         let outcome = self.transport.send_batch(now, runs);
-        if outcome.datagrams == datagrams { Sent::All } else { Sent::Short }
+        if outcome.datagrams == datagrams {
+            return Sent::All;
+        }
+        match outcome.error {
+            Some(error) => {
+                self.error = Some(error);
+                Sent::Failed
+            }
+            None => Sent::Short,
+        }
+    }
+
+    /// Why the last send failed, once.
+    #[inline]
+    pub fn take_error(&mut self) -> Option<io::Error> {
+        self.error.take()
     }
 
     /// Sends to a new address from now on, after the name of the channel was resolved again.
-    pub fn update_destination(&mut self, address: SocketAddr) -> std::io::Result<()> {
+    ///
+    /// # Errors
+    /// What the system says of connecting to the address.
+    pub fn update_destination(&mut self, address: SocketAddr) -> io::Result<()> {
         match &mut self.route {
             Route::Address(old) => *old = address,
             Route::Connected => self.transport.reconnect(address)?,

@@ -11,11 +11,11 @@ pub mod retransmit_handler;
 
 mod control_frames;
 
-use std::{collections::HashMap, io, net::SocketAddr, time::Duration};
+use std::{collections::HashMap, fmt::Display, io, net::SocketAddr, time::Duration};
 
 use epona_protocol::types::{Nanos, Now, RegistrationId, SessionId, StreamId};
 
-use self::{endpoint::SendEndpoint, publication::SenderPublication};
+use self::{control_frames::ControlFrame, endpoint::SendEndpoint, publication::SenderPublication};
 use crate::{
     commands::{ConductorCommand, SendEndpointId, SenderCommand},
     duty_cycle::{DutyCycle, StallTracker},
@@ -44,6 +44,7 @@ pub struct Sender {
     system: SystemCounters,
     tracker: StallTracker,
     poller: Poller<SendEndpointId>,
+    control_frames: Vec<ControlFrame>,
     config: SenderConfig,
     round_robin: usize,
     turns_since_poll: u32,
@@ -115,6 +116,7 @@ impl Sender {
             conductor,
             system,
             tracker,
+            control_frames: Vec::with_capacity(buffers.count()),
             poller: Poller::new(poller, buffers)?,
             config,
             round_robin: 0,
@@ -133,6 +135,7 @@ impl Sender {
         for publication in tail.iter_mut().chain(head) {
             if let Some(endpoint) = endpoint_of(&mut self.endpoints, publication.endpoint()) {
                 bytes += publication.send(now, endpoint, &self.system);
+                report_send_error(&mut self.conductor, endpoint);
             }
         }
         self.round_robin += 1;
@@ -203,22 +206,21 @@ impl Sender {
             endpoint.time_of_last_status_message = now;
             match endpoint.update_destination(address) {
                 Ok(()) => self.system.resolution_changes.increment(),
-                Err(error) => self.conductor.send(ConductorCommand::Error(Box::new(DriverError::generic(
-                    format!("cannot send to {address}: {error}"),
-                )))),
+                Err(error) => report(&mut self.conductor, format_args!("connect to {address}"), &error),
             }
         }
     }
 
     /// Reads what receivers say on every endpoint; bytes read.
     fn poll_control(&mut self, now: Nanos) -> usize {
-        let Self { endpoints, publications, conductor, system, poller, .. } = self;
+        let Self { endpoints, publications, conductor, system, poller, control_frames, .. } = self;
         let outcome = poller.poll(|id, buffers| {
             let Some(endpoint) = endpoint_of(endpoints, *id) else { return RecvOutcome::default() };
             let with = &mut control_frames::Collaborators { now, conductor, system };
-            let mut outcome = control_frames::receive(endpoint, publications, buffers, with);
+            let mut outcome = control_frames::receive(endpoint, publications, buffers, control_frames, with);
+            report_send_error(with.conductor, endpoint);
             if let Some(error) = outcome.error.take() {
-                report(conductor, "receive", &error);
+                report(with.conductor, "receive", &error);
             }
             outcome
         });
@@ -254,7 +256,15 @@ fn endpoint_of(endpoints: &mut [Option<Slot>], id: SendEndpointId) -> Option<&mu
     endpoints.get_mut(id.index())?.as_mut().map(|slot| &mut slot.endpoint)
 }
 
-fn report(conductor: &mut Proxy<ConductorCommand>, action: &str, error: &io::Error) {
+#[inline]
+fn report_send_error(conductor: &mut Proxy<ConductorCommand>, endpoint: &mut SendEndpoint) {
+    if let Some(error) = endpoint.take_error() {
+        report(conductor, format_args!("send on {}", endpoint.channel().uri()), &error);
+    }
+}
+
+#[cold]
+fn report(conductor: &mut Proxy<ConductorCommand>, action: impl Display, error: &io::Error) {
     let error = DriverError::generic(format!("sender failed to {action}: {error}"));
     // Errors come again as long as their cause lasts: what does not fit may be dropped.
     let _ = conductor.try_send(ConductorCommand::Error(Box::new(error)));

@@ -174,7 +174,7 @@ impl SenderPublication {
                 system.short_sends.increment();
                 0
             }
-            Sent::Nowhere => 0,
+            Sent::Failed | Sent::Nowhere => 0,
         }
     }
 
@@ -276,12 +276,13 @@ impl SenderPublication {
 
     /// A status message that elicits a setup. Source: wire spec 2.2, driver spec 3.7.
     pub fn on_setup_elicited(&mut self, sm: &StatusMessageView<'_>, source: SocketAddr) {
+        if self.state.is_end_of_stream() {
+            return;
+        }
+        self.is_setup_elicited = true;
+        self.flow_control.on_trigger_send_setup(sm.group_tag());
         if self.params.is_response {
             self.response_address = Some(source);
-        }
-        if !self.state.is_end_of_stream() {
-            self.is_setup_elicited = true;
-            self.flow_control.on_trigger_send_setup(sm.group_tag());
         }
     }
 
@@ -290,10 +291,11 @@ impl SenderPublication {
     pub fn on_status_message(&mut self, sm: &StatusMessageView<'_>, now: Nanos) -> bool {
         let status = ReceiverStatus::of(sm, &self.state.geometry);
         let sender_position = Position::new(self.state.sender_position.get());
-        if !status.is_plausible(sender_position, self.state.geometry.term_length()) {
+        if !status.is_plausible(sender_position, self.state.geometry.term_length())
+            || !self.receivers.on_status_message(status.receiver_id, status.end_of_stream, now)
+        {
             return false;
         }
-        self.receivers.on_status_message(status.receiver_id, status.end_of_stream, now);
         if status.end_of_stream && !self.params.has_group_semantics {
             self.state.set_received_unicast_eos();
         }
@@ -386,7 +388,7 @@ fn resend(
                 system.short_sends.increment();
                 break;
             }
-            Sent::Nowhere => break,
+            Sent::Failed | Sent::Nowhere => break,
         }
         resent += i64::from(length + padding);
         offset = offset + (length + padding);
@@ -420,7 +422,8 @@ impl<'a> Batch<'a> {
         let mut left = max_datagrams.min(MAX_BATCH);
         while left > 0 {
             if window <= 0 {
-                self.is_blocked = true;
+                // A window that this very batch has used up counts only if the next turn finds it closed still.
+                self.is_blocked = self.runs.is_empty();
                 return;
             }
             let limit = window.min(i64::from(i32::MAX)) as i32;

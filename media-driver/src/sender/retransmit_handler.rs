@@ -27,8 +27,9 @@ impl Resend {
     pub fn is_allowed(&self, sender_position: Position, geometry: &TermGeometry) -> bool {
         let term_length = geometry.term_length();
         let reach = i64::from(term_length.get() / 2) + i64::from(term_length.max_message_length());
-        let behind = sender_position - geometry.position(self.term_id, self.offset);
-        0 < behind && behind <= reach
+        let start = geometry.position(self.term_id, self.offset);
+        let behind = sender_position - start;
+        start >= Position::ZERO && 0 < behind && behind <= reach
     }
 
     fn covers(&self, term_id: TermId, offset: TermOffset) -> bool {
