@@ -19,12 +19,10 @@ pub(crate) const USAGE_STATUS: u8 = 2;
 /// Status of a command that Ctrl-C ended before its work was done, as shells have it.
 const INTERRUPTED_STATUS: u8 = 130;
 
-/// How data is printed.
+/// How data is printed: for people or for programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// For people
     Text,
-    /// For programs
     Json,
 }
 

@@ -40,19 +40,16 @@ pub(crate) struct DriverOptions {
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
 
-    /// When to start a media driver inside this process
+    /// When to start a media driver inside this process; auto: when none runs in the directory
     #[arg(long, value_name = "WHEN", value_enum, default_value = "auto")]
     pub(crate) embedded: Embedded,
 }
 
-/// When to start a driver inside this process.
+/// When to start a driver inside this process: when none runs in the directory, even if one does, or not at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Embedded {
-    /// When none runs in the directory
     Auto,
-    /// Even if one runs there
     Always,
-    /// Not at all: wait for one to run there
     Never,
 }
 

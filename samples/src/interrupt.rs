@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::common::Stop;
 
@@ -19,13 +19,14 @@ pub(crate) struct Interrupt {
 }
 
 impl Interrupt {
-    /// From now on Ctrl-C and a request to terminate raise the flag, in place of killing the process.
+    /// From now on Ctrl-C, a request to terminate, and a terminal that closes raise the flag, in place of killing the
+    /// process.
     ///
     /// # Errors
     /// When the operating system refuses.
     pub(crate) fn install() -> io::Result<Self> {
         let interrupt = Self::default();
-        for signal in [SIGINT, SIGTERM] {
+        for signal in [SIGINT, SIGTERM, SIGHUP] {
             signal_hook::flag::register(signal, Arc::clone(&interrupt.raised))?;
         }
         Ok(interrupt)

@@ -80,8 +80,7 @@ pub(crate) struct Options {
           value_parser = RangedU64ValueParser::<usize>::new().range(LEAST_LENGTH as u64..=MAX_LENGTH))]
     length: usize,
 
-    /// Send N messages a second whether or not answers are back, each stamped with the time at which it was due;
-    /// without it, send the next message when the answer to the last is back
+    /// Send N messages a second, each timed from when it was due; without it, each follows the last one's answer
     #[arg(long, value_name = "N")]
     rate: Option<NonZero<u64>>,
 

@@ -5,7 +5,7 @@
 mod harness;
 
 use epona_media_driver::EmbeddedDriver;
-use harness::{Epona, free_channel, run};
+use harness::{Epona, Signal, free_channel, run};
 
 #[test]
 fn lines_of_standard_input_come_out_on_standard_output_without_a_driver_around() {
@@ -75,6 +75,17 @@ fn ctrl_c_ends_both_and_leaves_nothing() {
     publisher.await_note("Waiting for a subscriber");
     publisher.interrupt();
     publisher.end().expect_code(130);
+}
+
+#[test]
+fn a_terminal_that_closes_and_a_request_to_terminate_end_it_like_ctrl_c() {
+    for signal in [Signal::HUP, Signal::TERM] {
+        let directory = tempfile::tempdir().unwrap();
+        let mut sub = Epona::start(directory.path(), &["sub", "--channel", &free_channel()]);
+        sub.await_note("Subscribed to");
+        sub.signal(signal);
+        sub.end().expect_code(0);
+    }
 }
 
 #[test]

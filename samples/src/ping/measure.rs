@@ -1,10 +1,10 @@
 //! The measuring loop.
 
-use std::{cell::RefCell, num::NonZero, time::Duration};
+use std::{cell::RefCell, fmt, num::NonZero, time::Duration};
 
 use epona_client::{ExclusivePublication, FragmentAssembler, Nanos, OfferError, Subscription};
 use hdrhistogram::Histogram;
-use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::{
     message::{Message, Stamp},
@@ -58,8 +58,14 @@ pub(super) struct RoundTrips {
 /// A bar on standard error, drawn a few times a second, where that is a terminal.
 pub(super) fn progress_bar(what: &'static str, count: u64) -> Result<ProgressBar, Stop> {
     let bar = ProgressBar::with_draw_target(Some(count), ProgressDrawTarget::stderr_with_hz(4));
-    let style = "{prefix:8} {human_len} messages  [{bar:24}] {percent:>3}%  {per_sec}";
-    Ok(bar.with_style(ProgressStyle::with_template(style)?.progress_chars("##-")).with_prefix(what))
+    let style = "{prefix:8} {human_len} messages  [{bar:24}] {percent:>3}%  {rate}";
+    let style = ProgressStyle::with_template(style)?.progress_chars("##-").with_key("rate", write_rate);
+    Ok(bar.with_style(style).with_prefix(what))
+}
+
+fn write_rate(state: &ProgressState, output: &mut dyn fmt::Write) {
+    // A bar is drawn without what cannot be written.
+    let _ = write!(output, "{} round trips/s", HumanCount(state.per_sec() as u64));
 }
 
 /// The ping's side with its streams.
