@@ -99,3 +99,5 @@ fn a_dead_claim_is_unblocked<C: Client>(kind: DriverKind, channel: &str) {
 
 pairing!(control: AeronClient, Aeron);
 pairing!(our_client_on_their_driver: EponaClient, Aeron);
+pairing!(their_client_on_our_driver: AeronClient, Epona);
+pairing!(our_client_on_our_driver: EponaClient, Epona);

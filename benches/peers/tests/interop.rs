@@ -111,3 +111,16 @@ pairing!(our_clients_on_their_driver: EponaClient, Aeron -> Aeron, EponaClient);
 ipc_pairing!(our_ipc_publisher_on_their_driver: EponaClient, Aeron, AeronClient);
 ipc_pairing!(our_ipc_subscriber_on_their_driver: AeronClient, Aeron, EponaClient);
 ipc_pairing!(our_ipc_clients_on_their_driver: EponaClient, Aeron, EponaClient);
+
+pairing!(their_clients_on_our_driver: AeronClient, Epona -> Epona, AeronClient);
+pairing!(our_clients_on_our_driver: EponaClient, Epona -> Epona, EponaClient);
+pairing!(our_publisher_on_our_driver: EponaClient, Epona -> Epona, AeronClient);
+pairing!(our_subscriber_on_our_driver: AeronClient, Epona -> Epona, EponaClient);
+pairing!(their_driver_to_ours: AeronClient, Aeron -> Epona, AeronClient);
+pairing!(our_driver_to_theirs: AeronClient, Epona -> Aeron, AeronClient);
+pairing!(theirs_to_ours: AeronClient, Aeron -> Epona, EponaClient);
+pairing!(ours_to_theirs: EponaClient, Epona -> Aeron, AeronClient);
+ipc_pairing!(their_ipc_clients_on_our_driver: AeronClient, Epona, AeronClient);
+ipc_pairing!(our_ipc_clients_on_our_driver: EponaClient, Epona, EponaClient);
+ipc_pairing!(our_ipc_publisher_on_our_driver: EponaClient, Epona, AeronClient);
+ipc_pairing!(our_ipc_subscriber_on_our_driver: AeronClient, Epona, EponaClient);

@@ -196,3 +196,20 @@ fn ends_on_request(kind: DriverKind) {
 }
 
 on_driver!(their_driver: Aeron);
+on_driver!(our_driver: Epona);
+
+#[test]
+fn system_counters_have_the_ids_keys_and_labels_of_the_reference_driver() {
+    let of = |kind| {
+        let process = driver(kind, &[]);
+        let mut counters = cnc(&process).counters();
+        counters.retain(|counter| counter.type_id == type_id::SYSTEM);
+        // Labels end in what differs by build and setting, behind the first colon or equals sign.
+        let tail = |label: &str| label.split([':', '=']).next().unwrap_or_default().trim().to_owned();
+        counters
+            .into_iter()
+            .map(|counter| (counter.id, counter.key, tail(&counter.label)))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(of(DriverKind::Epona), of(DriverKind::Aeron));
+}

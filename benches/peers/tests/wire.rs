@@ -7,6 +7,7 @@ mod common;
 use common::{STREAM, client, driver, lossy};
 use epona_peers::{
     aeron::AeronClient,
+    epona::EponaClient,
     net,
     party::{Client, Sharing},
     process::DriverKind,
@@ -114,4 +115,9 @@ fn every_frame_is_decoded<C: Client>(kind: DriverKind) {
 #[test]
 fn every_frame_between_their_drivers_is_decoded() {
     every_frame_is_decoded::<AeronClient>(DriverKind::Aeron);
+}
+
+#[test]
+fn every_frame_between_our_drivers_is_decoded() {
+    every_frame_is_decoded::<EponaClient>(DriverKind::Epona);
 }
