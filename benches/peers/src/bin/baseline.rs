@@ -3,13 +3,14 @@
 use clap::Parser;
 use epona_peers::{
     aeron::Aeron,
+    epona::Epona,
     measure::{self, Measurement, Parameters, Scenario},
     party::{DriverSettings, Party},
 };
 use serde_json::{Map, Value, json};
 use std::{collections::BTreeMap, process::ExitCode, time::Duration};
 
-/// Baseline figures of Aeron C and of a bare socket in the two-thread topology.
+/// Figures of Epona, Aeron C and a bare socket in the two-thread topology.
 #[derive(Parser, Debug)]
 #[command(version)]
 struct Arguments {
@@ -142,6 +143,7 @@ fn main() -> ExitCode {
             let mut case = Case { scenario, length, metrics: Vec::new(), faults: Vec::new() };
             for _ in 0..arguments.runs {
                 case.add("bare_socket", measure::run_bare_socket(scenario, &parameters));
+                case.add(Epona::NAME, measure::run::<Epona>(scenario, &parameters).map(Some));
                 case.add(Aeron::NAME, measure::run::<Aeron>(scenario, &parameters).map(Some));
             }
             valid &= case.faults.is_empty();

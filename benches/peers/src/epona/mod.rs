@@ -1,13 +1,25 @@
 //! Our own driver and client, as parties.
 
 mod client;
+mod driver;
 
 pub use client::{EponaClient, EponaPublication, EponaSubscription};
+pub use driver::EponaDriver;
 
-use crate::party::PartyError;
+use crate::party::{Party, PartyError};
 
 /// Name of this party.
 pub const NAME: &str = "epona";
+
+/// Our driver and client on both sides.
+#[derive(Debug)]
+pub struct Epona;
+
+impl Party for Epona {
+    const NAME: &'static str = NAME;
+    type Driver = EponaDriver;
+    type Client = EponaClient;
+}
 
 /// An error in our own words.
 fn failed(error: impl std::fmt::Display) -> PartyError {
