@@ -146,8 +146,9 @@ impl Conductor {
             PublicationParams::network(channel.uri(), &self.context, |tag| self.tagged_publication(tag))?;
         self.check_publication_channel(&channel, &params)?;
         let endpoint = self.send_endpoints.find(&channel)?;
-        if let Some(endpoint) = endpoint {
-            self.check_existing_send_endpoint(endpoint, &channel)?;
+        match endpoint {
+            Some(endpoint) => self.check_existing_send_endpoint(endpoint, &channel)?,
+            None => check_original(&channel)?,
         }
         let on_endpoint = |p: &NetworkPublication| {
             endpoint.is_some_and(|endpoint| p.params.endpoint == SendEndpointId::new(endpoint))
@@ -244,6 +245,7 @@ impl Conductor {
                 "unable to find response subscription for response-correlation-id={id}"
             )));
         }
+        self.check_response(params)?;
         let send_buffer = self.send_buffer_of(channel);
         if params.mtu.get() as usize > send_buffer {
             return Err(DriverError::generic(format!(
@@ -254,6 +256,20 @@ impl Conductor {
             )));
         }
         Ok(())
+    }
+
+    /// A response channel answers an image, or is made ahead of any. Source: driver spec 2.3, row 13.
+    fn check_response(&self, params: &PublicationParams) -> Result<(), DriverError> {
+        match params.response_correlation {
+            _ if !params.is_response => Ok(()),
+            None => Err(DriverError::generic(
+                "control-mode=response was specified, but no response-correlation-id",
+            )),
+            Some(ResponseCorrelation::Id(id)) if !self.images.iter().any(|i| i.correlation_id() == id) => {
+                Err(DriverError::generic(format!("image response-correlation-id={id} not found")))
+            }
+            Some(_) => Ok(()),
+        }
     }
 
     fn check_existing_send_endpoint(&self, endpoint: u32, channel: &UdpChannel) -> Result<(), DriverError> {
@@ -710,6 +726,20 @@ impl Conductor {
 
 fn publication_endpoint(publication: &NetworkPublication) -> SendEndpointId {
     publication.params.endpoint
+}
+
+/// The first channel of a tag says where it leads; only later ones may name the tag alone. Source: driver spec 2.6.
+fn check_original(channel: &UdpChannel) -> Result<(), DriverError> {
+    let leads_somewhere = channel.has_explicit_endpoint()
+        || channel.has_explicit_control()
+        || channel.control_mode() == ControlMode::Manual;
+    if channel.tag().is_none() || leads_somewhere {
+        return Ok(());
+    }
+    Err(DriverError::generic(format!(
+        "URI must have explicit control, endpoint, or be manual control-mode when original: {}",
+        channel.uri()
+    )))
 }
 
 fn image_of_publication(

@@ -1,0 +1,204 @@
+//! Directories that cannot be had.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use epona_client::{Aeron, ErrorCode};
+use epona_protocol::{
+    cnc::{CNC_FILE, SemanticVersion},
+    error_log,
+};
+use tempfile::TempDir;
+
+use crate::{
+    process::{Driver, client_context, cnc_of, refused, until, workspace},
+    traffic::{exchange, free_port},
+};
+
+#[test]
+fn a_second_driver_in_one_directory_is_refused_and_the_first_lives_on() {
+    let workspace = workspace();
+    let driver = Driver::start(&workspace, &[]);
+    let aeron = driver.connect();
+    let text = Driver::start(&workspace, &[]).refusal();
+    assert!(text.contains("Active media driver detected"), "{text}");
+    assert!(text.contains(&driver.directory().join(CNC_FILE).display().to_string()), "{text}");
+    let mut subscription = aeron.add_subscription("aeron:ipc", 1).unwrap();
+    exchange(&aeron.add_publication("aeron:ipc", 1).unwrap(), &mut subscription, 20);
+    driver.end_healthy();
+}
+
+#[test]
+fn a_driver_takes_over_from_one_that_has_ended() {
+    let workspace = workspace();
+    let mut first = Driver::start(&workspace, &[]);
+    first.connect();
+    first.signal("TERM");
+    first.wait();
+    let second = Driver::start(&workspace, &[]);
+    until("the second driver's file is there", || {
+        (second.cnc().metadata().pid == i64::from(second.pid())).then_some(())
+    });
+    second.connect();
+    second.end_healthy();
+}
+
+#[test]
+fn a_directory_with_things_of_others_is_left_alone() {
+    let workspace = workspace();
+    let directory = workspace.path().join("mine");
+    fs::create_dir(&directory).unwrap();
+    fs::write(directory.join("thesis.txt"), "years of work").unwrap();
+    for settings in [&[][..], &["-Daeron.dir.delete.on.start=true"]] {
+        let text = Driver::start_in(&workspace, &directory, settings).refusal();
+        assert!(text.contains("is not an Aeron directory") && text.contains("thesis.txt"), "{text}");
+        assert_eq!(fs::read_to_string(directory.join("thesis.txt")).unwrap(), "years of work");
+    }
+}
+
+#[test]
+fn a_file_in_place_of_the_directory_is_refused() {
+    let workspace = workspace();
+    let file = workspace.path().join("file");
+    fs::write(&file, "content").unwrap();
+    let text = Driver::start_in(&workspace, &file, &[]).refusal();
+    assert!(text.contains("is not a directory") && text.contains("aeron.dir"), "{text}");
+    let text = Driver::start_in(&workspace, &file.join("below"), &[]).refusal();
+    assert!(text.contains(&file.display().to_string()), "{text}");
+    assert_eq!(fs::read_to_string(&file).unwrap(), "content");
+}
+
+#[test]
+fn a_directory_that_cannot_be_written_is_refused() {
+    let workspace = workspace();
+    // Nobody, not even root, makes directories there.
+    let text = Driver::start_in(&workspace, Path::new("/proc/eponamd"), &[]).refusal();
+    assert!(text.contains("could not create /proc/eponamd"), "{text}");
+
+    let locked = workspace.path().join("locked");
+    fs::create_dir(&locked).unwrap();
+    fs::set_permissions(&locked, fs::Permissions::from_mode(0o500)).unwrap();
+    if fs::write(locked.join("probe"), "").is_ok() {
+        eprintln!("SKIPPED: permissions do not bind this user, so only /proc was tried");
+        return;
+    }
+    let text = Driver::start_in(&workspace, &locked.join("aeron"), &[]).refusal();
+    assert!(text.contains("this user can write"), "{text}");
+}
+
+#[test]
+fn a_directory_of_another_version_is_refused_until_told_to_delete_it() {
+    let workspace = workspace();
+    let directory = workspace.path().join("aeron");
+    fs::create_dir(&directory).unwrap();
+    let mut file = vec![0_u8; 8192];
+    file[..4].copy_from_slice(&SemanticVersion::new(1, 0, 0).get().to_le_bytes());
+    fs::write(directory.join(CNC_FILE), &file).unwrap();
+    let text = Driver::start(&workspace, &[]).refusal();
+    for part in ["cnc.dat has version 1.0.0, this driver has 0.2.0", "aeron.dir.delete.on.start=true"] {
+        assert!(text.contains(part), "{text}");
+    }
+    assert_eq!(fs::read(directory.join(CNC_FILE)).unwrap(), file);
+    let driver = Driver::start(&workspace, &["-Daeron.dir.delete.on.start=true"]);
+    until("the new driver's file is there", || {
+        (driver.cnc().metadata().pid == i64::from(driver.pid())).then_some(())
+    });
+    driver.end_healthy();
+}
+
+/// A way to run the driver with a small file system of its own at `mount`; none where this user may not mount.
+fn with_small_file_system(mount: &Path, size: &str) -> Option<Command> {
+    let script = format!("mount -t tmpfs -o size={size} tmpfs {} && exec \"$0\" \"$@\"", mount.display());
+    let command = |namespace: &str, program: &str| {
+        let mut command = Command::new("unshare");
+        command.args([namespace, "sh", "-c", &script, program]);
+        command
+    };
+    ["-m", "-rm"].into_iter().find_map(|namespace| {
+        let trial = command(namespace, "true").stderr(Stdio::null()).status();
+        let works = trial.is_ok_and(|status| status.success());
+        works.then(|| command(namespace, env!("CARGO_BIN_EXE_eponamd")))
+    })
+}
+
+fn mount_point(workspace: &TempDir) -> std::path::PathBuf {
+    let mount = workspace.path().join("small");
+    fs::create_dir(&mount).unwrap();
+    mount
+}
+
+#[test]
+fn a_file_system_without_room_for_the_driver_is_refused() {
+    let workspace = workspace();
+    let mount = mount_point(&workspace);
+    let Some(command) = with_small_file_system(&mount, "2m") else {
+        eprintln!("SKIPPED: this user may not mount file systems");
+        return;
+    };
+    let text = Driver::spawn(command, &workspace, &mount.join("aeron"), &[]).refusal();
+    assert!(text.contains("could not create cnc.dat") && text.contains("No space left"), "{text}");
+}
+
+#[test]
+fn a_publication_that_does_not_fit_the_file_system_is_refused_and_the_driver_lives_on() {
+    let workspace = workspace();
+    let mount = mount_point(&workspace);
+    for (settings, what) in [
+        (&[][..], "insufficient usable storage"),
+        (
+            &["-Daeron.perform.storage.checks=false", "-Daeron.term.buffer.sparse.file=false"],
+            "error mapping log file",
+        ),
+    ] {
+        let Some(command) = with_small_file_system(&mount, "32m") else {
+            eprintln!("SKIPPED: this user may not mount file systems");
+            return;
+        };
+        let mut driver = Driver::spawn(command, &workspace, &mount.join("aeron"), settings);
+        // The driver's own view of its file system.
+        let inside = format!("/proc/{}/root{}/aeron", driver.pid(), mount.display());
+        let aeron = Aeron::connect(client_context(Path::new(&inside))).unwrap();
+        let (code, text) = refused(aeron.add_publication("aeron:ipc?term-length=16m", 1));
+        assert_eq!(code, ErrorCode::StorageSpace, "{text}");
+        assert!(text.contains(what), "{text}");
+        aeron.add_subscription("aeron:ipc", 1).unwrap();
+        assert_eq!(
+            fs::read_dir(format!("{inside}/publications")).unwrap().count(),
+            0,
+            "nothing half made stays"
+        );
+        assert!(driver.is_running());
+    }
+}
+
+#[test]
+fn an_image_that_does_not_fit_the_file_system_is_recorded_and_the_driver_lives_on() {
+    let workspace = workspace();
+    let mount = mount_point(&workspace);
+    let Some(command) = with_small_file_system(&mount, "32m") else {
+        eprintln!("SKIPPED: this user may not mount file systems");
+        return;
+    };
+    let mut small = Driver::spawn(command, &workspace, &mount.join("aeron"), &[]);
+    let inside = format!("/proc/{}/root{}/aeron", small.pid(), mount.display());
+    let receiver = Aeron::connect(client_context(Path::new(&inside))).unwrap();
+    let channel = format!("aeron:udp?endpoint=127.0.0.1:{}", free_port());
+    let _subscription = receiver.add_subscription(&channel, 1).unwrap();
+
+    let large = Driver::start(&workspace, &[]);
+    let sender = large.connect();
+    let _publication = sender.add_publication(&format!("{channel}|term-length=16m"), 1).unwrap();
+    let errors = || {
+        let cnc = cnc_of(Path::new(&inside)).unwrap();
+        error_log::entries(cnc.error_log()).map(|entry| entry.text).collect::<Vec<_>>()
+    };
+    until("recorded", || {
+        errors().iter().any(|text| text.contains("insufficient usable storage")).then_some(())
+    });
+    receiver.add_subscription("aeron:ipc", 1).unwrap();
+    assert!(small.is_running());
+}

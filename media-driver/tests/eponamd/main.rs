@@ -1,0 +1,18 @@
+//! The program `eponamd`, as operators and clients meet it: in processes of its own, with whatever goes wrong.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "tests poll against a deadline and fail loudly"
+)]
+
+mod channels;
+mod commands;
+mod crashes;
+mod datagrams;
+mod directory;
+mod lifecycle;
+mod limits;
+mod process;
+mod traffic;
