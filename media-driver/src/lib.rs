@@ -31,5 +31,8 @@ pub mod subscribable;
 pub mod subscription;
 pub mod untethered;
 
+#[cfg(test)]
+mod testing;
+
 pub use config::Context;
 pub use driver::{EmbeddedDriver, InvokedDriver, LaunchError, MediaDriver};

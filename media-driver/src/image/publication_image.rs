@@ -341,3 +341,6 @@ impl PublicationImage {
         services.free_log(PathBuf::from(&*self.image.log_path), self.state.log.clone());
     }
 }
+
+#[cfg(test)]
+mod tests;

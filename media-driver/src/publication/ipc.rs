@@ -328,3 +328,6 @@ impl IpcPublication {
         services.free_log(PathBuf::from(&*self.image.log_path), self.log);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -369,3 +369,6 @@ impl NetworkPublication {
         services.free_log(std::path::PathBuf::from(&*self.image.log_path), self.state.log.clone());
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -368,3 +368,6 @@ impl DutyCycle for Receiver {
         "receiver"
     }
 }
+
+#[cfg(test)]
+mod tests;

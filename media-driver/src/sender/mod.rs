@@ -269,3 +269,6 @@ fn report(conductor: &mut Proxy<ConductorCommand>, action: impl Display, error: 
     // Errors come again as long as their cause lasts: what does not fit may be dropped.
     let _ = conductor.try_send(ConductorCommand::Error(Box::new(error)));
 }
+
+#[cfg(test)]
+mod tests;
