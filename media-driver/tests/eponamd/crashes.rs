@@ -187,6 +187,7 @@ fn a_client_killed_at_any_point_of_a_claim_blocks_nobody_for_long_and_loses_noth
             "-Daeron.client.liveness.timeout=5s",
             "-Daeron.publication.unblock.timeout=6s",
             "-Daeron.timer.interval=200ms",
+            "-Daeron.publication.linger.timeout=1s",
         ],
     );
     let aeron = driver.connect();
@@ -221,8 +222,13 @@ fn a_client_killed_at_any_point_of_a_claim_blocks_nobody_for_long_and_loses_noth
         }
     }
     assert!(driver.counter(SystemCounter::UnblockedPublications) >= 6, "all that certainly were blocked");
+    drop(scenes);
+    for logs in ["publications", "images"] {
+        let directory = driver.directory().join(logs);
+        until("no log is left", || (fs::read_dir(&directory).unwrap().count() == 0).then_some(()));
+    }
     assert!(driver.is_running());
-    assert_eq!(driver.stderr(), "");
+    assert_eq!((driver.stderr().as_str(), driver.errors()), ("", Vec::new()));
 }
 
 #[test]

@@ -110,6 +110,30 @@ fn a_directory_of_another_version_is_refused_until_told_to_delete_it() {
     driver.end_healthy();
 }
 
+#[test]
+fn a_file_that_a_driver_never_finished_is_waited_for_and_then_replaced() {
+    let workspace = workspace();
+    let directory = workspace.path().join("aeron");
+    fs::create_dir(&directory).unwrap();
+    fs::write(directory.join(CNC_FILE), vec![0; 8192]).unwrap();
+    let driver = Driver::start(&workspace, &["-Daeron.driver.timeout=500"]);
+    driver.connect();
+    driver.end_healthy();
+}
+
+#[test]
+fn an_empty_file_of_a_driver_is_refused_until_told_to_delete_it() {
+    let workspace = workspace();
+    let directory = workspace.path().join("aeron");
+    fs::create_dir(&directory).unwrap();
+    fs::write(directory.join(CNC_FILE), "").unwrap();
+    let text = Driver::start(&workspace, &["-Daeron.driver.timeout=500"]).refusal();
+    assert!(text.contains("cannot be mapped") && text.contains("aeron.dir.delete.on.start"), "{text}");
+    let driver = Driver::start(&workspace, &["-Daeron.dir.delete.on.start=true"]);
+    driver.connect();
+    driver.end_healthy();
+}
+
 /// A way to run the driver with a small file system of its own at `mount`; none where this user may not mount.
 fn with_small_file_system(mount: &Path, size: &str) -> Option<Command> {
     let script = format!("mount -t tmpfs -o size={size} tmpfs {} && exec \"$0\" \"$@\"", mount.display());

@@ -1,5 +1,7 @@
 //! Starting, ending, and what a healthy driver says: nothing.
 
+use std::net::UdpSocket;
+
 use epona_client::Aeron;
 use epona_protocol::{
     cnc::{Cnc, request_termination},
@@ -33,13 +35,34 @@ fn a_healthy_driver_prints_nothing_on_standard_error_and_records_no_error() {
         let workspace = workspace();
         let driver = Driver::start(&workspace, &["--threading-mode", mode]);
         let aeron = driver.connect();
-        for channel in [format!("aeron:udp?endpoint=127.0.0.1:{}", free_port()), "aeron:ipc".to_owned()] {
+        let mut channels = vec![udp(), "aeron:ipc".to_owned()];
+        if UdpSocket::bind("[::1]:0").is_ok() {
+            channels.push(format!("aeron:udp?endpoint=[::1]:{}", free_port()));
+        }
+        for channel in channels {
             let mut subscription = aeron.add_subscription(&channel, 7).unwrap();
             exchange(&aeron.add_publication(&channel, 7).unwrap(), &mut subscription, 100);
         }
         aeron.close();
         driver.end_healthy();
     }
+}
+
+#[test]
+fn nobody_at_the_other_end_is_nothing_to_complain_about() {
+    let workspace = workspace();
+    let driver = Driver::start(&workspace, &[]);
+    let aeron = driver.connect();
+    let channel = udp();
+    // The spy lets the stream flow; the system answers each datagram of it by an error on the socket.
+    let mut spy = aeron.add_subscription(&format!("aeron-spy:{channel}"), 1).unwrap();
+    let publication = aeron.add_publication(&format!("{channel}|ssc=true"), 1).unwrap();
+    exchange(&publication, &mut spy, 100);
+    driver.end_healthy();
+}
+
+fn udp() -> String {
+    format!("aeron:udp?endpoint=127.0.0.1:{}", free_port())
 }
 
 #[test]

@@ -1,9 +1,9 @@
-//! Messages that are too long are refused with the limit, and nothing of them is published.
+//! What does not fit is refused with the limit, and harms nothing else.
 
-use epona_client::OfferError;
+use epona_client::{ClientError, Counter, CounterTypeId, ErrorCode, OfferError};
 
 use crate::{
-    process::{Driver, until, workspace},
+    process::{Driver, refused, until, workspace},
     traffic::{exchange, free_port},
 };
 
@@ -36,4 +36,36 @@ fn messages_over_the_maximum_length_are_refused_with_the_limit() {
     }
     aeron.close();
     driver.end_healthy();
+}
+
+#[test]
+fn a_driver_out_of_counters_refuses_what_needs_one_and_recovers_when_some_are_freed() {
+    let workspace = workspace();
+    let driver = Driver::start(&workspace, &["-Daeron.counters.free.to.reuse.timeout=1ms"]);
+    let hoarder = driver.connect();
+    let mut hoard: Vec<Counter> = Vec::new();
+    let (code, text) = loop {
+        let asked: Vec<_> = (0..200)
+            .map(|_| hoarder.add_counter_async(CounterTypeId::new(1000), b"key", "hoard").unwrap())
+            .collect();
+        let answers: Vec<_> = asked.into_iter().map(epona_client::Pending::wait).collect();
+        let (had, refusals): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
+        hoard.extend(had.into_iter().map(Result::unwrap));
+        if let Some(refusal) = refusals.into_iter().next() {
+            break refused(refusal);
+        }
+    };
+    assert_eq!(code, ErrorCode::GenericError);
+    assert!(text.contains("aeron.counters.buffer.length"), "{text}");
+    assert!(hoard.len() > 8000, "{}", hoard.len());
+    let udp = format!("aeron:udp?endpoint=127.0.0.1:{}", free_port());
+    for channel in [udp.as_str(), "aeron:ipc"] {
+        let refusal: Result<_, ClientError> = hoarder.add_publication(channel, 1);
+        assert_eq!(refused(refusal).0, ErrorCode::GenericError);
+    }
+    assert_eq!(refused(hoarder.add_subscription(&udp, 1)).0, ErrorCode::GenericError);
+    drop(hoard);
+    let mut subscription = until("counters are free again", || hoarder.add_subscription(&udp, 1).ok());
+    let publication = until("counters are free again", || hoarder.add_publication(&udp, 1).ok());
+    exchange(&publication, &mut subscription, 20);
 }
