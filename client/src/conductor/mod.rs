@@ -16,7 +16,7 @@ mod logs;
 mod requests;
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -50,12 +50,13 @@ pub(crate) struct Conductor {
     shared: Arc<Shared>,
     events: CopyReceiver,
     handlers: Handlers,
-    registering: HashMap<RegistrationId, Registering>,
+    // In order, so that what happens to all of them always happens in the same one.
+    registering: BTreeMap<RegistrationId, Registering>,
     /// Commands that the driver's buffer had no room for yet, oldest first.
     outbox: VecDeque<Outgoing>,
-    publications: HashMap<RegistrationId, Arc<PublicationState>>,
-    subscriptions: HashMap<RegistrationId, SubscriptionEntry>,
-    counters: HashMap<RegistrationId, Arc<CounterState>>,
+    publications: BTreeMap<RegistrationId, Arc<PublicationState>>,
+    subscriptions: BTreeMap<RegistrationId, SubscriptionEntry>,
+    counters: BTreeMap<RegistrationId, Arc<CounterState>>,
     logs: LogCache,
     liveness: Liveness,
     timeouts: Timeouts,
@@ -113,11 +114,11 @@ impl Conductor {
             shared,
             events,
             handlers: context.handlers,
-            registering: HashMap::new(),
+            registering: BTreeMap::new(),
             outbox: VecDeque::new(),
-            publications: HashMap::new(),
-            subscriptions: HashMap::new(),
-            counters: HashMap::new(),
+            publications: BTreeMap::new(),
+            subscriptions: BTreeMap::new(),
+            counters: BTreeMap::new(),
             logs: LogCache::new(context.resource_linger, context.pre_touch),
             liveness,
             timeouts: Timeouts {
@@ -237,16 +238,17 @@ impl Conductor {
 
     /// Closes every handle, then settles every request, then tells the handlers: who hears of the end finds all of it.
     fn close_resources(&mut self) {
-        for (_, publication) in self.publications.drain() {
+        for publication in std::mem::take(&mut self.publications).into_values() {
             publication.close();
         }
-        for (_, counter) in self.counters.drain() {
+        for counter in std::mem::take(&mut self.counters).into_values() {
             counter.close();
         }
+        let subscriptions = std::mem::take(&mut self.subscriptions).into_values();
         let mut subscriptions: Vec<_> =
-            self.subscriptions.drain().map(|(_, entry)| (entry.state.close(), entry.handlers)).collect();
+            subscriptions.map(|entry| (entry.state.close(), entry.handlers)).collect();
         let closed = self.shared.closed_error();
-        for (_, registering) in self.registering.drain() {
+        for registering in std::mem::take(&mut self.registering).into_values() {
             registering.completion.settle(Err(closed.clone()));
         }
         for (images, handlers) in &mut subscriptions {

@@ -1,7 +1,7 @@
 //! The clients of the driver: known by their heartbeat, and what they hold.
 
 use std::{
-    collections::{HashMap, hash_map::Entry},
+    collections::{BTreeMap, btree_map::Entry},
     time::Duration,
 };
 
@@ -54,7 +54,8 @@ pub enum End {
 /// All clients, by id.
 #[derive(Debug)]
 pub struct Clients {
-    by_id: HashMap<ClientId, Client>,
+    /// In order, so that clients that end together always end in the same one.
+    by_id: BTreeMap<ClientId, Client>,
     liveness_timeout: Duration,
 }
 
@@ -62,7 +63,7 @@ impl Clients {
     /// No clients yet; silence beyond `liveness_timeout` ends one.
     #[must_use]
     pub fn new(liveness_timeout: Duration) -> Self {
-        Self { by_id: HashMap::new(), liveness_timeout: liveness_timeout.max(Duration::from_millis(1)) }
+        Self { by_id: BTreeMap::new(), liveness_timeout: liveness_timeout.max(Duration::from_millis(1)) }
     }
 
     /// The client with this id.

@@ -1,0 +1,57 @@
+//! Whole worlds in one thread: real drivers, real clients, a virtual network and a virtual clock, all from one seed.
+//!
+//! ```text
+//!   Scenario::from_seed ──► World ──► Outcome: figures, digest of the trace, what went wrong
+//!                             │
+//!        ┌────────────────────┼─────────────────────┐
+//!        │ host 10.0.0.1      │ host 10.0.0.2       │   Host: the four roles of a driver, a real directory
+//!        │ clients            │ clients             │   Client: a client conductor, stepped through its invoker
+//!        │ publishers, subscribers                  │   Publisher, Subscriber: what applications do
+//!        └───── SimulatedNetwork: loss, delay, ... ─┘
+//! ```
+//!
+//! Production code is what runs; only sockets, clocks, threads and chance are replaced. Each step gives every role,
+//! conductor and application at most one turn, in an order drawn from the seed, checks what must always hold, and moves
+//! the clock on. The same seed gives the same trace, byte by byte, on any machine.
+//!
+//! | looking for | go to |
+//! | --- | --- |
+//! | what a seed decides: streams, network, pace | [`scenario`] |
+//! | how time passes | [`clock`] |
+//! | what must hold | [`ledger`] for messages, [`watch`] for counters, [`resources`] for what is left behind |
+//! | what happened | [`trace`] |
+
+pub mod clock;
+pub mod ledger;
+pub mod outcome;
+pub mod resources;
+pub mod scenario;
+pub mod trace;
+pub mod watch;
+pub mod world;
+
+mod client;
+mod content;
+mod host;
+mod publisher;
+mod subscriber;
+mod turn;
+
+pub use outcome::{Failure, Figures, Outcome};
+pub use scenario::Scenario;
+pub use world::run;
+
+/// Something that must not happen did.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Violation(pub String);
+
+/// Makes a [`Violation`] of a condition that does not hold.
+macro_rules! ensure {
+    ($holds:expr, $($text:tt)+) => {
+        if !$holds {
+            return Err($crate::Violation(format!($($text)+)));
+        }
+    };
+}
+pub(crate) use ensure;
