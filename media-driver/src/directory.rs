@@ -181,18 +181,6 @@ impl DriverDirectory {
         self.path.join(LOSS_REPORT_FILE)
     }
 
-    /// Path of a publication's log buffer.
-    #[must_use]
-    pub fn publication_log(&self, id: RegistrationId) -> PathBuf {
-        self.path.join(PUBLICATIONS).join(format!("{id}.logbuffer"))
-    }
-
-    /// Path of an image's log buffer.
-    #[must_use]
-    pub fn image_log(&self, id: CorrelationId) -> PathBuf {
-        self.path.join(IMAGES).join(format!("{id}.logbuffer"))
-    }
-
     /// Deletes everything, as at the end of a driver that was told to.
     ///
     /// # Errors
@@ -200,6 +188,18 @@ impl DriverDirectory {
     pub fn delete(self) -> Result<(), DirectoryError> {
         delete(&self.path)
     }
+}
+
+/// Path of a publication's log buffer. Source: driver spec 8.4.
+#[must_use]
+pub fn publication_log(directory: &Path, id: RegistrationId) -> PathBuf {
+    directory.join(PUBLICATIONS).join(format!("{id}.logbuffer"))
+}
+
+/// Path of an image's log buffer. Source: driver spec 8.4.
+#[must_use]
+pub fn image_log(directory: &Path, id: CorrelationId) -> PathBuf {
+    directory.join(IMAGES).join(format!("{id}.logbuffer"))
 }
 
 /// Makes sure that the driver of an existing directory is gone, and saves its errors.

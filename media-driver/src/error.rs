@@ -4,6 +4,7 @@ use epona_protocol::{command::ErrorCode, uri::UriError};
 
 use crate::{
     congestion_control::UnknownCongestionControl,
+    directory::storage::InsufficientStorage,
     flow_control::SpecError,
     media::{
         port_manager::PortsExhausted,
@@ -40,10 +41,25 @@ impl DriverError {
         Self::new(ErrorCode::InvalidChannel, message)
     }
 
+    /// Something that this driver cannot do.
+    #[must_use]
+    pub fn not_supported(message: impl Into<String>) -> Self {
+        Self::new(ErrorCode::NotSupported, message)
+    }
+
     /// Something in transition: the client may ask again, and the error log stays clean.
     #[must_use]
     pub fn temporarily_unavailable(message: impl Into<String>) -> Self {
         Self::new(ErrorCode::ResourceTemporarilyUnavailable, message)
+    }
+
+    /// The same error, with the channel that it is about where the text does not name it yet.
+    #[must_use]
+    pub fn about(mut self, channel: &str) -> Self {
+        if !self.message.contains(channel) {
+            self.message = format!("{}: channel={channel}", self.message);
+        }
+        self
     }
 }
 
@@ -57,6 +73,12 @@ impl From<UriError> for DriverError {
 impl From<ChannelError> for DriverError {
     fn from(error: ChannelError) -> Self {
         Self::new(error.code(), error.to_string())
+    }
+}
+
+impl From<InsufficientStorage> for DriverError {
+    fn from(error: InsufficientStorage) -> Self {
+        Self::new(ErrorCode::StorageSpace, error.to_string())
     }
 }
 

@@ -51,10 +51,9 @@ pub enum End {
     TimedOut,
 }
 
-/// All clients, by id.
+/// All clients, by id and in its order, so that what happens at one time happens in one order.
 #[derive(Debug)]
 pub struct Clients {
-    /// In order, so that clients that end together always end in the same one.
     by_id: BTreeMap<ClientId, Client>,
     liveness_timeout: Duration,
 }
@@ -113,27 +112,23 @@ impl Clients {
         }
     }
 
-    /// Clients whose heartbeat is too old.
+    /// Clients that said goodbye, and those whose heartbeat is too old. Source: driver spec 2.11.
     #[must_use]
     pub fn ended(&self, now: EpochMillis) -> Vec<(ClientId, End)> {
-        self.by_id
-            .iter()
-            .filter(|(_, client)| {
-                now > EpochMillis::new(client.heartbeat.get_acquire()) + self.liveness_timeout
-            })
-            .map(|(id, client)| (*id, if client.is_closed_by_command { End::Closed } else { End::TimedOut }))
-            .collect()
+        let end = |client: &Client| {
+            let heartbeat = EpochMillis::new(client.heartbeat.get_acquire());
+            if client.is_closed_by_command {
+                Some(End::Closed)
+            } else {
+                (now > heartbeat + self.liveness_timeout).then_some(End::TimedOut)
+            }
+        };
+        self.by_id.iter().filter_map(|(id, client)| Some((*id, end(client)?))).collect()
     }
 
     /// Takes a client out, for what it holds to be released.
     pub fn remove(&mut self, id: ClientId) -> Option<Client> {
         self.by_id.remove(&id)
-    }
-
-    /// Every client, to be released when the driver closes.
-    #[must_use]
-    pub fn ids(&self) -> Vec<ClientId> {
-        self.by_id.keys().copied().collect()
     }
 }
 

@@ -16,12 +16,11 @@ use epona_protocol::{
     types::{CounterId, CounterTypeId, RegistrationId, SessionId, StreamId},
 };
 
-use super::services::Services;
+use super::{Conductor, services::Services};
 use crate::{
     commands::{ReceiveEndpointId, ReceiverCommand, SendEndpointId, SenderCommand},
-    config::Network,
     error::DriverError,
-    media::udp_channel::UdpChannel,
+    media::{Transport, TransportSpec, address::Identity, udp_channel::UdpChannel},
 };
 
 /// Whether an endpoint may be used.
@@ -60,12 +59,12 @@ impl EndpointCounters {
             owner_id: 0,
             reference_id: 0,
         })?;
-        let text = bound.to_string();
+        let text = Identity(bound).to_string();
         let address = services.allocate(&NewCounter {
             type_id: CounterTypeId::LOCAL_SOCKET_ADDRESS,
             key: &LocalSocketAddressKey { channel_status_id: status.id(), address: text.as_str().into() }
                 .encode(),
-            label: local_socket_address_label(kind.address_name, status.id(), &bound).as_bytes(),
+            label: local_socket_address_label(kind.address_name, status.id(), &text).as_bytes(),
             registration_id: registration_id.get(),
             owner_id: 0,
             reference_id: 0,
@@ -77,7 +76,7 @@ impl EndpointCounters {
                 return Err(error);
             }
         };
-        let label = bound_channel_label(kind.status_name, channel, &bound);
+        let label = bound_channel_label(kind.status_name, channel, &text);
         services.counters.set_label(status.id(), label.as_bytes());
         for counter in [&address, &status] {
             counter.set_release(ChannelStatus::Active.value());
@@ -364,65 +363,22 @@ impl Endpoints<ReceiveEndpointEntry> {
     }
 }
 
-/// A publication that joins an endpoint must not ask for other socket options. Source: driver spec 2.3, row 10.
-///
-/// # Errors
-/// Names the option, with both values.
-pub fn check_send_options(
-    requested: &UdpChannel,
-    existing: &UdpChannel,
-    network: &Network,
-) -> Result<(), DriverError> {
-    if requested.timestamps().channel_send != existing.timestamps().channel_send {
-        return Err(mismatch(requested, "channel-snd-ts-offset", "a different value"));
+impl Conductor {
+    /// Opens the socket of an endpoint and allocates its counters: both, or neither.
+    pub(super) fn open_endpoint(
+        &mut self,
+        kind: &EndpointKind,
+        channel: &UdpChannel,
+        spec: &TransportSpec,
+        registration_id: RegistrationId,
+    ) -> Result<(Box<dyn Transport>, EndpointCounters), DriverError> {
+        let transport = self
+            .transports
+            .open(spec)
+            .map_err(|error| DriverError::generic(format!("{error}: channel={}", channel.text())))?;
+        let bound = transport.local_address();
+        let counters =
+            EndpointCounters::allocate(kind, channel.text(), registration_id, bound, &mut self.services)?;
+        Ok((transport, counters))
     }
-    check_buffers(requested, existing, network)
-}
-
-/// A subscription that joins an endpoint must not ask for other socket options. Source: driver spec 2.7.
-///
-/// # Errors
-/// Names the option, with both values.
-pub fn check_receive_options(
-    requested: &UdpChannel,
-    existing: &UdpChannel,
-    network: &Network,
-) -> Result<(), DriverError> {
-    let (new, old) = (requested.timestamps(), existing.timestamps());
-    if new.media_receive != old.media_receive {
-        return Err(mismatch(requested, "media-rcv-ts-offset", "a different value"));
-    }
-    if new.channel_receive != old.channel_receive {
-        return Err(mismatch(requested, "channel-rcv-ts-offset", "a different value"));
-    }
-    check_buffers(requested, existing, network)
-}
-
-fn check_buffers(
-    requested: &UdpChannel,
-    existing: &UdpChannel,
-    network: &Network,
-) -> Result<(), DriverError> {
-    for (name, asked, in_effect) in [
-        ("so-rcvbuf", requested.receive_buffer(), existing.effective_receive_buffer(network)),
-        ("so-sndbuf", requested.send_buffer(), existing.effective_send_buffer(network)),
-    ] {
-        if asked != 0 && asked != in_effect {
-            return Err(mismatch(requested, &format!("{name}={asked}"), &in_effect.to_string()));
-        }
-    }
-    match (requested.traffic_class(), existing.effective_traffic_class(network)) {
-        (Some(asked), in_effect) if in_effect != Some(asked) => {
-            let in_effect = in_effect.map_or_else(|| "OS default".to_owned(), |tos| tos.to_string());
-            Err(mismatch(requested, &format!("so-tos={asked}"), &in_effect))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn mismatch(channel: &UdpChannel, option: &str, in_effect: &str) -> DriverError {
-    DriverError::generic(format!(
-        "{option} does not match existing value of {in_effect} for the endpoint of {}",
-        channel.uri()
-    ))
 }

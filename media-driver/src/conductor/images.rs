@@ -1,6 +1,9 @@
 //! Creating images for setups that the receiver passed on. Source: driver spec 2.14.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use epona_protocol::{
     logbuffer::{LogBuffers, LogKind, LogParameters},
@@ -11,21 +14,23 @@ use epona_protocol::{
 use super::{
     Conductor,
     endpoints::EndpointPhase,
+    publications::nanos,
     services::{AvailableImage, CounterStream},
-    subscriptions::is_match,
+    subscriptions::{add_image_subscriber, is_match},
 };
 use crate::{
     commands::{ImageRequest, JobId, ReceiverCommand, ResourceCommand},
     congestion_control::{CongestionControl, receiver_window},
+    directory::image_log,
     error::DriverError,
     image::{
         publication_image::{ImageCounters, ImageParams, PublicationImage},
         shared::{ImageIdentity, ImageState},
     },
     loss::{Detector, FeedbackDelay, OptimalMulticastDelay},
-    media::udp_channel::UdpChannel,
+    media::{address::Identity, udp_channel::UdpChannel},
     native_resource_agent::LogSpec,
-    publication::params::{untethered_linger, untethered_timeouts},
+    publication::params::SubscriptionParams,
     receiver::image::{ReceiverImage, ReceiverImageParams},
     subscription::Subscription,
 };
@@ -34,24 +39,70 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct PendingImage {
     job: JobId,
+    plan: ImagePlan,
+}
+
+/// An image to be.
+#[derive(Debug)]
+struct ImagePlan {
     request: ImageRequest,
     geometry: TermGeometry,
     mtu: Mtu,
     correlation_id: CorrelationId,
     path: PathBuf,
+    /// What the endpoint's channel asks for, whatever the subscriptions that share it do.
+    endpoint: SubscriptionParams,
+}
+
+impl PendingImage {
+    /// The log that the agent maps.
+    pub(super) fn path(&self) -> &Path {
+        &self.plan.path
+    }
+}
+
+/// Who wants an image.
+struct Demand {
+    channel: Arc<UdpChannel>,
+    /// At least one; the first decides how the image is received.
+    subscriptions: Vec<Arc<Subscription>>,
 }
 
 impl Conductor {
     /// Starts to create an image. What cannot be made now is forgotten by the receiver too, so that the next setup
     /// tries again.
     pub(super) fn create_image(&mut self, request: ImageRequest) {
-        if let Err(error) = self.start_image(&request) {
-            self.services.record(&error);
-            self.forget_image(&request);
+        let Some(demand) = self.demand_for(&request) else { return self.forget_image(&request) };
+        match self.check_image(&request, &demand.channel) {
+            Ok((geometry, mtu, endpoint)) => {
+                let correlation_id = self.to_driver.next_correlation_id();
+                let path = image_log(&self.context.directory.path, correlation_id);
+                let plan = ImagePlan { request, geometry, mtu, correlation_id, path, endpoint };
+                self.map_image_log(plan, &demand);
+            }
+            Err(error) => {
+                self.services.record(&error);
+                self.forget_image(&request);
+            }
         }
     }
 
+    fn check_image(
+        &self,
+        request: &ImageRequest,
+        channel: &UdpChannel,
+    ) -> Result<(TermGeometry, Mtu, SubscriptionParams), DriverError> {
+        let geometry = request.setup.validate().map_err(|error| DriverError::generic(error.to_string()))?;
+        let mtu = self.check_sender_mtu(request.setup.mtu, channel)?;
+        Ok((geometry, mtu, SubscriptionParams::read(channel.uri(), &self.context)?))
+    }
+
+    /// Nothing is sent to an endpoint that is going away, with all that it remembers. Source: driver spec 14.1.
     fn forget_image(&mut self, request: &ImageRequest) {
+        let endpoint = self.receive_endpoints.get(request.endpoint.index());
+        if endpoint.is_none_or(|entry| entry.phase != EndpointPhase::Active) {
+            return;
+        }
         let setup = &request.setup;
         self.services.receiver.send(ReceiverCommand::ImageCreationFailed(
             request.endpoint,
@@ -60,23 +111,15 @@ impl Conductor {
         ));
     }
 
-    fn start_image(&mut self, request: &ImageRequest) -> Result<(), DriverError> {
-        let Some((channel, subscriptions)) = self.wanted_by(request) else {
-            // Nobody wants it any more: not an error.
-            self.forget_image(request);
-            return Ok(());
-        };
-        let setup = &request.setup;
-        let geometry = setup.validate().map_err(|error| DriverError::generic(error.to_string()))?;
-        let mtu = self.check_sender_mtu(setup.mtu, &channel)?;
-        let correlation_id = self.to_driver.next_correlation_id();
-        let path = self.context.directory.path.join("images").join(format!("{correlation_id}.logbuffer"));
+    fn map_image_log(&mut self, plan: ImagePlan, demand: &Demand) {
+        let ImagePlan { request: ImageRequest { setup, .. }, endpoint, .. } = &plan;
+        let Demand { channel, subscriptions } = demand;
         let first = &subscriptions[0];
-        let is_sparse =
-            subscriptions.iter().min_by_key(|s| s.registration_id).is_none_or(|s| s.params.is_sparse);
-        let untethered = untethered_timeouts(channel.uri(), &self.context)?;
-        let (send_buffer, receive_buffer) = self.socket_buffers_of(Some(&channel));
+        let oldest = subscriptions.iter().min_by_key(|s| s.registration_id);
+        let is_sparse = oldest.is_none_or(|s| s.params.is_sparse);
+        let (send_buffer, receive_buffer) = self.socket_buffers_of(Some(channel));
         let window = channel.effective_receiver_window(&self.context.network);
+        let registration_id = plan.correlation_id.as_registration_id();
         let parameters = LogParameters {
             session_id: setup.session_id,
             stream_id: setup.stream_id,
@@ -85,32 +128,25 @@ impl Conductor {
             receiver_window_length: i32::try_from(window).unwrap_or(i32::MAX),
             send_buffer,
             receive_buffer,
-            untethered_window_limit_timeout_ns: nanos(untethered.window_limit),
-            untethered_linger_timeout_ns: untethered_linger(channel.uri(), &self.context)?.map_or(-1, nanos),
-            untethered_resting_timeout_ns: nanos(untethered.resting),
-            group: is_group(first, &channel, request),
-            is_response: first.params.is_response,
-            rejoin: first.params.rejoin,
+            untethered_window_limit_timeout_ns: nanos(endpoint.untethered.window_limit),
+            untethered_linger_timeout_ns: nanos(endpoint.untethered.linger),
+            untethered_resting_timeout_ns: nanos(endpoint.untethered.resting),
+            group: is_group(first, channel, &plan.request),
+            is_response: endpoint.is_response,
+            rejoin: endpoint.rejoin,
             reliable: first.params.is_reliable,
             sparse: is_sparse,
-            tether: first.params.is_tethered,
-            ..LogParameters::new(
-                LogKind::Image,
-                correlation_id.as_registration_id(),
-                mtu,
-                geometry.term_length(),
-            )
+            tether: endpoint.is_tethered,
+            ..LogParameters::new(LogKind::Image, registration_id, plan.mtu, plan.geometry.term_length())
         };
         let job = self.next_job();
-        let spec = LogSpec { path: path.clone(), parameters, is_sparse };
+        let spec = LogSpec { path: plan.path.clone(), parameters, is_sparse };
         self.services.resources.send(ResourceCommand::MapLog { job, spec: Box::new(spec) });
-        self.pending_image =
-            Some(PendingImage { job, request: request.clone(), geometry, mtu, correlation_id, path });
-        Ok(())
+        self.pending_image = Some(PendingImage { job, plan });
     }
 
-    /// The endpoint's channel and who subscribes to the session; `None` when the endpoint is going or nobody does.
-    fn wanted_by(&self, request: &ImageRequest) -> Option<(Arc<UdpChannel>, Vec<Arc<Subscription>>)> {
+    /// `None` when the endpoint is going or nobody subscribes to the session: not an error.
+    fn demand_for(&self, request: &ImageRequest) -> Option<Demand> {
         let entry = self.receive_endpoints.get(request.endpoint.index())?;
         if entry.phase != EndpointPhase::Active {
             return None;
@@ -122,7 +158,7 @@ impl Conductor {
             .filter(|s| is_match(s, request.endpoint, setup.stream_id, setup.session_id))
             .cloned()
             .collect();
-        (!subscriptions.is_empty()).then(|| (Arc::clone(&entry.channel), subscriptions))
+        (!subscriptions.is_empty()).then(|| Demand { channel: Arc::clone(&entry.channel), subscriptions })
     }
 
     /// Whether datagrams of the sender's MTU can be received at all. Source: wire spec 5.1.
@@ -146,68 +182,56 @@ impl Conductor {
         Ok(checked)
     }
 
-    /// The agent has mapped the log of the pending image, or not.
+    /// The agent has mapped the log of the pending image, or not. A log that comes to nothing is handed back.
     pub(super) fn on_image_log(&mut self, job: JobId, log: Result<LogBuffers, DriverError>) {
-        let Some(pending) = self.pending_image.take_if(|pending| pending.job == job) else { return };
-        match log {
-            Ok(log) => {
-                let (path, mapped) = (pending.path.clone(), log.clone());
-                match self.finish_image(&pending, log) {
-                    Ok(true) => {}
-                    Ok(false) => {
-                        self.services.free_log(path, mapped);
-                        self.forget_image(&pending.request);
-                    }
-                    Err(error) => {
-                        self.services.free_log(path, mapped);
-                        self.services.record(&error);
-                        self.forget_image(&pending.request);
-                    }
-                }
-            }
+        let Some(PendingImage { plan, .. }) = self.pending_image.take_if(|pending| pending.job == job) else {
+            return;
+        };
+        let created = log.and_then(|log| {
+            let Some(demand) = self.demand_for(&plan.request) else {
+                self.services.free_log(plan.path.clone(), log);
+                return Ok(false);
+            };
+            let mapped = log.clone();
+            self.finish_image(&plan, &demand, log)
+                .inspect_err(|_| self.services.free_log(plan.path.clone(), mapped))
+                .map(|()| true)
+        });
+        match created {
+            Ok(true) => {}
+            Ok(false) => self.forget_image(&plan.request),
             Err(error) => {
                 self.services.record(&error);
-                self.forget_image(&pending.request);
+                self.forget_image(&plan.request);
             }
         }
     }
 
-    /// Whether the image was still wanted, and so was made.
-    fn finish_image(&mut self, pending: &PendingImage, log: LogBuffers) -> Result<bool, DriverError> {
-        let request = &pending.request;
-        let Some((channel, subscriptions)) = self.wanted_by(request) else { return Ok(false) };
+    fn finish_image(
+        &mut self,
+        plan: &ImagePlan,
+        demand: &Demand,
+        log: LogBuffers,
+    ) -> Result<(), DriverError> {
+        let ImagePlan { request, geometry, correlation_id, .. } = plan;
+        let Demand { channel, subscriptions } = demand;
         let setup = &request.setup;
-        let join = pending.geometry.position(setup.active_term_id, setup.term_offset);
+        let first = &subscriptions[0];
+        let join = geometry.position(setup.active_term_id, setup.term_offset);
         let now = self.services.now.nanos;
-        let first = Arc::clone(&subscriptions[0]);
-        let window =
-            i32::try_from(channel.effective_receiver_window(&self.context.network)).unwrap_or(i32::MAX);
-        let congestion_control = CongestionControl::new(
-            self.context
-                .congestion_control
-                .strategy
-                .for_channel(channel.uri().get(keys::CONGESTION_CONTROL))?,
-            receiver_window(window, pending.geometry.term_length()),
-            pending.mtu,
-            &self.context.congestion_control.cubic,
-            now,
-        );
-        let counters = self.allocate_image_counters(pending, &first, join)?;
-        let state = Arc::new(ImageState::new(
-            ImageIdentity {
-                correlation_id: pending.correlation_id,
-                endpoint: request.endpoint,
-                session_id: setup.session_id,
-                stream_id: setup.stream_id,
-                join_position: join,
-                is_reliable: first.params.is_reliable,
-            },
-            log,
-            counters.high_water_mark.clone(),
-            counters.naks_sent.clone(),
-            congestion_control.initial_window(),
-            now,
-        ));
+        let congestion_control = self.congestion_control(plan, channel)?;
+        let counters = self.allocate_image_counters(plan, first, join)?;
+        let identity = ImageIdentity {
+            correlation_id: *correlation_id,
+            endpoint: request.endpoint,
+            session_id: setup.session_id,
+            stream_id: setup.stream_id,
+            join_position: join,
+            is_reliable: first.params.is_reliable,
+        };
+        let (hwm, naks_sent) = (counters.high_water_mark.clone(), counters.naks_sent.clone());
+        let initial_window = congestion_control.initial_window();
+        let state = Arc::new(ImageState::new(identity, log, hwm, naks_sent, initial_window, now));
         let timeouts = &self.context.timeouts;
         let receiver_params = ReceiverImageParams {
             max_window: congestion_control.max_window(),
@@ -217,46 +241,54 @@ impl Conductor {
         let params = ImageParams {
             liveness_timeout: timeouts.image_liveness,
             status_message_timeout: timeouts.status_message,
-            untethered: untethered_timeouts(channel.uri(), &self.context)?,
+            untethered: plan.endpoint.untethered,
         };
         let image = AvailableImage {
-            correlation_id: pending.correlation_id,
+            correlation_id: *correlation_id,
             session_id: setup.session_id,
             stream_id: setup.stream_id,
-            log_path: pending.path.to_string_lossy().into(),
-            source_identity: request.source.to_string().into(),
+            log_path: plan.path.to_string_lossy().into(),
+            source_identity: Identity(request.source).to_string().into(),
         };
-        let detector = Detector::new(self.feedback_delay(&first, &channel, request));
-        self.images.push(PublicationImage::new(
-            Arc::clone(&state),
-            params,
-            image,
-            counters,
-            detector,
-            congestion_control,
-            now,
-        ));
+        let detector = Detector::new(self.feedback_delay(first, channel, request));
+        let shared = Arc::clone(&state);
+        let mut image =
+            PublicationImage::new(shared, params, image, counters, detector, congestion_control, now);
         if let Some(entry) = self.receive_endpoints.get_mut(request.endpoint.index()) {
             entry.images += 1;
         }
-        let at = self.images.len() - 1;
-        for subscription in &subscriptions {
-            self.add_image_subscriber(at, subscription, join);
+        for subscription in subscriptions {
+            add_image_subscriber(&mut image, subscription, join, &mut self.services);
         }
+        self.images.push(image);
         let image = ReceiverImage::new(state, receiver_params, request.origin, now);
         self.services.receiver.send(ReceiverCommand::AddImage(Box::new(image)));
-        Ok(true)
+        Ok(())
+    }
+
+    fn congestion_control(
+        &self,
+        plan: &ImagePlan,
+        channel: &UdpChannel,
+    ) -> Result<CongestionControl, DriverError> {
+        let config = &self.context.congestion_control;
+        let kind = config.strategy.for_channel(channel.uri().get(keys::CONGESTION_CONTROL))?;
+        let window =
+            i32::try_from(channel.effective_receiver_window(&self.context.network)).unwrap_or(i32::MAX);
+        let max_window = receiver_window(window, plan.geometry.term_length());
+        let now = self.services.now.nanos;
+        Ok(CongestionControl::new(kind, max_window, plan.mtu, &config.cubic, now))
     }
 
     fn allocate_image_counters(
         &mut self,
-        pending: &PendingImage,
+        plan: &ImagePlan,
         first: &Subscription,
         join: Position,
     ) -> Result<ImageCounters, DriverError> {
-        let setup = &pending.request.setup;
+        let setup = &plan.request.setup;
         let stream = CounterStream {
-            registration_id: pending.correlation_id.get(),
+            registration_id: plan.correlation_id.get(),
             owner: first.client_id.get(),
             session_id: setup.session_id,
             stream_id: setup.stream_id,
@@ -308,8 +340,4 @@ fn is_group(subscription: &Subscription, channel: &UdpChannel, request: &ImageRe
             channel.is_multicast() || request.setup.flags.contains(epona_protocol::frame::SetupFlags::GROUP)
         }
     }
-}
-
-fn nanos(duration: std::time::Duration) -> i64 {
-    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }

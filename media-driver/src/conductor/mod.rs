@@ -3,7 +3,9 @@
 //! | file | does |
 //! | --- | --- |
 //! | `requests` | reads commands of clients and answers the simple ones |
-//! | `publications`, `subscriptions`, `images` | create and link resources, step by step with the resource agent |
+//! | `publications`, `ipc_publications`, `network_publications` | create and share publications, step by step with the resource agent |
+//! | `subscriptions`, `images` | create subscriptions and images, and link them to what they read |
+//! | `send_endpoints`, `receive_endpoints`, `endpoint_options` | find or open the sockets that channels name |
 //! | `clients`, `endpoints` | tables of who and what exists |
 //! | `client_counters` | counters that clients ask for |
 //! | `timers` | what happens when time passes |
@@ -19,9 +21,14 @@ pub mod services;
 pub mod session_ids;
 
 mod client_counters;
+mod endpoint_options;
 mod images;
+mod ipc_publications;
+mod network_publications;
 mod publications;
+mod receive_endpoints;
 mod requests;
+mod send_endpoints;
 mod subscriptions;
 mod timers;
 

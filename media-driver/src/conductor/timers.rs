@@ -9,6 +9,7 @@ use epona_protocol::types::{ClientId, EpochMillis, Nanos, RegistrationId};
 use super::{
     Conductor,
     clients::{Client, End},
+    requests::{AwaitedLog, PendingCommand},
 };
 use crate::image::publication_image::TimeEvent;
 
@@ -62,10 +63,7 @@ impl Conductor {
             self.services.on_unavailable_counter(counter.registration_id, counter.counter_id);
             self.services.free(counter.counter_id);
         }
-        let (gone, kept) =
-            std::mem::take(&mut self.subscriptions).into_iter().partition(|s| s.client_id == id);
-        self.subscriptions = kept;
-        let gone: Vec<_> = gone;
+        let gone: Vec<_> = self.subscriptions.extract_if(.., |s| s.client_id == id).collect();
         for subscription in gone {
             self.unlink(&subscription);
         }
@@ -81,8 +79,7 @@ impl Conductor {
             if publication.is_finished() {
                 self.ipc_publications.swap_remove(at).close(&mut self.services);
             } else if publication.take_cool_down_end(self.services.now.nanos) {
-                let id = publication.registration_id();
-                self.link_subscriptions_to_ipc(id);
+                self.link_subscriptions_to_ipc(at);
             }
         }
     }
@@ -132,17 +129,26 @@ impl Conductor {
         }
     }
 
-    /// The driver ends: log files go, and the heartbeat says so. Whoever still maps a log keeps it mapped.
+    /// The driver ends: log files go, those too that were just mapped for somebody, and the heartbeat says so. Whoever
+    /// still maps a log keeps it mapped.
     pub(super) fn close(&mut self) {
-        for publication in self.ipc_publications.drain(..) {
-            let _ = fs::remove_file(Path::new(&*publication.image.log_path));
+        let ipc = self.ipc_publications.drain(..).map(|publication| publication.image);
+        let network = self.network_publications.drain(..).map(|publication| publication.image);
+        let images = self.images.drain(..).map(|image| image.image);
+        for image in ipc.chain(network).chain(images) {
+            remove_log(Path::new(&*image.log_path));
         }
-        for publication in self.network_publications.drain(..) {
-            let _ = fs::remove_file(Path::new(&*publication.image.log_path));
+        if let Some(PendingCommand::Log(_, AwaitedLog::Publication(planned))) = self.pending_command.take() {
+            remove_log(&planned.path);
         }
-        for image in self.images.drain(..) {
-            let _ = fs::remove_file(Path::new(&*image.image.log_path));
+        if let Some(pending) = self.pending_image.take() {
+            remove_log(pending.path());
         }
         self.to_driver.set_heartbeat(STOPPED);
     }
+}
+
+fn remove_log(path: &Path) {
+    // What cannot be deleted now, the next driver deletes with the directory.
+    let _ = fs::remove_file(path);
 }

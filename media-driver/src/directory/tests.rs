@@ -108,9 +108,9 @@ fn a_missing_directory_is_created_with_its_parents() {
     let directory = world.take_over().unwrap();
     world.assert_fresh();
     assert!(directory.notices().is_empty());
-    let log = directory.publication_log(RegistrationId::new(7));
+    let log = publication_log(directory.path(), RegistrationId::new(7));
     assert_eq!(log, world.settings.path.join("publications/7.logbuffer"));
-    let log = directory.image_log(CorrelationId::new(-8));
+    let log = image_log(directory.path(), CorrelationId::new(-8));
     assert_eq!(log, world.settings.path.join("images/-8.logbuffer"));
 }
 

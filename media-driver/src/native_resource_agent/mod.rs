@@ -14,6 +14,7 @@ use epona_protocol::{
 
 use crate::{
     commands::{ResourceCommand, ResourceOutcome},
+    directory::storage::{self, Storage},
     duty_cycle::DutyCycle,
     error::DriverError,
     media::udp_channel::{ChannelPurpose, ChannelResolver},
@@ -80,15 +81,7 @@ impl NativeResourceAgent {
                 let log = self.map(&spec);
                 self.conductor.send(ResourceOutcome::Log(job, log));
             }
-            ResourceCommand::FreeLog { path, log } => {
-                let metadata = log.metadata();
-                if let (Ok(term_length), Ok(page_size)) = (metadata.term_length(), metadata.page_size()) {
-                    let length = descriptor::file_length(term_length, page_size);
-                    self.system.bytes_currently_mapped.add(-(length as i64));
-                }
-                drop(log);
-                self.delete(path);
-            }
+            ResourceCommand::FreeLog { path, log } => self.free(path, log),
         }
     }
 
@@ -109,29 +102,24 @@ impl NativeResourceAgent {
         Ok(log)
     }
 
-    fn check_storage(&mut self, needed: u64, spec: &LogSpec) -> Result<(), DriverError> {
-        let directory = &self.config.directory;
-        let usable = usable_space(directory).map_err(|error| mapping_error(spec, &error))?;
-        if usable < needed {
-            return Err(DriverError::new(
-                ErrorCode::StorageSpace,
-                format!(
-                    "insufficient usable storage for new log of length={needed} usable={usable} in {}: lower \
-                     term-length or aeron.term.buffer.length (now {}), or give the file system more room",
-                    directory.display(),
-                    spec.parameters.term_length
-                ),
-            ));
+    fn free(&mut self, path: PathBuf, log: LogBuffers) {
+        let metadata = log.metadata();
+        if let (Ok(term_length), Ok(page_size)) = (metadata.term_length(), metadata.page_size()) {
+            let length = descriptor::file_length(term_length, page_size);
+            self.system.bytes_currently_mapped.add(-(length as i64));
         }
-        if usable <= self.config.low_storage_warning {
-            self.conductor.send(ResourceOutcome::Warning(Box::new(DriverError::new(
-                ErrorCode::StorageSpace,
-                format!(
-                    "space is running low: threshold={} usable={usable} in {}",
-                    self.config.low_storage_warning,
-                    directory.display()
-                ),
-            ))));
+        drop(log);
+        self.delete(path);
+    }
+
+    /// Refuses a log that does not fit, and warns when little room is left.
+    fn check_storage(&mut self, needed: u64, spec: &LogSpec) -> Result<(), DriverError> {
+        let ResourceConfig { directory, low_storage_warning, .. } = &self.config;
+        let usable = usable_space(directory).map_err(|error| mapping_error(spec, &error))?;
+        let storage = storage::check(directory, usable, needed, *low_storage_warning)?;
+        if let Storage::Low(warning) = storage {
+            let warning = Box::new(DriverError::new(ErrorCode::StorageSpace, warning));
+            self.conductor.send(ResourceOutcome::Warning(warning));
         }
         Ok(())
     }
@@ -184,5 +172,17 @@ impl DutyCycle for NativeResourceAgent {
 
     fn role_name(&self) -> &str {
         "native-resource-agent"
+    }
+
+    /// Frees the logs that still wait for it, once. Source: driver spec 8.3, 14.6.
+    fn on_close(&mut self, _now: Now) {
+        while let Some(command) = self.inbox.take() {
+            if let ResourceCommand::FreeLog { path, log } = command {
+                self.free(path, log);
+            }
+        }
+        for path in std::mem::take(&mut self.to_delete) {
+            self.delete(path);
+        }
     }
 }

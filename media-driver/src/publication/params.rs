@@ -64,8 +64,6 @@ pub struct PublicationParams {
     pub response_correlation: Option<ResponseCorrelation>,
     /// Timeouts of untethered subscribers.
     pub untethered: TetherTimeouts,
-    /// Their linger where channel or driver name one.
-    pub untethered_linger: Option<Duration>,
     has_mtu: bool,
     has_term_length: bool,
 }
@@ -139,7 +137,6 @@ impl PublicationParams {
             is_response: uri.control_mode() == ControlMode::Response,
             response_correlation: uri.response_correlation_id()?,
             untethered: untethered_timeouts(uri, context)?,
-            untethered_linger: untethered_linger(uri, context)?,
             has_mtu: own_mtu.is_some() || from_tag.is_some(),
             has_term_length: own_term_length.is_some() || from_tag.is_some(),
         })
@@ -264,28 +261,18 @@ impl SubscriptionParams {
     }
 }
 
-/// Timeouts of untethered subscribers: the channel's, else the driver's. Source: driver spec 2.4.
-///
-/// # Errors
-/// When a value is not a duration.
-pub fn untethered_timeouts(uri: &ChannelUri, context: &Context) -> Result<TetherTimeouts, DriverError> {
+/// Timeouts of untethered subscribers: the channel's, else the driver's; where neither names a linger, it is as long as
+/// the window limit timeout. Source: driver spec 2.4.
+fn untethered_timeouts(uri: &ChannelUri, context: &Context) -> Result<TetherTimeouts, DriverError> {
     let timeouts = &context.timeouts;
     let window_limit =
         uri.duration(keys::UNTETHERED_WINDOW_LIMIT_TIMEOUT)?.unwrap_or(timeouts.untethered_window_limit);
+    let linger = uri.duration(keys::UNTETHERED_LINGER_TIMEOUT)?.filter(|linger| !linger.is_zero());
     Ok(TetherTimeouts {
         window_limit,
-        linger: untethered_linger(uri, context)?.unwrap_or(window_limit),
+        linger: linger.or(timeouts.untethered_linger).unwrap_or(window_limit),
         resting: uri.duration(keys::UNTETHERED_RESTING_TIMEOUT)?.unwrap_or(timeouts.untethered_resting),
     })
-}
-
-/// Linger of untethered subscribers where channel or driver name one; else it is as long as the window limit timeout.
-///
-/// # Errors
-/// When the value is not a duration.
-pub fn untethered_linger(uri: &ChannelUri, context: &Context) -> Result<Option<Duration>, DriverError> {
-    let of_channel = uri.duration(keys::UNTETHERED_LINGER_TIMEOUT)?.filter(|linger| !linger.is_zero());
-    Ok(of_channel.or(context.timeouts.untethered_linger))
 }
 
 fn window(uri: &ChannelUri, default: usize, term_length: TermLength, mtu: Mtu) -> Result<i32, DriverError> {

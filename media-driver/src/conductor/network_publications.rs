@@ -1,0 +1,299 @@
+//! Adding network publications, and sharing those that exist. Source: driver spec 2.3, 2.5.
+
+use std::sync::Arc;
+
+use epona_protocol::{
+    logbuffer::LogBuffers,
+    types::{CounterId, CounterTypeId, Position, SessionId},
+    uri::{ControlMode, ResponseCorrelation, keys},
+};
+
+use super::{
+    Conductor,
+    publications::{AddPublication, PlannedPublication, ReadyPublication, check_supported},
+};
+use crate::{
+    commands::{SendEndpointId, SenderCommand},
+    error::DriverError,
+    flow_control::FlowControl,
+    media::udp_channel::UdpChannel,
+    publication::{
+        network::{NetworkPublication, NetworkPublicationCounters, NetworkPublicationParams, Phase},
+        params::{ExistingPublication, PublicationParams},
+        shared::{NetworkPublicationIdentity, NetworkPublicationState},
+    },
+    sender::{
+        publication::{SenderCounters, SenderParams, SenderPublication},
+        retransmit_handler::{RetransmitConfig, RetransmitHandler},
+    },
+};
+
+impl Conductor {
+    /// Goes on with a network publication whose channel is resolved.
+    pub(super) fn add_network_publication(
+        &mut self,
+        add: AddPublication,
+        channel: Arc<UdpChannel>,
+    ) -> Result<(), DriverError> {
+        let params =
+            PublicationParams::network(channel.uri(), &self.context, |tag| self.tagged_publication(tag))
+                .map_err(|error| error.about(&add.channel))?;
+        self.check_publication_channel(&channel, &params)?;
+        let endpoint = self.find_send_endpoint(&channel, params.mtu)?;
+        let on_endpoint = |p: &NetworkPublication| {
+            Some(p.params.endpoint) == endpoint && p.state.stream_id == add.stream_id
+        };
+        if !add.is_exclusive {
+            let shareable = self.network_publications.iter().position(|p| {
+                on_endpoint(p)
+                    && p.phase() == Phase::Active
+                    && !p.params.is_exclusive
+                    && p.params.response_correlation_id == params.response_correlation_id()
+            });
+            if let Some(at) = shareable {
+                return self.share_network_publication(at, &add, &params);
+            }
+        }
+        // Without an endpoint there is no publication on it: no session id is in use.
+        let is_used = |session: SessionId| {
+            self.network_publications
+                .iter()
+                .any(|p| on_endpoint(p) && p.phase() != Phase::Done && p.state.session_id == session)
+        };
+        let session_id = match params.session_id {
+            Some(session) if is_used(session) => return Err(add.clash(session)),
+            Some(session) => session,
+            None => self.session_ids.allocate(is_used),
+        };
+        self.map_publication_log(add, params, session_id, Some(channel));
+        Ok(())
+    }
+
+    fn share_network_publication(
+        &mut self,
+        at: usize,
+        add: &AddPublication,
+        params: &PublicationParams,
+    ) -> Result<(), DriverError> {
+        let publication = &self.network_publications[at];
+        let state = &publication.state;
+        params
+            .confirm_match(&ExistingPublication {
+                session_id: state.session_id,
+                mtu: state.mtu,
+                geometry: state.geometry,
+                start: publication.params.start,
+            })
+            .map_err(|error| error.about(&add.channel))?;
+        if params.spies_simulate_connection != state.spies_simulate_connection {
+            return Err(DriverError::generic(format!(
+                "existing publication has different spies simulate connection: existing={} requested={} channel={}",
+                state.spies_simulate_connection, params.spies_simulate_connection, add.channel
+            )));
+        }
+        self.link_publication(add, publication.registration_id())?;
+        self.network_publications[at].add_reference();
+        self.present_network_publication(at, add);
+        Ok(())
+    }
+
+    /// Rows 3 to 6 of driver spec 2.3, and what this driver cannot do yet.
+    fn check_publication_channel(
+        &self,
+        channel: &UdpChannel,
+        params: &PublicationParams,
+    ) -> Result<(), DriverError> {
+        let mode = channel.control_mode();
+        let text = channel.text();
+        if channel.has_explicit_endpoint()
+            && channel.remote_data().port() == 0
+            && !channel.is_multi_destination()
+        {
+            return Err(DriverError::generic(format!(
+                "{text} has port=0 for publication: name a port in endpoint"
+            )));
+        }
+        if channel.has_explicit_control() && !channel.has_explicit_endpoint() && mode == ControlMode::None {
+            return Err(DriverError::generic(format!("control requires endpoint or control-mode: {text}")));
+        }
+        if let (Some(ResponseCorrelation::Id(id)), false) = (params.response_correlation, params.is_response)
+            && !self.subscriptions.iter().any(|s| s.registration_id.get() == id.get() && s.is_network())
+        {
+            return Err(DriverError::generic(format!(
+                "unable to find response subscription for response-correlation-id={id}: channel={text}"
+            )));
+        }
+        self.check_response(params)?;
+        check_supported(channel.uri(), params)
+    }
+
+    /// A response channel answers an image, or is made ahead of any. Source: driver spec 2.3, row 13.
+    fn check_response(&self, params: &PublicationParams) -> Result<(), DriverError> {
+        match params.response_correlation {
+            _ if !params.is_response => Ok(()),
+            None => Err(DriverError::generic(
+                "control-mode=response was specified, but no response-correlation-id",
+            )),
+            Some(ResponseCorrelation::Id(id)) if !self.images.iter().any(|i| i.correlation_id() == id) => {
+                Err(DriverError::generic(format!("image response-correlation-id={id} not found")))
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// Creates a network publication whose log is mapped, and its endpoint where there is none yet.
+    pub(super) fn create_network_publication(
+        &mut self,
+        planned: PlannedPublication,
+        channel: &Arc<UdpChannel>,
+        log: LogBuffers,
+    ) -> Result<(), DriverError> {
+        let spec = channel.uri().get(keys::FLOW_CONTROL);
+        let flow_control = self.context.flow_control.flow_control(channel.has_group_semantics(), spec)?;
+        // The endpoint may have gone while the log was mapped.
+        let endpoint = match self.find_send_endpoint(channel, planned.params.mtu)? {
+            Some(endpoint) => endpoint,
+            None => self.create_send_endpoint(channel, planned.add.registration_id())?,
+        };
+        let created = self.create_publication_on(endpoint, planned, flow_control, log);
+        if created.is_err() {
+            self.send_endpoints.close_if_unused(endpoint, &mut self.services);
+        }
+        created
+    }
+
+    fn create_publication_on(
+        &mut self,
+        endpoint: SendEndpointId,
+        planned: PlannedPublication,
+        flow_control: FlowControl,
+        log: LogBuffers,
+    ) -> Result<(), DriverError> {
+        let PlannedPublication { add, params, session_id, .. } = &planned;
+        let start = log.producer_position();
+        let sender_params = self.sender_params(endpoint, params)?;
+        let retransmits = self.retransmit_handler(&sender_params, params);
+        let counters = self.allocate_publication_counters(add, *session_id, start)?;
+        if let Err(error) = self.link_publication(add, add.registration_id()) {
+            counters.free(&mut self.services);
+            return Err(error);
+        }
+        if let Some(entry) = self.send_endpoints.get_mut(endpoint.index()) {
+            entry.publications += 1;
+        }
+        let now = self.services.now.nanos;
+        let identity = NetworkPublicationIdentity {
+            registration_id: add.registration_id(),
+            session_id: *session_id,
+            stream_id: add.stream_id,
+            mtu: params.mtu,
+            spies_simulate_connection: params.spies_simulate_connection,
+            signal_eos: params.signal_eos,
+        };
+        let (position, limit) = (counters.sender_position.clone(), counters.sender_limit.clone());
+        let state = Arc::new(NetworkPublicationState::new(identity, log, position, limit));
+        let sender_counters = SenderCounters {
+            back_pressure_events: counters.back_pressure_events.clone(),
+            naks_received: counters.naks_received.clone(),
+        };
+        let publication_params = NetworkPublicationParams {
+            endpoint,
+            is_exclusive: add.is_exclusive,
+            start,
+            term_window: i64::from(params.window),
+            linger: params.linger,
+            unblock_timeout: self.context.timeouts.publication_unblock,
+            untethered: params.untethered,
+            response_correlation_id: params.response_correlation_id(),
+            entity_tag: params.entity_tag,
+        };
+        let image = planned.image();
+        let mut publication =
+            NetworkPublication::new(Arc::clone(&state), publication_params, counters, image, now);
+        publication.add_reference();
+        self.network_publications.push(publication);
+        let sender =
+            SenderPublication::new(state, sender_params, sender_counters, flow_control, retransmits, now);
+        self.services.sender.send(SenderCommand::AddPublication(Box::new(sender)));
+        self.present_network_publication(self.network_publications.len() - 1, &planned.add);
+        Ok(())
+    }
+
+    fn sender_params(
+        &self,
+        endpoint: SendEndpointId,
+        params: &PublicationParams,
+    ) -> Result<SenderParams, DriverError> {
+        let Some(entry) = self.send_endpoints.get(endpoint.index()) else {
+            return Err(DriverError::generic("send endpoint vanished while its publication was made"));
+        };
+        Ok(SenderParams {
+            endpoint,
+            max_messages_per_send: self.context.network.messages_per_send,
+            connection_timeout: self.context.timeouts.publication_connection,
+            has_group_semantics: entry.channel.has_group_semantics(),
+            is_response: params.is_response,
+            wants_response: params.response_correlation.is_some(),
+            ttl: entry.channel.ttl().into(),
+        })
+    }
+
+    fn retransmit_handler(&self, sender: &SenderParams, params: &PublicationParams) -> RetransmitHandler {
+        let loss = &self.context.loss;
+        let max_resend =
+            || params.max_resend.unwrap_or_else(|| u16::try_from(loss.max_resend).unwrap_or(u16::MAX));
+        RetransmitHandler::new(&RetransmitConfig {
+            delay: loss.retransmit_unicast_delay,
+            linger: loss.retransmit_unicast_linger,
+            max_resends: sender.has_group_semantics.then(max_resend),
+        })
+    }
+
+    fn allocate_publication_counters(
+        &mut self,
+        add: &AddPublication,
+        session_id: SessionId,
+        start: Position,
+    ) -> Result<NetworkPublicationCounters, DriverError> {
+        let [
+            publisher_position,
+            publisher_limit,
+            sender_position,
+            sender_limit,
+            back_pressure_events,
+            naks_received,
+        ] = self.services.allocate_stream_counters(
+            &add.counter_stream(session_id),
+            [
+                (CounterTypeId::PUBLISHER_POSITION, add.publisher_position_name(), start.get()),
+                (CounterTypeId::PUBLISHER_LIMIT, "pub-lmt", start.get()),
+                (CounterTypeId::SENDER_POSITION, "snd-pos", start.get()),
+                (CounterTypeId::SENDER_LIMIT, "snd-lmt", start.get()),
+                (CounterTypeId::SENDER_BPE, "snd-bpe", 0),
+                (CounterTypeId::SENDER_NAKS_RECEIVED, "snd-naks-received", 0),
+            ],
+        )?;
+        Ok(NetworkPublicationCounters {
+            publisher_position,
+            publisher_limit,
+            sender_position,
+            sender_limit,
+            back_pressure_events,
+            naks_received,
+        })
+    }
+
+    /// Answers the client, then links spies that are not linked yet.
+    fn present_network_publication(&mut self, at: usize, add: &AddPublication) {
+        let publication = &self.network_publications[at];
+        let (original, image) = (publication.registration_id(), publication.image.clone());
+        let limit_id = publication.publisher_limit_counter().id();
+        let endpoint = self.send_endpoints.get(publication.params.endpoint.index());
+        let channel_status_id = endpoint.map_or(CounterId::NULL, |entry| entry.counters.status_id());
+        self.answer_publication(
+            add,
+            ReadyPublication { original, image: &image, limit_id, channel_status_id },
+        );
+        self.link_spies_to_publication(at);
+    }
+}

@@ -1,0 +1,82 @@
+use std::time::Duration;
+
+use epona_protocol::{
+    command::{ErrorCode, Request},
+    types::{CounterTypeId, RegistrationId},
+};
+
+use crate::harness::{CLIENT, Driver, Told, refusal};
+
+const KIND: CounterTypeId = CounterTypeId::new(1001);
+
+fn add<'a>() -> Request<'a> {
+    Request::AddCounter { type_id: KIND, key: &[1, 2, 3, 4, 5], label: b"a label" }
+}
+
+fn add_static<'a>(registration_id: i64) -> Request<'a> {
+    Request::AddStaticCounter {
+        registration_id: RegistrationId::new(registration_id),
+        type_id: KIND,
+        key: &[9],
+        label: b"static",
+    }
+}
+
+fn remove<'a>(id: i64) -> Request<'a> {
+    Request::RemoveCounter { registration_id: RegistrationId::new(id) }
+}
+
+#[test]
+fn a_counter_is_announced_with_what_its_client_said_of_it() {
+    let mut driver = Driver::new();
+    let (id, told) = driver.ask(add());
+    let counter = driver.counter(KIND);
+    let heartbeat = driver.counter(CounterTypeId::CLIENT_HEARTBEAT).id;
+    assert_eq!(told, [Told::Counter(CLIENT, heartbeat), Told::Counter(id, counter.id)]);
+    assert_eq!((counter.registration_id, counter.owner_id, counter.value), (id, CLIENT, 0));
+    assert_eq!((counter.label.as_str(), &counter.key[..6]), ("a label", &[1, 2, 3, 4, 5, 0][..]));
+}
+
+#[test]
+fn a_counter_goes_when_its_client_removes_it_and_its_id_rests() {
+    let mut driver = Driver::new();
+    let (id, _) = driver.ask(add());
+    let counter = driver.counter(KIND).id;
+    let (_, told) = driver.ask_as(2, remove(id));
+    assert_eq!(refusal(&told).0, ErrorCode::UnknownCounter, "it is another client's");
+    let (removal, told) = driver.ask(remove(id));
+    assert_eq!(told, [Told::Success(removal), Told::CounterGone(id, counter)]);
+    let (_, told) = driver.ask(remove(id));
+    let (code, text) = refusal(&told);
+    assert!(code == ErrorCode::UnknownCounter && text.contains(&format!("registration_id={id}")), "{text}");
+
+    driver.ask(add());
+    assert!(driver.counter(KIND).id != counter, "an id rests before it is used again");
+    driver.wait(Duration::from_secs(2));
+    driver.ask(Request::AddCounter { type_id: CounterTypeId::new(1002), key: &[], label: b"" });
+    assert_eq!(driver.counter(CounterTypeId::new(1002)).id, counter);
+}
+
+#[test]
+fn a_static_counter_is_found_again_and_outlives_its_client() {
+    let mut driver = Driver::new();
+    let (first, told) = driver.ask(add_static(42));
+    let counter = driver.counter(KIND);
+    assert_eq!(told[1], Told::StaticCounter(first, counter.id), "after the client's heartbeat");
+    assert_eq!((counter.registration_id, counter.owner_id), (42, -1));
+    let (second, told) = driver.ask_as(2, add_static(42));
+    assert_eq!(told[1], Told::StaticCounter(second, counter.id));
+    let (_, told) = driver.ask(remove(42));
+    assert_eq!(refusal(&told).0, ErrorCode::UnknownCounter);
+    driver.wait(Duration::from_secs(15));
+    assert_eq!(driver.labels(), ["static"]);
+}
+
+#[test]
+fn a_static_counter_must_not_take_the_place_of_a_clients() {
+    let mut driver = Driver::new();
+    let (id, _) = driver.ask(add());
+    let (_, told) = driver.ask(add_static(id));
+    let (code, text) = refusal(&told);
+    assert!(code == ErrorCode::GenericError && text.contains("non-static counter exists"), "{text}");
+}

@@ -1,0 +1,13 @@
+//! The conductor, stepped by hand: commands in, events and counters out, time as the test says, a simulated network.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail loudly")]
+
+mod clients;
+mod counters;
+mod endpoints;
+mod golden;
+mod harness;
+mod images;
+mod ipc_publications;
+mod network_publications;
+mod refusals;
+mod resources;
