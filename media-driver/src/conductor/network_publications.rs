@@ -97,7 +97,7 @@ impl Conductor {
         Ok(())
     }
 
-    /// Rows 3 to 6 of driver spec 2.3, and what this driver cannot do yet.
+    /// Rows 3 to 6, 13 and 17 of driver spec 2.3, and what this driver cannot do yet.
     fn check_publication_channel(
         &self,
         channel: &UdpChannel,
@@ -124,6 +124,7 @@ impl Conductor {
             )));
         }
         self.check_response(params)?;
+        self.flow_control(channel)?;
         check_supported(channel.uri(), params)
     }
 
@@ -148,8 +149,7 @@ impl Conductor {
         channel: &Arc<UdpChannel>,
         log: LogBuffers,
     ) -> Result<(), DriverError> {
-        let spec = channel.uri().get(keys::FLOW_CONTROL);
-        let flow_control = self.context.flow_control.flow_control(channel.has_group_semantics(), spec)?;
+        let flow_control = self.flow_control(channel)?;
         // The endpoint may have gone while the log was mapped.
         let endpoint = match self.find_send_endpoint(channel, planned.params.mtu)? {
             Some(endpoint) => endpoint,
@@ -160,6 +160,12 @@ impl Conductor {
             self.send_endpoints.close_if_unused(endpoint, &mut self.services);
         }
         created
+    }
+
+    fn flow_control(&self, channel: &UdpChannel) -> Result<FlowControl, DriverError> {
+        let spec = channel.uri().get(keys::FLOW_CONTROL);
+        let flow_control = self.context.flow_control.flow_control(channel.has_group_semantics(), spec);
+        flow_control.map_err(|error| DriverError::from(error).about(channel.text()))
     }
 
     fn create_publication_on(

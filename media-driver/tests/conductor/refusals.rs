@@ -40,7 +40,12 @@ fn publications_that_cannot_be_are_refused_with_a_reason_and_leave_nothing() {
         ("aeron:udp?endpoint=224.10.9.9:1|interface=127.0.0.1|fc=best", Generic, "best"),
         ("aeron:udp?control=127.0.0.1:1|control-mode=dynamic", NotSupported, "control-mode=dynamic"),
         ("aeron:udp?control-mode=manual", NotSupported, "control-mode=manual"),
-        ("aeron:udp?control=127.0.0.1:1|control-mode=response", NotSupported, "response"),
+        ("aeron:udp?control=127.0.0.1:1|control-mode=response", Generic, "response-correlation-id"),
+        (
+            "aeron:udp?control=127.0.0.1:1|control-mode=response|response-correlation-id=prototype",
+            NotSupported,
+            "response",
+        ),
         ("aeron:ipc?response-correlation-id=prototype", NotSupported, "response"),
     ] {
         let (id, told) = driver.publish(channel);
@@ -51,7 +56,7 @@ fn publications_that_cannot_be_are_refused_with_a_reason_and_leave_nothing() {
         driver.settle();
         assert_eq!((driver.logs().len(), driver.labels()), (0, vec![]), "{channel}");
     }
-    assert!(driver.system(SystemCounter::Errors) >= 27 && driver.errors().len() >= 27);
+    assert!(driver.system(SystemCounter::Errors) >= 28 && driver.errors().len() >= 28);
 }
 
 #[test]
