@@ -10,6 +10,7 @@ use epona_protocol::{
     cnc::{Cnc, CncLengths, CncMetadata},
     counters::CountersManager,
     error_log::DistinctErrorLog,
+    frame,
     loss_report::LossReport,
     memory::{Allocation, MappedFile},
     ring_buffer::Consumer,
@@ -129,7 +130,7 @@ pub fn assemble(
             status_message_timeout: context.timeouts.status_message,
         },
         poller_config(&context),
-        ReceiveBuffers::new(1, context.network.mtu.get() as usize),
+        ReceiveBuffers::new(1, (context.network.mtu.get() as usize).max(frame::error::MAX_LENGTH)),
     )
     .map_err(LaunchError::system("create the sender's poller"))?;
     let receiver = Receiver::new(

@@ -23,12 +23,6 @@ impl LogCleaner {
         Self { clean_position: position }
     }
 
-    /// Position up to which terms have been cleaned for reuse.
-    #[must_use]
-    pub fn clean_position(&self) -> Position {
-        self.clean_position
-    }
-
     /// Cleans towards `position`, to the end of the current term at most.
     pub fn clean(&mut self, log: &LogBuffers, position: Position) {
         let dirty = position - self.clean_position;

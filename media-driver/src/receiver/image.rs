@@ -114,12 +114,6 @@ impl ReceiverImage {
         self.track_connection(origin, now);
     }
 
-    /// Drops the ways that led through a destination which is going away.
-    pub fn remove_destination(&mut self, destination: DestinationIndex, now: Nanos) {
-        self.connections.retain(|connection| connection.origin.destination != destination);
-        self.publish_active_transports(now);
-    }
-
     /// Puts one datagram of data into the term buffer. Source: wire spec 10.5, 15.1.
     #[inline]
     pub fn insert(

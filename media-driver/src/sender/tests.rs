@@ -217,6 +217,8 @@ impl World {
     }
 }
 
+const NOTHING: Vec<Vec<u8>> = Vec::new();
+
 fn setup(datagram: &[u8]) -> Setup {
     Setup::parse(datagram).unwrap()
 }
@@ -248,7 +250,7 @@ fn a_setup_goes_out_at_once_and_every_100_ms_until_a_receiver_answers_and_no_hea
         }
     );
     for _ in 0..5 {
-        assert_eq!(world.after(ms(100)), Vec::<Vec<u8>>::new());
+        assert_eq!(world.after(ms(100)), NOTHING);
         assert_eq!(world.after(Duration::from_nanos(1)), first);
     }
     world.hear_status(|sm| sm.consumption_term_offset = TermOffset::new(4096));
@@ -299,7 +301,7 @@ fn a_publication_at_its_end_answers_no_request_for_a_setup() {
 fn heartbeats_come_every_100_ms_and_tell_how_the_stream_ends() {
     let mut world = World::new();
     world.connect(WINDOW);
-    assert_eq!(world.after(ms(100)), Vec::<Vec<u8>>::new());
+    assert_eq!(world.after(ms(100)), NOTHING);
     assert_eq!(heartbeat_flags(&world.after(Duration::from_nanos(1))), DataFlags::UNFRAGMENTED);
     world.state.set_end_of_stream();
     assert_eq!(heartbeat_flags(&world.after(ms(101))), DataFlags::HEARTBEAT_EOS);
@@ -314,7 +316,7 @@ fn data_postpones_the_heartbeat_which_then_carries_the_sender_position() {
     world.now = world.now + ms(90);
     publish(&world.state.log, &[100]);
     assert_eq!(world.after(ms(0)), [world.term_bytes(0, 160)]);
-    assert_eq!(world.after(ms(100)), Vec::<Vec<u8>>::new());
+    assert_eq!(world.after(ms(100)), NOTHING);
     let heartbeat = world.after(ms(1));
     assert_eq!(DataHeader::parse(&heartbeat[0]).unwrap().term_offset, TermOffset::new(160));
 }
@@ -384,22 +386,36 @@ fn data_stops_exactly_at_the_sender_limit_and_back_pressure_counts_once() {
     world.connect(1024);
     publish(&world.state.log, &[480; 4]);
     assert_eq!(world.after(ms(1)), [world.term_bytes(0, 1024)]);
-    assert_eq!(
-        (world.position(), world.back_pressure.get()),
-        (1024, 0),
-        "the window was used up, not missed"
-    );
+    world.hear_status(|sm| sm.receiver_window = 2048);
+    world.after(ms(1));
+    assert_eq!(world.position(), 2048);
+    assert_eq!(world.back_pressure.get(), 1, "between the two windows");
+    publish(&world.state.log, &[480]);
     for _ in 0..3 {
         world.after(ms(1));
-        assert_eq!((world.back_pressure.get(), world.system.sender_flow_control_limits.get()), (1, 1));
+        assert_eq!((world.back_pressure.get(), world.system.sender_flow_control_limits.get()), (2, 2));
     }
     // 511 more bytes do not hold another frame of 512.
-    world.hear_status(|sm| sm.receiver_window = 1024 + 511);
+    world.hear_status(|sm| sm.receiver_window = 2048 + 511);
     world.after(ms(1));
-    assert_eq!(world.position(), 1024);
-    world.hear_status(|sm| sm.receiver_window = 1024 + 512);
+    assert_eq!(world.position(), 2048);
+    world.hear_status(|sm| sm.receiver_window = 2048 + 512);
     world.after(ms(1));
-    assert_eq!(world.position(), 1536);
+    assert_eq!(world.position(), 2560);
+}
+
+#[test]
+fn a_window_that_a_batch_uses_up_is_back_pressure_only_at_the_next_turn() {
+    let mut world = World::new();
+    world.connect(2048);
+    publish(&world.state.log, &[992]);
+    world.after(ms(1));
+    publish(&world.state.log, &[992, 992]);
+    world.after(ms(1));
+    assert_eq!((world.position(), world.back_pressure.get()), (2048, 0));
+    world.after(ms(1));
+    world.after(ms(1));
+    assert_eq!(world.back_pressure.get(), 1);
 }
 
 #[test]
@@ -472,7 +488,7 @@ fn a_nak_brings_exactly_the_missing_datagrams_once_per_linger() {
     world.hear_nak(INITIAL_TERM, 1408, 1408);
     assert_eq!(world.wire.take(), [world.term_bytes(1408, 1408)]);
     world.hear_nak(INITIAL_TERM, 1408, 1408);
-    assert_eq!(world.wire.take(), Vec::<Vec<u8>>::new(), "it lingers");
+    assert_eq!(world.wire.take(), NOTHING, "it lingers");
     world.after(ms(11));
     world.hear_nak(INITIAL_TERM, 1408, 1408);
     assert_eq!(world.wire.take(), [world.term_bytes(1408, 1408)]);
@@ -496,7 +512,7 @@ fn naks_outside_what_was_sent_bring_nothing_and_impossible_ones_are_invalid() {
         (INITIAL_TERM.wrapping_add(i32::MAX), TERM as i32 - 32),
     ] {
         world.hear_nak(term, offset, 32);
-        assert_eq!(world.wire.take(), Vec::<Vec<u8>>::new(), "{term} {offset}");
+        assert_eq!(world.wire.take(), NOTHING, "{term} {offset}");
     }
     assert_eq!(world.system.invalid_packets.get(), 0);
     for (offset, length) in
@@ -505,6 +521,48 @@ fn naks_outside_what_was_sent_bring_nothing_and_impossible_ones_are_invalid() {
         world.hear_nak(INITIAL_TERM, offset, length);
     }
     assert_eq!((world.system.invalid_packets.get(), world.system.retransmits_sent.get()), (6, 0));
+}
+
+#[test]
+fn a_nak_from_before_the_start_of_the_stream_brings_no_unsent_data() {
+    let mut world = World::new();
+    world.connect(1024);
+    // The whole first term is written, and little of it sent; the term before it would lie in the same buffer.
+    publish(&world.state.log, &[992; 64]);
+    world.after(ms(1));
+    assert_eq!(world.position(), 1024);
+    world.hear_nak(INITIAL_TERM.wrapping_add(-1), TERM as i32 - 1024, 1024);
+    assert_eq!(world.wire.take(), NOTHING);
+}
+
+/// The sequence of `rotation` in the recordings of the reference driver.
+#[test]
+fn a_term_ends_with_its_padding_in_the_datagram_of_the_last_frames() {
+    let mut world = World::new();
+    // A whole number of datagrams, so that none is cut short by it.
+    let window = 25 * 1280;
+    world.connect(window);
+    publish(&world.state.log, &[600; 104]);
+    let mut sent = Vec::new();
+    while world.position() < TERM + 1280 {
+        sent.extend(world.after(ms(1)));
+        let (position, geometry) = (Position::new(world.position()), world.state.geometry);
+        world.hear_status(|sm| {
+            sm.consumption_term_id = geometry.term_id(position);
+            sm.consumption_term_offset = geometry.term_offset(position);
+            sm.receiver_window = window;
+        });
+        sent.extend(world.wire.take());
+    }
+    let lengths: Vec<_> = sent.iter().map(Vec::len).filter(|length| *length > 32).collect();
+    let (term, next) = lengths.split_at(51);
+    assert!(term[..50].iter().all(|length| *length == 1280), "{term:?}");
+    assert_eq!((term[50], next), (1312, &[1280][..]));
+    let padding = DataHeader::parse(&sent.iter().find(|bytes| bytes.len() == 1312).unwrap()[1280..]).unwrap();
+    assert_eq!(
+        (padding.is_padding, padding.frame_length, padding.flags, padding.term_offset.get()),
+        (true, 256, DataFlags::UNFRAGMENTED, 65_280)
+    );
 }
 
 #[test]
@@ -621,7 +679,7 @@ fn a_round_trip_request_is_answered_along_the_data_path_and_a_reply_is_not() {
     request.flags = RttmFlags::NONE;
     request.emit(&mut bytes);
     world.hear(&bytes);
-    assert_eq!(world.wire.take(), Vec::<Vec<u8>>::new());
+    assert_eq!(world.wire.take(), NOTHING);
 }
 
 #[test]
