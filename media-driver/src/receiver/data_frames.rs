@@ -128,6 +128,11 @@ impl Incoming<'_, '_> {
                 }
                 None
             }
+            DataAction::ElicitSetup if self.with.pending_setups.is_full() => {
+                self.dispatcher.remove_pending_setup(stream_id, session_id);
+                self.report_too_many_pending();
+                None
+            }
             DataAction::ElicitSetup => {
                 self.with.pending_setups.add(self.id, stream_id, session_id, self.with.now);
                 Some(Reply::ElicitSetup { stream_id, session_id, origin: self.origin })

@@ -8,6 +8,10 @@ use epona_protocol::types::{Nanos, SessionId, StreamId};
 /// Time until an unanswered request is forgotten, or repeated when it is periodic.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
+/// Requests under way at one time. Those that were answered stay until they expire too, so that a flood of made-up
+/// sessions with setups of their own is bounded like one without.
+const MAX_ENTRIES: usize = 16 * 1024;
+
 /// What became due; `T` names an endpoint, a destination and the address to ask.
 #[derive(Debug)]
 pub enum Due<'a, T> {
@@ -39,6 +43,12 @@ impl<T> Default for PendingSetups<T> {
 }
 
 impl<T> PendingSetups<T> {
+    /// Whether there is no room for another one-shot request.
+    #[must_use]
+    pub const fn is_full(&self) -> bool {
+        self.entries.len() >= MAX_ENTRIES
+    }
+
     /// A setup was elicited from a session.
     pub fn add(&mut self, target: T, stream: StreamId, session: SessionId, now: Nanos) {
         self.entries.push(PendingSetup { target, stream, session, asked_at: now, is_periodic: false });

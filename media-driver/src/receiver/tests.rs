@@ -550,6 +550,26 @@ fn a_flood_of_made_up_sessions_is_bounded_and_reported_once_a_second() {
 }
 
 #[test]
+fn a_flood_of_made_up_sessions_with_setups_of_their_own_is_bounded_too() {
+    let mut world = World::new();
+    let mut packet = data(0, 64);
+    let mut elicited = 0;
+    for session in (0..20_000).map(SessionId::new) {
+        DataHeader { session_id: session, ..DataHeader::parse(&packet).unwrap() }.emit(&mut packet);
+        elicited += world.hear(&packet).len();
+        world.hear(&setup(|setup| setup.session_id = session));
+        // The conductor makes none of these images.
+        for request in world.requests() {
+            let session = request.setup.session_id;
+            world.command(ReceiverCommand::ImageCreationFailed(ENDPOINT, STREAM, session));
+        }
+    }
+    assert_eq!((elicited, world.invalid()), (16 * 1024, 0));
+    world.after(ms(1001));
+    assert_eq!(world.hear(&data(0, 64)).len(), 1, "the flood is over");
+}
+
+#[test]
 fn slow_work_is_done_at_the_tenth_busy_turn_at_the_latest() {
     let (mut world, state) = World::with_image();
     state.report_gap(Gap { term_id: INITIAL_TERM, offset: TermOffset::ZERO, length: 64 });
