@@ -9,8 +9,8 @@ use epona_protocol::{
 use super::{Conductor, clients::CounterLink};
 use crate::error::DriverError;
 
-/// Owner of counters that outlive their client.
-const NO_OWNER: i64 = -1;
+/// Owner of counters that belong to no client.
+pub(super) const NO_OWNER: i64 = -1;
 
 impl Conductor {
     pub(super) fn add_counter(

@@ -10,7 +10,9 @@ use epona_protocol::{
 
 use super::{
     Conductor,
+    client_counters::NO_OWNER,
     publications::{AddPublication, PlannedPublication, ReadyPublication, check_supported},
+    services::CounterStream,
 };
 use crate::{
     commands::{SendEndpointId, SenderCommand},
@@ -179,7 +181,7 @@ impl Conductor {
         let start = log.producer_position();
         let sender_params = self.sender_params(endpoint, params)?;
         let retransmits = self.retransmit_handler(&sender_params, params);
-        let counters = self.allocate_publication_counters(add, *session_id, start)?;
+        let counters = self.allocate_publication_counters(add, *session_id, start, &flow_control)?;
         if let Err(error) = self.link_publication(add, add.registration_id()) {
             counters.free(&mut self.services);
             return Err(error);
@@ -201,6 +203,7 @@ impl Conductor {
         let sender_counters = SenderCounters {
             back_pressure_events: counters.back_pressure_events.clone(),
             naks_received: counters.naks_received.clone(),
+            receivers: counters.receivers.clone(),
         };
         let publication_params = NetworkPublicationParams {
             endpoint,
@@ -260,16 +263,19 @@ impl Conductor {
         add: &AddPublication,
         session_id: SessionId,
         start: Position,
+        flow_control: &FlowControl,
     ) -> Result<NetworkPublicationCounters, DriverError> {
-        let [
-            publisher_position,
-            publisher_limit,
-            sender_position,
-            sender_limit,
-            back_pressure_events,
-            naks_received,
-        ] = self.services.allocate_stream_counters(
-            &add.counter_stream(session_id),
+        let stream = add.counter_stream(session_id);
+        let receivers = match flow_control.receiver_count() {
+            None => None,
+            Some(_) => {
+                let ownerless = CounterStream { owner: NO_OWNER, ..stream };
+                let kind = CounterTypeId::FLOW_CONTROL_RECEIVERS;
+                Some(self.services.allocate_stream_counter(kind, "fc-receivers", &ownerless, 0)?)
+            }
+        };
+        let allocated = self.services.allocate_stream_counters(
+            &stream,
             [
                 (CounterTypeId::PUBLISHER_POSITION, add.publisher_position_name(), start.get()),
                 (CounterTypeId::PUBLISHER_LIMIT, "pub-lmt", start.get()),
@@ -278,7 +284,19 @@ impl Conductor {
                 (CounterTypeId::SENDER_BPE, "snd-bpe", 0),
                 (CounterTypeId::SENDER_NAKS_RECEIVED, "snd-naks-received", 0),
             ],
-        )?;
+        );
+        let [
+            publisher_position,
+            publisher_limit,
+            sender_position,
+            sender_limit,
+            back_pressure_events,
+            naks_received,
+        ] = allocated.inspect_err(|_| {
+            if let Some(receivers) = &receivers {
+                self.services.free(receivers.id());
+            }
+        })?;
         Ok(NetworkPublicationCounters {
             publisher_position,
             publisher_limit,
@@ -286,6 +304,7 @@ impl Conductor {
             sender_limit,
             back_pressure_events,
             naks_received,
+            receivers,
         })
     }
 

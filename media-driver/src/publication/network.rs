@@ -76,19 +76,22 @@ pub struct NetworkPublicationCounters {
     pub back_pressure_events: AtomicCounter,
     /// `snd-naks-received`, written by the sender.
     pub naks_received: AtomicCounter,
+    /// `fc-receivers`, written by the sender; only where flow control tracks receivers.
+    pub receivers: Option<AtomicCounter>,
 }
 
 impl NetworkPublicationCounters {
     /// Frees them all.
     pub fn free(&self, services: &mut Services) {
-        for counter in [
+        let of_every_publication = [
             &self.publisher_position,
             &self.publisher_limit,
             &self.sender_position,
             &self.sender_limit,
             &self.back_pressure_events,
             &self.naks_received,
-        ] {
+        ];
+        for counter in of_every_publication.into_iter().chain(&self.receivers) {
             services.free(counter.id());
         }
     }

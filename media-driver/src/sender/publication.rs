@@ -49,13 +49,15 @@ pub struct SenderParams {
     pub ttl: i32,
 }
 
-/// `snd-bpe` and `snd-naks-received` of one publication.
+/// `snd-bpe`, `snd-naks-received` and `fc-receivers` of one publication.
 #[derive(Debug)]
 pub struct SenderCounters {
     /// Times the publication ran into its sender limit.
     pub back_pressure_events: AtomicCounter,
     /// NAKs received.
     pub naks_received: AtomicCounter,
+    /// Receivers that flow control tracks, where it does.
+    pub receivers: Option<AtomicCounter>,
 }
 
 /// One publication as the sender drives it; owned by the sender, which is the only caller.
@@ -272,6 +274,12 @@ impl SenderPublication {
 
     fn publish_receivers(&self) {
         self.state.set_receivers(self.receivers.has_receivers(), self.flow_control.has_required_receivers());
+        if let (Some(counter), Some(count)) = (&self.counters.receivers, self.flow_control.receiver_count()) {
+            let count = count as i64;
+            if counter.get() != count {
+                counter.set_release(count);
+            }
+        }
     }
 
     /// A status message that elicits a setup. Source: wire spec 2.2, driver spec 3.7.

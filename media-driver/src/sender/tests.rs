@@ -101,6 +101,7 @@ impl World {
         let counters = SenderCounters {
             back_pressure_events: AtomicCounter::detached(),
             naks_received: AtomicCounter::detached(),
+            receivers: None,
         };
         let mut world = Self {
             sender,

@@ -142,3 +142,24 @@ fn a_removed_publication_is_unknown() {
     assert_eq!(refusal(&told).0, ErrorCode::UnknownPublication);
     assert_eq!(driver.counters().iter().filter(|c| c.owner_id == 77).count(), 0, "and makes no client");
 }
+
+#[test]
+fn flow_control_that_tracks_receivers_counts_them_on_a_group_only() {
+    let group = "aeron:udp?endpoint=224.20.30.39:24326|interface=127.0.0.1|fc=min";
+    let mut driver = Driver::new();
+    driver.publish(&format!("{UDP}|fc=min"));
+    driver.publish("aeron:udp?endpoint=224.20.30.41:24326|interface=127.0.0.1|fc=max");
+    let is_count = |kind: CounterTypeId| kind == CounterTypeId::FLOW_CONTROL_RECEIVERS;
+    assert!(driver.counters().iter().all(|c| !is_count(c.type_id)), "{:?}", driver.labels());
+    let (id, told) = driver.publish(group);
+    let session = told[0].ready().session;
+    let counter = driver.counter(CounterTypeId::FLOW_CONTROL_RECEIVERS);
+    assert_eq!((counter.registration_id, counter.owner_id, counter.value), (id, -1, 0));
+    assert_eq!(counter.label, format!("fc-receivers: {id} {session} {STREAM} {group}"));
+    driver.subscribe(group);
+    driver.wait(Duration::from_secs(1));
+    assert_eq!(driver.counter(CounterTypeId::FLOW_CONTROL_RECEIVERS).value, 1);
+    driver.remove_publication(id);
+    driver.wait_alive(Duration::from_secs(12), CLIENT);
+    assert!(driver.counters().iter().all(|c| !is_count(c.type_id)), "{:?}", driver.labels());
+}

@@ -35,6 +35,7 @@ impl World {
             sender_limit: bench.counter(0),
             back_pressure_events: bench.counter(0),
             naks_received: bench.counter(0),
+            receivers: None,
         };
         let identity = NetworkPublicationIdentity {
             registration_id: RegistrationId::new(1),
