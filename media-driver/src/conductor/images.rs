@@ -13,6 +13,7 @@ use epona_protocol::{
 
 use super::{
     Conductor,
+    client_counters::NO_OWNER,
     endpoints::EndpointPhase,
     publications::nanos,
     services::{AvailableImage, CounterStream},
@@ -24,7 +25,7 @@ use crate::{
     directory::image_log,
     error::DriverError,
     image::{
-        publication_image::{ImageCounters, ImageParams, PublicationImage},
+        publication_image::{CubicCounters, ImageCounters, ImageParams, PublicationImage},
         shared::{ImageIdentity, ImageState},
     },
     loss::{Detector, FeedbackDelay, OptimalMulticastDelay},
@@ -220,7 +221,12 @@ impl Conductor {
         let join = geometry.position(setup.active_term_id, setup.term_offset);
         let now = self.services.now.nanos;
         let congestion_control = self.congestion_control(plan, channel)?;
-        let counters = self.allocate_image_counters(plan, first, join)?;
+        let mut counters = self.allocate_image_counters(plan, first, join)?;
+        if let Some(cubic) = congestion_control.cubic() {
+            let window = i64::from(cubic.window());
+            let cubic = self.allocate_cubic_counters(plan, channel, window);
+            counters.cubic = Some(cubic.inspect_err(|_| counters.free(&mut self.services))?);
+        }
         let identity = ImageIdentity {
             correlation_id: *correlation_id,
             endpoint: request.endpoint,
@@ -302,7 +308,26 @@ impl Conductor {
                 (CounterTypeId::RECEIVER_NAKS_SENT, "rcv-naks-sent", 0),
             ],
         )?;
-        Ok(ImageCounters { high_water_mark, rebuild_position, naks_sent })
+        Ok(ImageCounters { high_water_mark, rebuild_position, naks_sent, cubic: None })
+    }
+
+    fn allocate_cubic_counters(
+        &mut self,
+        plan: &ImagePlan,
+        channel: &UdpChannel,
+        window: i64,
+    ) -> Result<CubicCounters, DriverError> {
+        let stream = CounterStream {
+            registration_id: plan.correlation_id.get(),
+            owner: NO_OWNER,
+            session_id: plan.request.setup.session_id,
+            stream_id: plan.request.setup.stream_id,
+            channel: channel.text(),
+        };
+        let kind = CounterTypeId::PER_IMAGE;
+        let wanted = [(kind, "rcv-cc-cubic-rtt", 0), (kind, "rcv-cc-cubic-wnd", window)];
+        let [rtt, window] = self.services.allocate_stream_counters(&stream, wanted)?;
+        Ok(CubicCounters { rtt, window })
     }
 
     /// How long to wait before asking for what is missing. Source: wire spec 3.2.

@@ -63,12 +63,28 @@ pub struct ImageCounters {
     pub rebuild_position: AtomicCounter,
     /// `rcv-naks-sent`, written by the receiver.
     pub naks_sent: AtomicCounter,
+    /// Where the window follows CUBIC.
+    pub cubic: Option<CubicCounters>,
+}
+
+/// Counters of CUBIC, written by the conductor. Source: driver spec 2.10.
+#[derive(Debug)]
+pub struct CubicCounters {
+    /// `rcv-cc-cubic-rtt`: the round trip in ns, 0 as long as none was measured.
+    pub rtt: AtomicCounter,
+    /// `rcv-cc-cubic-wnd`: the window in bytes.
+    pub window: AtomicCounter,
 }
 
 impl ImageCounters {
-    fn free(&self, services: &mut Services) {
+    /// Frees them all.
+    pub fn free(&self, services: &mut Services) {
         for counter in [&self.high_water_mark, &self.rebuild_position, &self.naks_sent] {
             services.free(counter.id());
+        }
+        if let Some(CubicCounters { rtt, window }) = &self.cubic {
+            services.free(rtt.id());
+            services.free(window.id());
         }
     }
 }
@@ -216,6 +232,7 @@ impl PublicationImage {
             },
             now,
         );
+        self.show_cubic_window();
         if let Some(status) = self.schedule.on_rebuild(span.min, window) {
             let history = i64::from(self.state.geometry.term_length().get());
             self.cleaner.clean(&self.state.log, status.position - history);
@@ -223,6 +240,16 @@ impl PublicationImage {
             work += 1;
         }
         work
+    }
+
+    #[inline]
+    fn show_cubic_window(&self) {
+        if let (Some(counters), Some(cubic)) = (&self.counters.cubic, self.congestion_control.cubic()) {
+            let window = i64::from(cubic.window());
+            if counters.window.get() != window {
+                counters.window.set_release(window);
+            }
+        }
     }
 
     fn report_loss(&mut self, gap: Gap, services: &mut Services) {

@@ -209,3 +209,23 @@ fn a_multicast_group_connects_its_publication_and_subscription() {
     driver.wait(Duration::from_millis(500));
     assert!(published.metadata().is_connected());
 }
+
+#[test]
+fn cubic_congestion_control_shows_its_window() {
+    let channel = format!("{UDP}|cc=cubic");
+    let Stream { mut driver, image, subscription, .. } = connected(UDP, &channel);
+    let is_cubic = |c: &epona_protocol::counters::CounterDescriptor| c.type_id == CounterTypeId::PER_IMAGE;
+    let shown: Vec<_> = driver.counters().into_iter().filter(is_cubic).collect();
+    assert_eq!(shown.len(), 2, "{:?}", driver.labels());
+    for (counter, name) in shown.iter().zip(["rcv-cc-cubic-rtt", "rcv-cc-cubic-wnd"]) {
+        assert!(counter.label.starts_with(&format!("{name}: {image} ")), "{}", counter.label);
+        assert!(counter.label.ends_with(&channel) && counter.owner_id == -1);
+    }
+    assert!(
+        shown[0].value == 0 && shown[1].value >= 1408,
+        "no round trip was measured; a window of some datagrams"
+    );
+    driver.remove_subscription(subscription);
+    driver.wait_alive(Duration::from_secs(25), CLIENT);
+    assert!(!driver.counters().iter().any(is_cubic));
+}

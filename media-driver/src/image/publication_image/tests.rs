@@ -31,6 +31,7 @@ impl World {
             high_water_mark: bench.counter(0),
             rebuild_position: bench.counter(0),
             naks_sent: bench.counter(0),
+            cubic: None,
         };
         let state = Arc::new(ImageState::new(
             ImageIdentity {
