@@ -36,7 +36,7 @@ const LEAST_TERM_LENGTH: usize = 1 << 20;
 /// The options that name the driver.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct DriverOptions {
-    /// The media driver's directory [default: AERON_DIR, else /dev/shm/aeron-<user>]
+    /// The media driver's directory [default: AERON_DIR, else /dev/shm/aeron-USER]
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
 

@@ -7,7 +7,7 @@
 //!      └───────────────── pong-channel, pong-stream ◄──────────┘
 //! ```
 //!
-//! Each side is one thread that steps everything it needs ([`Side`]): its client and, when no driver is running, a
+//! Each side is one thread that steps everything it needs ([`side::Side`]): its client and, when no driver is running, a
 //! driver of its own. With two cores, that is as quick as it gets.
 
 mod bare_socket;
