@@ -4,7 +4,10 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use epona_protocol::uri::units::{parse_duration, parse_integer};
+use epona_protocol::{
+    cnc::default_directory,
+    uri::units::{parse_duration, parse_integer},
+};
 
 use crate::error::ClientError;
 
@@ -16,15 +19,13 @@ pub(crate) fn of_process(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// `AERON_DIR`, else `/dev/shm/aeron-<user>` on Linux and `<temporary directory>/aeron-<user>` elsewhere.
+/// `AERON_DIR`, else where a driver is by default.
 /// Source: shared-memory spec 1.1.
 pub(crate) fn directory(lookup: Lookup<'_>) -> PathBuf {
     if let Some(directory) = lookup("AERON_DIR") {
         return PathBuf::from(directory);
     }
-    let user = lookup("USER").or_else(|| lookup("USERNAME")).unwrap_or_else(|| String::from("default"));
-    let parent = if cfg!(target_os = "linux") { PathBuf::from("/dev/shm") } else { std::env::temp_dir() };
-    parent.join(format!("aeron-{user}"))
+    default_directory(lookup)
 }
 
 /// A whole number of milliseconds.
@@ -92,7 +93,7 @@ mod tests {
         assert_eq!(directory(&with("/some/where")), PathBuf::from("/some/where"));
         let only_user = |name: &str| (name == "USER").then(|| String::from("ada"));
         assert!(directory(&only_user).ends_with("aeron-ada"));
-        assert!(directory(&|_| None).ends_with("aeron-default"));
+        assert_eq!(directory(&|_| None), default_directory(&|_| None));
     }
 
     #[test]

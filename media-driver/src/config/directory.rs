@@ -2,6 +2,8 @@
 
 use std::{env, path::PathBuf, time::Duration};
 
+use epona_protocol::cnc::default_directory;
+
 /// The Aeron directory, and what happens to one that is there already. Source: driver spec 8.2, 9.2.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Directory {
@@ -29,32 +31,8 @@ impl Default for Directory {
     }
 }
 
-/// `/dev/shm/aeron-<user>` on Linux, `<temporary directory>/aeron-<user>` elsewhere.
-/// Source: shared-memory spec 1.1; the user is the environment's `USER`, then the account's name, then `default`.
+/// Where clients look for a driver too, unless told otherwise: see [`default_directory`].
 #[must_use]
 pub fn default_path() -> PathBuf {
-    let base = if cfg!(target_os = "linux") { PathBuf::from("/dev/shm") } else { env::temp_dir() };
-    base.join(format!("aeron-{}", user_name()))
-}
-
-fn user_name() -> String {
-    let named = ["USER", "USERNAME"].into_iter().filter(|&name| name == "USER" || cfg!(windows));
-    named
-        .filter_map(|name| env::var(name).ok())
-        .find(|user| !user.is_empty())
-        .or_else(account_name)
-        .unwrap_or_else(|| "default".to_owned())
-}
-
-/// The name of this process's account, from the kernel's view of the process and the accounts file.
-fn account_name() -> Option<String> {
-    use std::os::unix::fs::MetadataExt;
-
-    let uid = std::fs::metadata("/proc/self").ok()?.uid().to_string();
-    let accounts = std::fs::read_to_string("/etc/passwd").ok()?;
-    accounts.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        (fields.nth(1)? == uid).then(|| name.to_owned())
-    })
+    default_directory(&|name| env::var(name).ok())
 }
