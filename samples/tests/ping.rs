@@ -57,6 +57,30 @@ fn without_a_driver_it_measures_all_the_same_and_says_so() {
 }
 
 #[test]
+fn a_pong_that_hears_before_it_is_heard_is_waited_for() {
+    let directory = tempfile::tempdir().unwrap();
+    // Messages arrive at once through shared memory; answers have to wait for a setup over UDP.
+    let back = free_channel();
+    let ended = run(
+        directory.path(),
+        &[
+            "ping",
+            "--channel",
+            "aeron:ipc",
+            "--pong-channel",
+            &back,
+            "--messages",
+            "50",
+            "--warmup",
+            "0",
+            "--format",
+            "json",
+        ],
+    );
+    check_measurement(ended, 50, 32, "aeron:ipc");
+}
+
+#[test]
 fn people_get_a_table() {
     let directory = tempfile::tempdir().unwrap();
     let ended = run(

@@ -7,7 +7,7 @@ use hdrhistogram::Histogram;
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::{
-    message::{Message, Stamp},
+    message::{LEAST_LENGTH, Message, Stamp, stamp_of},
     side::Side,
     tally::Tally,
 };
@@ -15,6 +15,9 @@ use crate::common::{Stop, note};
 
 /// How long an answer may stay out.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long to wait for the answer to a knock before the next.
+const KNOCK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Messages between two looks at the progress bar.
 const PROGRESS_INTERVAL: u64 = 1000;
@@ -92,7 +95,8 @@ impl<'a, 'i> Pinger<'a, 'i> {
         Self { publication, subscription, message: Message::new(length), length, first, side }
     }
 
-    /// Waits until the pong listens and is listened to.
+    /// Knocks until the pong answers. That both are connected here is not enough: the pong may hear before it is heard,
+    /// and what it cannot answer it drops.
     ///
     /// # Errors
     /// When that takes too long or the pong has ended; when the client has; on Ctrl-C.
@@ -101,12 +105,25 @@ impl<'a, 'i> Pinger<'a, 'i> {
         patience: Duration,
         has_ended: impl Fn() -> bool,
     ) -> Result<(), Stop> {
-        let give_up = self.side.now().nanos + patience;
-        while !(self.publication.is_connected() && self.subscription.is_connected()) {
-            let now = self.side.turn(0)?.nanos;
+        let mut now = self.side.now().nanos;
+        let (give_up, mut next_knock, mut has_answered) = (now + patience, now, false);
+        // No number of a run, so that a late answer to a knock is not taken for one of its.
+        let number = self.first - 1;
+        while !has_answered {
             if has_ended() || now > give_up {
                 return Err(self.explain_no_pong(patience).into());
             }
+            if now >= next_knock && self.publication.is_connected() && self.subscription.is_connected() {
+                let knock = &self.message.stamped(Stamp { sent: now, number })[..LEAST_LENGTH];
+                // Whatever came in between, the next knock or turn tells.
+                let _ = self.publication.offer(knock);
+                next_knock = now + KNOCK_INTERVAL;
+            }
+            let answers = self.subscription.poll(
+                |answer, _| has_answered |= stamp_of(answer).is_some_and(|stamp| stamp.number == number),
+                10,
+            );
+            now = self.side.turn(answers)?.nanos;
         }
         Ok(())
     }
@@ -114,7 +131,8 @@ impl<'a, 'i> Pinger<'a, 'i> {
     fn explain_no_pong(&self, patience: Duration) -> String {
         let missing = match (self.publication.is_connected(), self.subscription.is_connected()) {
             (false, _) => format!("nobody subscribes to {}", self.publication.channel()),
-            (true, _) => format!("nobody publishes to {}", self.subscription.channel()),
+            (true, false) => format!("nobody publishes to {}", self.subscription.channel()),
+            (true, true) => format!("nobody answers on {}", self.subscription.channel()),
         };
         format!(
             "no pong within {} s: {missing}; start `epona pong` with the same channels",
