@@ -1,1 +1,1 @@
-//! Micro benchmarks of Epona.
+//! Micro benchmarks of Epona, in `benches/`: `cargo bench -p epona-benches`.
