@@ -10,7 +10,6 @@ use epona_protocol::{
 use libfuzzer_sys::fuzz_target;
 
 const CAPACITY: usize = 1024;
-
 const ROUNDS: usize = 8;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -10,7 +10,6 @@ use epona_protocol::{
 use libfuzzer_sys::fuzz_target;
 
 const CAPACITY: usize = 1024;
-
 const TAIL: usize = CAPACITY + 128;
 const HEAD_CACHE: usize = CAPACITY + 256;
 const HEAD: usize = CAPACITY + 384;

@@ -5,7 +5,8 @@
 use epona_fuzz::{Input, memory};
 use epona_protocol::{
     logbuffer::{
-        Action, TermReader, clean, insert, scan_block, scan_for_availability, scan_for_gap, scan_run,
+        Action, Fragment, TermReader, clean, insert, scan_block, scan_for_availability, scan_for_gap,
+        scan_run,
     },
     memory::AtomicView,
     types::TermOffset,
@@ -32,7 +33,7 @@ fn read(term: &AtomicView, offset: TermOffset, limit: TermOffset, mtu: i32) {
     let mut payload = 0;
     let fragments = reader.read(usize::MAX, |fragment| payload += fragment.payload().len());
     assert!(fragments <= 128 && payload < LENGTH as usize);
-    let decide = |fragment: epona_protocol::logbuffer::Fragment<'_>| match fragment.flags().get() % 4 {
+    let decide = |fragment: Fragment<'_>| match fragment.flags().get() % 4 {
         0 => Action::Abort,
         1 => Action::Break,
         2 => Action::Commit,

@@ -5,7 +5,10 @@ use super::setting::variable_name;
 /// Of `properties`, the one whose variable name is nearest to `variable`, unless none is near.
 pub(super) fn nearest<'a>(variable: &str, properties: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let tolerance = (variable.len() / 4).clamp(1, 6);
+    // A distance is at least the difference in length: most names need no closer look, however long they are.
+    let may_be_near = |property: &&str| property.len().abs_diff(variable.len()) <= tolerance;
     properties
+        .filter(may_be_near)
         .map(|property| (edit_distance(variable.as_bytes(), variable_name(property).as_bytes()), property))
         .filter(|(distance, _)| *distance <= tolerance)
         .min_by_key(|(distance, _)| *distance)

@@ -266,7 +266,7 @@ static NETWORK: &[Setting] = &[
         &Size { field: field!(network.socket_send_buffer), min: 0, max: MAX_I32 },
         "SO_SNDBUF of sockets; 0: the system's",
     ),
-    later(
+    effective(
         "aeron.socket.multicast.ttl",
         &Integer { field: field!(network.multicast_ttl), min: 0, max: 255 },
         "hops of multicast datagrams; 0: the system's",
@@ -291,7 +291,7 @@ static NETWORK: &[Setting] = &[
         &Ports(field!(network.receiver_port_range)),
         "ports for endpoints with port 0",
     ),
-    later(
+    effective(
         "aeron.receiver.group.tag",
         &OptionalTag(field!(network.receiver_group_tag)),
         "tag that receivers put into status messages",
@@ -380,7 +380,7 @@ static STREAMS: &[Setting] = &[
         &Flag(field!(streams.rejoin)),
         "a subscription that fell off may join again",
     ),
-    later(
+    effective(
         "aeron.receiver.group.consideration",
         &Inferable(field!(streams.group)),
         "whether receivers act as one of many",
@@ -490,23 +490,23 @@ static FLOW_CONTROL: &[Setting] = &[
         "flow control of unicast publications",
     )
     .with_aliases(&["aeron.unicast.FlowControl.supplier"]),
-    later(
+    effective(
         "aeron.multicast.flowcontrol.supplier",
         &Choice { field: field!(flow_control.multicast), names: FLOW_CONTROL_SUPPLIER, is_strict: true },
         "flow control of multicast and multi-destination publications",
     )
     .with_aliases(&["aeron.multicast.FlowControl.supplier"]),
-    later(
+    effective(
         "aeron.flow.control.group.tag",
         &Tag(field!(flow_control.group_tag)),
         "receivers that tagged flow control follows",
     ),
-    later(
+    effective(
         "aeron.flow.control.group.min.size",
         &Integer { field: field!(flow_control.group_min_size), min: 0, max: MAX_I32 },
         "receivers that connect a publication",
     ),
-    later(
+    effective(
         "aeron.flow.control.receiver.timeout",
         &Time { field: field!(flow_control.receiver_timeout), min: Duration::ZERO },
         "silence after which flow control forgets a receiver",
@@ -516,12 +516,12 @@ static FLOW_CONTROL: &[Setting] = &[
         &Integer { field: field!(flow_control.unicast_rrwm), min: 1, max: MAX_I32 },
         "receiver windows that one retransmission may span, unicast",
     ),
-    later(
+    effective(
         "aeron.multicast.flow.control.rrwm",
         &Integer { field: field!(flow_control.multicast_rrwm), min: 1, max: MAX_I32 },
         "receiver windows that one retransmission may span, multicast",
     ),
-    later(
+    effective(
         "aeron.congestioncontrol.supplier",
         &Choice {
             field: field!(congestion_control.strategy),
@@ -537,13 +537,13 @@ static FLOW_CONTROL: &[Setting] = &[
         "CUBIC measures the round trip",
     )
     .with_aliases(&["aeron.CubicCongestionControl.measureRtt"]),
-    later(
+    effective(
         "aeron.cubiccongestioncontrol.initialrtt",
         &Time { field: field!(congestion_control.cubic.initial_rtt), min: Duration::ZERO },
         "round trip that CUBIC starts from",
     )
     .with_aliases(&["aeron.CubicCongestionControl.initialRtt"]),
-    later(
+    effective(
         "aeron.cubiccongestioncontrol.tcpmode",
         &Flag(field!(congestion_control.cubic.tcp_mode)),
         "CUBIC grows at least as TCP would",
@@ -563,12 +563,12 @@ static LOSS: &[Setting] = &[
         &Integer { field: field!(loss.nak_unicast_retry_delay_ratio), min: 1, max: i64::MAX },
         "waits between NAKs for one gap, in first waits, unicast",
     ),
-    later(
+    effective(
         "aeron.nak.multicast.group.size",
         &Integer { field: field!(loss.nak_multicast_group_size), min: 1, max: MAX_I32 },
         "receivers that the delay of a multicast NAK reckons with",
     ),
-    later(
+    effective(
         "aeron.nak.multicast.max.backoff",
         &Time { field: field!(loss.nak_multicast_max_backoff), min: MICROSECOND },
         "longest delay of a multicast NAK",
