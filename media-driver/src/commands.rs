@@ -10,6 +10,7 @@ use epona_protocol::{
 };
 
 use crate::{
+    endpoint_id::{ReceiveEndpointId, SendEndpointId},
     error::DriverError,
     media::udp_channel::UdpChannel,
     native_resource_agent::LogSpec,
@@ -19,35 +20,6 @@ use crate::{
     },
     sender::{endpoint::SendEndpoint, publication::SenderPublication},
 };
-
-/// Slot of a send channel endpoint, the same in conductor and sender.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct SendEndpointId(u32);
-
-/// Slot of a receive channel endpoint, the same in conductor and receiver.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct ReceiveEndpointId(u32);
-
-macro_rules! slot {
-    ($name:ident) => {
-        impl $name {
-            /// The slot with this index.
-            #[must_use]
-            pub const fn new(index: u32) -> Self {
-                Self(index)
-            }
-
-            /// Index of the slot.
-            #[inline]
-            #[must_use]
-            pub const fn index(self) -> usize {
-                self.0 as usize
-            }
-        }
-    };
-}
-slot!(SendEndpointId);
-slot!(ReceiveEndpointId);
 
 /// From the conductor to the sender.
 #[derive(Debug)]

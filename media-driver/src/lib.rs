@@ -12,6 +12,7 @@ pub mod congestion_control;
 pub mod directory;
 pub mod driver;
 pub mod duty_cycle;
+pub mod endpoint_id;
 pub mod error;
 pub mod flow_control;
 pub mod idle;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use epona_protocol::types::{ClientId, RegistrationId, SessionId, StreamId};
 
 use crate::{
-    commands::ReceiveEndpointId, media::udp_channel::UdpChannel, publication::params::SubscriptionParams,
+    endpoint_id::ReceiveEndpointId, media::udp_channel::UdpChannel, publication::params::SubscriptionParams,
 };
 
 /// What a subscription listens to.

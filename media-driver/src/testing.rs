@@ -25,12 +25,13 @@ use epona_protocol::{
 
 use crate::{
     Context,
-    commands::{ConductorCommand, ReceiveEndpointId, ReceiverCommand, ResourceCommand, SenderCommand},
+    commands::{ConductorCommand, ReceiverCommand, ResourceCommand, SenderCommand},
     conductor::{
         client_proxy::ClientProxy,
         error_recorder::ErrorRecorder,
         services::{AvailableImage, Services},
     },
+    endpoint_id::ReceiveEndpointId,
     media::{
         ChannelPurpose, ChannelResolver, ReceiveBuffers, Received, RecvOutcome, SendOutcome, SendRun,
         Transport, UdpChannel,

@@ -18,7 +18,8 @@ use epona_protocol::{
 
 use super::{Conductor, services::Services};
 use crate::{
-    commands::{ReceiveEndpointId, ReceiverCommand, SendEndpointId, SenderCommand},
+    commands::{ReceiverCommand, SenderCommand},
+    endpoint_id::{ReceiveEndpointId, SendEndpointId},
     error::DriverError,
     media::{Transport, TransportSpec, address::Identity, udp_channel::UdpChannel},
 };

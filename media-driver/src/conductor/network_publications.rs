@@ -15,7 +15,8 @@ use super::{
     services::CounterStream,
 };
 use crate::{
-    commands::{SendEndpointId, SenderCommand},
+    commands::SenderCommand,
+    endpoint_id::SendEndpointId,
     error::DriverError,
     flow_control::FlowControl,
     media::udp_channel::UdpChannel,

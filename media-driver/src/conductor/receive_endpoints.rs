@@ -12,7 +12,8 @@ use super::{
     subscriptions::AddSubscription,
 };
 use crate::{
-    commands::{ReceiveEndpointId, ReceiverCommand},
+    commands::ReceiverCommand,
+    endpoint_id::ReceiveEndpointId,
     error::DriverError,
     media::udp_channel::UdpChannel,
     publication::params::SubscriptionParams,

@@ -13,7 +13,8 @@ use super::{
     endpoints::{SEND, SendEndpointEntry},
 };
 use crate::{
-    commands::{SendEndpointId, SenderCommand},
+    commands::SenderCommand,
+    endpoint_id::SendEndpointId,
     error::DriverError,
     media::udp_channel::UdpChannel,
     sender::endpoint::{Route, SendEndpoint},

@@ -17,7 +17,7 @@ use super::{
     services::{AvailableImage, Services},
 };
 use crate::{
-    commands::ReceiveEndpointId,
+    endpoint_id::ReceiveEndpointId,
     error::DriverError,
     image::publication_image::PublicationImage,
     media::udp_channel::UdpChannel,

@@ -17,9 +17,10 @@ use epona_protocol::{
 
 use super::{shared::ImageState, status_message_schedule::StatusMessageSchedule};
 use crate::{
-    commands::{ReceiveEndpointId, ReceiverCommand},
+    commands::ReceiverCommand,
     conductor::services::{AvailableImage, Services},
     congestion_control::{CongestionControl, Rebuild},
+    endpoint_id::ReceiveEndpointId,
     loss::{Detector, Gap, LossRecorder},
     publication::limits::LogCleaner,
     subscribable::{SubscriberPosition, SubscriberPositions},

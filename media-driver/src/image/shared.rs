@@ -10,7 +10,7 @@ use epona_protocol::{
 
 use super::status_message_schedule::ScheduledStatus;
 use crate::{
-    commands::ReceiveEndpointId,
+    endpoint_id::ReceiveEndpointId,
     loss::Gap,
     seq_slot::{ChangeNumber, SeqSlot},
 };

@@ -19,8 +19,9 @@ use super::{
     shared::NetworkPublicationState,
 };
 use crate::{
-    commands::{SendEndpointId, SenderCommand},
+    commands::SenderCommand,
     conductor::services::{AvailableImage, Services},
+    endpoint_id::SendEndpointId,
     subscribable::{SubscriberPosition, SubscriberPositions},
     untethered::{TetherTimeouts, window_limit},
 };

@@ -17,7 +17,8 @@ use super::{
     pending_setup::PendingSetups,
 };
 use crate::{
-    commands::{ConductorCommand, ImageRequest, ReceiveEndpointId},
+    commands::{ConductorCommand, ImageRequest},
+    endpoint_id::ReceiveEndpointId,
     error::DriverError,
     media::{ReceiveBuffers, RecvOutcome},
     proxy::Proxy,

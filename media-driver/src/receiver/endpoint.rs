@@ -9,7 +9,7 @@ use epona_protocol::{
 
 use super::{dispatcher::Dispatcher, image::Origin};
 use crate::{
-    commands::ReceiveEndpointId,
+    endpoint_id::ReceiveEndpointId,
     media::{
         transport::{SendRun, Transport},
         udp_channel::UdpChannel,

@@ -20,8 +20,9 @@ use self::{
     pending_setup::{Due, PendingSetups},
 };
 use crate::{
-    commands::{ConductorCommand, ReceiveEndpointId, ReceiverCommand},
+    commands::{ConductorCommand, ReceiverCommand},
     duty_cycle::{DutyCycle, StallTracker},
+    endpoint_id::ReceiveEndpointId,
     error::DriverError,
     media::{PollToken, Poller},
     proxy::{COMMAND_DRAIN_LIMIT, Inbox, Proxy},

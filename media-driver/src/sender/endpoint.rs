@@ -5,7 +5,7 @@ use std::{io, net::SocketAddr, sync::Arc};
 use epona_protocol::types::Nanos;
 
 use crate::{
-    commands::SendEndpointId,
+    endpoint_id::SendEndpointId,
     media::{
         transport::{MAX_BATCH, SendRun, Transport},
         udp_channel::UdpChannel,

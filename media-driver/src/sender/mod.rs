@@ -17,8 +17,9 @@ use epona_protocol::types::{Nanos, Now, RegistrationId, SessionId, StreamId};
 
 use self::{control_frames::ControlFrame, endpoint::SendEndpoint, publication::SenderPublication};
 use crate::{
-    commands::{ConductorCommand, SendEndpointId, SenderCommand},
+    commands::{ConductorCommand, SenderCommand},
     duty_cycle::{DutyCycle, StallTracker},
+    endpoint_id::SendEndpointId,
     error::DriverError,
     media::{PollToken, Poller, PollerConfig, ReceiveBuffers, RecvOutcome},
     proxy::{COMMAND_DRAIN_LIMIT, Inbox, Proxy},

@@ -17,7 +17,7 @@ use super::{
     retransmit_handler::{NakOutcome, Resend, RetransmitHandler},
 };
 use crate::{
-    commands::SendEndpointId,
+    endpoint_id::SendEndpointId,
     flow_control::{FlowControl, ReceiverStatus},
     media::{MAX_BATCH, SendRun},
     publication::shared::NetworkPublicationState,
