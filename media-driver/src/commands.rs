@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 use epona_protocol::{
     command::ErrorCode,
     frame::Setup,
-    logbuffer::LogBuffers,
+    logbuffer::{LogBuffers, LogParameters},
     types::{CorrelationId, GroupTag, ReceiverId, RegistrationId, SessionId, StreamId},
 };
 
@@ -13,11 +13,7 @@ use crate::{
     endpoint_id::{ReceiveEndpointId, SendEndpointId},
     error::DriverError,
     media::udp_channel::UdpChannel,
-    native_resource_agent::LogSpec,
-    receiver::{
-        endpoint::ReceiveEndpoint,
-        image::{Origin, ReceiverImage},
-    },
+    receiver::{endpoint::ReceiveEndpoint, image::ReceiverImage, origin::Origin},
     sender::{endpoint::SendEndpoint, publication::SenderPublication},
 };
 
@@ -122,6 +118,17 @@ pub enum ConductorCommand {
 /// Ties a request to the native resource agent to its outcome.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct JobId(pub u64);
+
+/// A log buffer to create.
+#[derive(Clone, Debug)]
+pub struct LogSpec {
+    /// The file, which must not exist.
+    pub path: PathBuf,
+    /// What its metadata says, the length of terms and pages too.
+    pub parameters: LogParameters,
+    /// Whether storage is allocated when first touched.
+    pub is_sparse: bool,
+}
 
 /// From the conductor to the native resource agent.
 #[derive(Debug)]

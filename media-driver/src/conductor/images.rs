@@ -20,7 +20,7 @@ use super::{
     subscriptions::{add_image_subscriber, is_match},
 };
 use crate::{
-    commands::{ImageRequest, JobId, ReceiverCommand, ResourceCommand},
+    commands::{ImageRequest, JobId, LogSpec, ReceiverCommand, ResourceCommand},
     congestion_control::{CongestionControl, receiver_window},
     directory::image_log,
     error::DriverError,
@@ -30,7 +30,6 @@ use crate::{
     },
     loss::{Detector, FeedbackDelay, OptimalMulticastDelay},
     media::{address::Identity, udp_channel::UdpChannel},
-    native_resource_agent::LogSpec,
     publication::params::SubscriptionParams,
     receiver::image::{ReceiverImage, ReceiverImageParams},
     subscription::Subscription,

@@ -24,11 +24,10 @@ use super::{
     services::{AvailableImage, CounterStream},
 };
 use crate::{
-    commands::ResourceCommand,
+    commands::{LogSpec, ResourceCommand},
     directory::publication_log,
     error::DriverError,
     media::udp_channel::UdpChannel,
-    native_resource_agent::LogSpec,
     publication::params::{PublicationParams, TaggedPublication},
 };
 

@@ -19,7 +19,8 @@ use crate::{
     publication::params::SubscriptionParams,
     receiver::{
         dispatcher::Dispatcher,
-        endpoint::{DestinationIndex, ReceiveDestination, ReceiveEndpoint},
+        endpoint::{ReceiveDestination, ReceiveEndpoint},
+        origin::DestinationIndex,
     },
     subscription::SubscriptionKind,
 };

@@ -7,13 +7,13 @@ use std::{collections::VecDeque, fs, io, path::PathBuf, sync::Arc};
 
 use epona_protocol::{
     command::ErrorCode,
-    logbuffer::{LogBuffers, LogBuffersError, LogParameters, descriptor},
+    logbuffer::{LogBuffers, LogBuffersError, descriptor},
     memory::{Allocation, usable_space},
     types::Now,
 };
 
 use crate::{
-    commands::{ResourceCommand, ResourceOutcome},
+    commands::{LogSpec, ResourceCommand, ResourceOutcome},
     directory::storage::{self, Storage},
     duty_cycle::DutyCycle,
     error::DriverError,
@@ -21,17 +21,6 @@ use crate::{
     proxy::{COMMAND_DRAIN_LIMIT, Inbox, Proxy},
     status::SystemCounters,
 };
-
-/// A log buffer to create.
-#[derive(Clone, Debug)]
-pub struct LogSpec {
-    /// The file, which must not exist.
-    pub path: PathBuf,
-    /// What its metadata says, the length of terms and pages too.
-    pub parameters: LogParameters,
-    /// Whether storage is allocated when first touched.
-    pub is_sparse: bool,
-}
 
 /// Settings of the agent. Source: driver spec 9.2.
 #[derive(Clone, Debug)]

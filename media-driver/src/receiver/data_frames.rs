@@ -13,7 +13,7 @@ use super::{
     Images,
     dispatcher::{DataAction, MAX_PENDING_SETUPS, SetupAction},
     endpoint::ReceiveEndpoint,
-    image::Origin,
+    origin::Origin,
     pending_setup::PendingSetups,
 };
 use crate::{

@@ -7,7 +7,10 @@ use epona_protocol::{
     types::{GroupTag, Nanos, ReceiverId, RegistrationId},
 };
 
-use super::{dispatcher::Dispatcher, image::Origin};
+use super::{
+    dispatcher::Dispatcher,
+    origin::{DestinationIndex, Origin},
+};
 use crate::{
     endpoint_id::ReceiveEndpointId,
     media::{
@@ -16,18 +19,6 @@ use crate::{
     },
     status::SystemCounters,
 };
-
-/// Names one receive destination of an endpoint; a plain subscription's endpoint has one, numbered 0.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct DestinationIndex(u32);
-
-impl DestinationIndex {
-    /// The destination with this number.
-    #[must_use]
-    pub const fn new(index: u32) -> Self {
-        Self(index)
-    }
-}
 
 /// Slot of an image in the receiver; what the dispatcher knows images by.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,6 +1,6 @@
 //! The receiver's half of an image: inserts packets, sends status messages and NAKs.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use epona_protocol::{
     command::ErrorCode,
@@ -12,7 +12,10 @@ use epona_protocol::{
     types::{Nanos, Position},
 };
 
-use super::endpoint::{DestinationIndex, ReceiveEndpoint};
+use super::{
+    endpoint::ReceiveEndpoint,
+    origin::{DestinationIndex, Origin},
+};
 use crate::{
     image::{shared::ImageState, status_message_schedule::ScheduledStatus},
     seq_slot::ChangeNumber,
@@ -46,15 +49,6 @@ pub struct ReceiverImageParams {
     pub status_message_timeout: Duration,
     /// A source without a frame for this long is not counted as a transport of the image.
     pub liveness_timeout: Duration,
-}
-
-/// Where a datagram came from.
-#[derive(Clone, Copy, Debug)]
-pub struct Origin {
-    /// Receive destination of the endpoint.
-    pub destination: DestinationIndex,
-    /// Address that replies go to.
-    pub control_address: SocketAddr,
 }
 
 /// One image as the receiver drives it; owned by the receiver, which is the only caller.

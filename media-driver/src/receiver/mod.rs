@@ -6,6 +6,7 @@
 pub mod dispatcher;
 pub mod endpoint;
 pub mod image;
+pub mod origin;
 pub mod pending_setup;
 
 mod data_frames;

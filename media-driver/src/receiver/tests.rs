@@ -13,8 +13,9 @@ use epona_protocol::{
 
 use super::{
     dispatcher::Dispatcher,
-    endpoint::{DestinationIndex, ReceiveDestination},
-    image::{Origin, ReceiverImageParams},
+    endpoint::ReceiveDestination,
+    image::ReceiverImageParams,
+    origin::{DestinationIndex, Origin},
     *,
 };
 use crate::{

@@ -10,7 +10,7 @@ use epona_protocol::{
     types::{Nanos, TermLength},
 };
 
-use super::{Publications, endpoint::SendEndpoint};
+use super::{endpoint::SendEndpoint, publications::Publications};
 use crate::{
     commands::{ConductorCommand, PublicationErrorReport},
     media::{ReceiveBuffers, RecvOutcome},

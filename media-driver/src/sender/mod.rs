@@ -10,12 +10,13 @@ pub mod receiver_liveness;
 pub mod retransmit_handler;
 
 mod control_frames;
+mod publications;
 
-use std::{collections::HashMap, fmt::Display, io, net::SocketAddr, time::Duration};
+use std::{fmt::Display, io, net::SocketAddr, time::Duration};
 
-use epona_protocol::types::{Nanos, Now, RegistrationId, SessionId, StreamId};
+use epona_protocol::types::{Nanos, Now};
 
-use self::{control_frames::ControlFrame, endpoint::SendEndpoint, publication::SenderPublication};
+use self::{control_frames::ControlFrame, endpoint::SendEndpoint, publications::Publications};
 use crate::{
     commands::{ConductorCommand, SenderCommand},
     duty_cycle::{DutyCycle, StallTracker},
@@ -57,43 +58,6 @@ pub struct Sender {
 struct Slot {
     endpoint: SendEndpoint,
     token: Option<PollToken>,
-}
-
-/// Publications in sending order, found by endpoint, stream and session.
-#[derive(Debug, Default)]
-struct Publications {
-    list: Vec<SenderPublication>,
-    index: HashMap<(SendEndpointId, StreamId, SessionId), usize>,
-}
-
-impl Publications {
-    fn add(&mut self, publication: SenderPublication) {
-        let (stream, session) = publication.key();
-        self.index.insert((publication.endpoint(), stream, session), self.list.len());
-        self.list.push(publication);
-    }
-
-    fn remove(&mut self, registration_id: RegistrationId) -> Option<SenderPublication> {
-        let at = self.list.iter().position(|p| p.state().registration_id == registration_id)?;
-        let removed = self.list.swap_remove(at);
-        let (stream, session) = removed.key();
-        self.index.remove(&(removed.endpoint(), stream, session));
-        if let Some(moved) = self.list.get(at) {
-            let (stream, session) = moved.key();
-            self.index.insert((moved.endpoint(), stream, session), at);
-        }
-        Some(removed)
-    }
-
-    fn find(
-        &mut self,
-        endpoint: SendEndpointId,
-        stream: StreamId,
-        session: SessionId,
-    ) -> Option<&mut SenderPublication> {
-        let at = *self.index.get(&(endpoint, stream, session))?;
-        self.list.get_mut(at)
-    }
 }
 
 impl Sender {

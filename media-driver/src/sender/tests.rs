@@ -13,12 +13,12 @@ use epona_protocol::{
         DataFlags, DataHeader, ErrorFrame, Nak, Rttm, RttmFlags, Setup, SetupFlags, StatusMessage,
         StatusMessageFlags, error, nak, rttm, status_message,
     },
-    types::{GroupTag, Position, ReceiverId, TermId, TermOffset},
+    types::{GroupTag, Position, ReceiverId, RegistrationId, SessionId, TermId, TermOffset},
 };
 
 use super::{
     endpoint::Route,
-    publication::{SenderCounters, SenderParams},
+    publication::{SenderCounters, SenderParams, SenderPublication},
     retransmit_handler::{RetransmitConfig, RetransmitHandler},
     *,
 };
