@@ -46,6 +46,8 @@ pub enum ReceiverCommand {
     RemoveEndpoint(ReceiveEndpointId),
     /// Interest in a stream, in one session of it or in all.
     AddInterest(ReceiveEndpointId, StreamId, Option<SessionId>),
+    /// Ask the source of a session for a setup, where the channel says where to ask.
+    RequestSetup(ReceiveEndpointId, StreamId, SessionId),
     /// The end of such an interest.
     RemoveInterest(ReceiveEndpointId, StreamId, Option<SessionId>),
     /// An image to fill.
@@ -111,6 +113,15 @@ pub enum ConductorCommand {
     ImageReleased(Box<ReceiverImage>),
     /// A setup arrived for a stream of interest.
     CreateImage(Box<ImageRequest>),
+    /// A request is answered in a session.
+    ResponseSetup {
+        /// The subscription that the request named for its responses.
+        subscription: RegistrationId,
+        /// Session of the response publication.
+        response_session_id: SessionId,
+    },
+    /// A response publication has its receiver: the source of this image need not be told of it any more.
+    ResponseConnected(CorrelationId),
     /// Something went wrong that belongs in the error log.
     Error(Box<DriverError>),
 }

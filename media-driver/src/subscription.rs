@@ -20,7 +20,7 @@ pub enum SubscriptionKind {
 }
 
 /// One subscription of one client. Shared with every resource that it is linked to.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Subscription {
     /// Correlation id of the command that added it.
     pub registration_id: RegistrationId,
@@ -50,7 +50,7 @@ impl Subscription {
     pub fn wants_session(&self, session_id: SessionId) -> bool {
         match self.params.session_id {
             Some(wanted) => wanted == session_id,
-            None => !self.params.is_response,
+            None => !self.params.response.is_unsettled(),
         }
     }
 }

@@ -22,6 +22,7 @@ use crate::{
     endpoint_id::{ReceiveEndpointId, SendEndpointId},
     error::DriverError,
     media::{Transport, TransportSpec, address::Identity, udp_channel::UdpChannel},
+    subscription::Subscription,
 };
 
 /// Whether an endpoint may be used.
@@ -162,6 +163,8 @@ pub struct ReceiveEndpointEntry {
     pub bind: SocketAddr,
     /// Subscriptions by stream, and by session where they name one.
     interests: HashMap<(StreamId, Option<SessionId>), usize>,
+    /// Response subscriptions that have no session to receive: the receiver knows nothing of them.
+    unsettled_responses: usize,
     /// Images that arrive here.
     pub images: usize,
 }
@@ -170,17 +173,29 @@ impl ReceiveEndpointEntry {
     /// An endpoint in use by nobody yet.
     #[must_use]
     pub fn new(channel: Arc<UdpChannel>, counters: EndpointCounters, bind: SocketAddr) -> Self {
-        Self { channel, phase: EndpointPhase::Active, counters, bind, interests: HashMap::new(), images: 0 }
+        Self {
+            channel,
+            phase: EndpointPhase::Active,
+            counters,
+            bind,
+            interests: HashMap::new(),
+            unsettled_responses: 0,
+            images: 0,
+        }
     }
 
-    /// One more subscription; the first of its kind is told to the receiver.
-    pub fn add_interest(
+    /// One more subscription; the first of its kind is told to the receiver. Source: driver spec 2.7.
+    pub fn add_subscription(
         &mut self,
         id: ReceiveEndpointId,
-        stream: StreamId,
-        session: Option<SessionId>,
+        subscription: &Subscription,
         services: &mut Services,
     ) {
+        if subscription.params.response.is_unsettled() {
+            self.unsettled_responses += 1;
+            return;
+        }
+        let (stream, session) = (subscription.stream_id, subscription.params.session_id);
         let count = self.interests.entry((stream, session)).or_insert(0);
         *count += 1;
         if *count == 1 {
@@ -189,13 +204,17 @@ impl ReceiveEndpointEntry {
     }
 
     /// One subscription less; the last of its kind is told to the receiver.
-    pub fn remove_interest(
+    pub fn remove_subscription(
         &mut self,
         id: ReceiveEndpointId,
-        stream: StreamId,
-        session: Option<SessionId>,
+        subscription: &Subscription,
         services: &mut Services,
     ) {
+        if subscription.params.response.is_unsettled() {
+            self.unsettled_responses = self.unsettled_responses.saturating_sub(1);
+            return;
+        }
+        let (stream, session) = (subscription.stream_id, subscription.params.session_id);
         if let Some(count) = self.interests.get_mut(&(stream, session)) {
             *count -= 1;
             if *count == 0 {
@@ -206,7 +225,7 @@ impl ReceiveEndpointEntry {
     }
 
     fn is_unused(&self) -> bool {
-        self.interests.is_empty() && self.images == 0
+        self.interests.is_empty() && self.unsettled_responses == 0 && self.images == 0
     }
 }
 

@@ -6,6 +6,7 @@ use std::{
 };
 
 use epona_protocol::{
+    frame::SetupFlags,
     logbuffer::{LogBuffers, LogKind, LogParameters},
     types::{CorrelationId, CounterTypeId, Mtu, Position, TermGeometry},
     uri::{InferableBool, keys},
@@ -132,7 +133,7 @@ impl Conductor {
             untethered_linger_timeout_ns: nanos(endpoint.untethered.linger),
             untethered_resting_timeout_ns: nanos(endpoint.untethered.resting),
             group: is_group(first, channel, &plan.request),
-            is_response: endpoint.is_response,
+            is_response: endpoint.response.is_unsettled(),
             rejoin: endpoint.rejoin,
             reliable: first.params.is_reliable,
             sparse: is_sparse,
@@ -247,6 +248,7 @@ impl Conductor {
             liveness_timeout: timeouts.image_liveness,
             status_message_timeout: timeouts.status_message,
             untethered: plan.endpoint.untethered,
+            wants_response: setup.flags.contains(SetupFlags::SEND_RESPONSE_SETUP),
         };
         let image = AvailableImage {
             correlation_id: *correlation_id,
@@ -360,8 +362,6 @@ fn is_group(subscription: &Subscription, channel: &UdpChannel, request: &ImageRe
     match subscription.params.group {
         InferableBool::True => true,
         InferableBool::False => false,
-        InferableBool::Infer => {
-            channel.is_multicast() || request.setup.flags.contains(epona_protocol::frame::SetupFlags::GROUP)
-        }
+        InferableBool::Infer => channel.is_multicast() || request.setup.flags.contains(SetupFlags::GROUP),
     }
 }

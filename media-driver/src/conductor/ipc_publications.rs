@@ -24,7 +24,7 @@ impl Conductor {
         let uri = ChannelUri::parse(&add.channel)?;
         let params = PublicationParams::ipc(&uri, &self.context, |tag| self.tagged_publication(tag))
             .map_err(|error| error.about(&add.channel))?;
-        check_supported(&uri, &params)?;
+        check_supported(&uri)?;
         let is_on_stream = |p: &IpcPublication| p.params.stream_id == add.stream_id;
         if !add.is_exclusive {
             let shareable = self.ipc_publications.iter().position(|p| {
@@ -80,6 +80,7 @@ impl Conductor {
     ) -> Result<(), DriverError> {
         let image = planned.image();
         let PlannedPublication { add, params, session_id, .. } = planned;
+        let answered = self.check_ipc_response(&add, &params, session_id)?;
         let start = log.producer_position();
         let [publisher_position, publisher_limit] = self.services.allocate_stream_counters(
             &add.counter_stream(session_id),
@@ -112,6 +113,9 @@ impl Conductor {
             IpcPublication::new(params, log, image, publisher_position, publisher_limit, now);
         publication.add_reference();
         self.ipc_publications.push(publication);
+        if let Some(subscription) = answered {
+            self.settle_ipc_response(subscription, session_id);
+        }
         self.present_ipc_publication(self.ipc_publications.len() - 1, &add);
         Ok(())
     }

@@ -5,6 +5,7 @@
 //! | `requests` | reads commands of clients and answers the simple ones |
 //! | `publications`, `ipc_publications`, `network_publications` | create and share publications, step by step with the resource agent |
 //! | `subscriptions`, `images` | create subscriptions and images, and link them to what they read |
+//! | `response_channels` | brings requests, responses and their subscriptions together |
 //! | `send_endpoints`, `receive_endpoints`, `endpoint_options` | find or open the sockets that channels name |
 //! | `clients`, `endpoints` | tables of who and what exists |
 //! | `client_counters` | counters that clients ask for |
@@ -28,6 +29,7 @@ mod network_publications;
 mod publications;
 mod receive_endpoints;
 mod requests;
+mod response_channels;
 mod send_endpoints;
 mod subscriptions;
 mod timers;
@@ -227,6 +229,10 @@ impl Conductor {
             }
             ConductorCommand::CreateImage(request) => self.create_image(*request),
             ConductorCommand::PublicationError(report) => self.on_publication_error(&report),
+            ConductorCommand::ResponseSetup { subscription, response_session_id } => {
+                self.on_response_setup(subscription, response_session_id);
+            }
+            ConductorCommand::ResponseConnected(image) => self.on_response_connected(image),
             ConductorCommand::Error(error) => self.services.record(&error),
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use epona_protocol::{
     logbuffer::LogBuffers,
     types::{CounterId, CounterTypeId, Position, SessionId},
-    uri::{ControlMode, ResponseCorrelation, keys},
+    uri::{ControlMode, keys},
 };
 
 use super::{
@@ -94,13 +94,15 @@ impl Conductor {
                 state.spies_simulate_connection, params.spies_simulate_connection, add.channel
             )));
         }
+        self.check_answered_image(params)?;
         self.link_publication(add, publication.registration_id())?;
         self.network_publications[at].add_reference();
         self.present_network_publication(at, add);
+        self.answer_image(at);
         Ok(())
     }
 
-    /// Rows 3 to 6, 13 and 17 of driver spec 2.3, and what this driver cannot do yet.
+    /// Rows 3 to 6 and 17 of driver spec 2.3, and what this driver cannot do yet.
     fn check_publication_channel(
         &self,
         channel: &UdpChannel,
@@ -119,30 +121,9 @@ impl Conductor {
         if channel.has_explicit_control() && !channel.has_explicit_endpoint() && mode == ControlMode::None {
             return Err(DriverError::generic(format!("control requires endpoint or control-mode: {text}")));
         }
-        if let (Some(ResponseCorrelation::Id(id)), false) = (params.response_correlation, params.is_response)
-            && !self.subscriptions.iter().any(|s| s.registration_id.get() == id.get() && s.is_network())
-        {
-            return Err(DriverError::generic(format!(
-                "unable to find response subscription for response-correlation-id={id}: channel={text}"
-            )));
-        }
-        self.check_response(params)?;
+        self.check_response_subscription(channel, params)?;
         self.flow_control(channel)?;
-        check_supported(channel.uri(), params)
-    }
-
-    /// A response channel answers an image, or is made ahead of any. Source: driver spec 2.3, row 13.
-    fn check_response(&self, params: &PublicationParams) -> Result<(), DriverError> {
-        match params.response_correlation {
-            _ if !params.is_response => Ok(()),
-            None => Err(DriverError::generic(
-                "control-mode=response was specified, but no response-correlation-id",
-            )),
-            Some(ResponseCorrelation::Id(id)) if !self.images.iter().any(|i| i.correlation_id() == id) => {
-                Err(DriverError::generic(format!("image response-correlation-id={id} not found")))
-            }
-            Some(_) => Ok(()),
-        }
+        check_supported(channel.uri())
     }
 
     /// Creates a network publication whose log is mapped, and its endpoint where there is none yet.
@@ -152,6 +133,7 @@ impl Conductor {
         channel: &Arc<UdpChannel>,
         log: LogBuffers,
     ) -> Result<(), DriverError> {
+        self.check_answered_image(&planned.params)?;
         let flow_control = self.flow_control(channel)?;
         // The endpoint may have gone while the log was mapped.
         let endpoint = match self.find_send_endpoint(channel, planned.params.mtu)? {
@@ -215,6 +197,7 @@ impl Conductor {
             unblock_timeout: self.context.timeouts.publication_unblock,
             untethered: params.untethered,
             response_correlation_id: params.response_correlation_id(),
+            response: params.response_role(),
             entity_tag: params.entity_tag,
         };
         let image = planned.image();
@@ -225,7 +208,9 @@ impl Conductor {
         let sender =
             SenderPublication::new(state, sender_params, sender_counters, flow_control, retransmits, now);
         self.services.sender.send(SenderCommand::AddPublication(Box::new(sender)));
-        self.present_network_publication(self.network_publications.len() - 1, &planned.add);
+        let at = self.network_publications.len() - 1;
+        self.present_network_publication(at, &planned.add);
+        self.answer_image(at);
         Ok(())
     }
 
@@ -242,8 +227,7 @@ impl Conductor {
             max_messages_per_send: self.context.network.messages_per_send,
             connection_timeout: self.context.timeouts.publication_connection,
             has_group_semantics: entry.channel.has_group_semantics(),
-            is_response: params.is_response,
-            wants_response: params.response_correlation.is_some(),
+            response: params.response_role(),
             ttl: entry.channel.ttl().into(),
         })
     }

@@ -293,15 +293,12 @@ impl Conductor {
 }
 
 /// Refuses publications that this driver cannot drive yet, rather than to drive them by halves.
-pub(super) fn check_supported(uri: &ChannelUri, params: &PublicationParams) -> Result<(), DriverError> {
+pub(super) fn check_supported(uri: &ChannelUri) -> Result<(), DriverError> {
     match uri.control_mode() {
         ControlMode::Manual | ControlMode::Dynamic => Err(DriverError::not_supported(format!(
             "publications to several destinations are not supported yet: leave out control-mode={}",
             uri.get(keys::CONTROL_MODE).unwrap_or_default()
         ))),
-        _ if params.is_response || params.response_correlation.is_some() => Err(DriverError::not_supported(
-            "response channels are not supported yet: leave out control-mode=response and response-correlation-id",
-        )),
         _ => Ok(()),
     }
 }

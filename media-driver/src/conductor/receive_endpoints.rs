@@ -67,7 +67,7 @@ impl Conductor {
             for (name, existing, requested) in [
                 ("reliable", other.params.is_reliable, params.is_reliable),
                 ("rejoin", other.params.rejoin, params.rejoin),
-                ("isResponse", other.params.is_response, params.is_response),
+                ("isResponse", other.params.response.is_unsettled(), params.response.is_unsettled()),
             ] {
                 if existing != requested {
                     return Err(DriverError::generic(format!(

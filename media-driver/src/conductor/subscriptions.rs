@@ -88,7 +88,7 @@ impl Conductor {
         let Some(entry) = self.receive_endpoints.get_mut(id.index()) else {
             return Err(DriverError::generic("receive endpoint vanished while its subscription was made"));
         };
-        entry.add_interest(id, subscription.stream_id, subscription.params.session_id, &mut self.services);
+        entry.add_subscription(id, &subscription, &mut self.services);
         let status_id = entry.counters.status_id();
         self.answer_subscription(&subscription, status_id);
         for image in &mut self.images {
@@ -109,10 +109,7 @@ impl Conductor {
             ControlMode::Manual => Err(DriverError::not_supported(
                 "subscriptions with several destinations are not supported yet: leave out control-mode=manual",
             )),
-            ControlMode::Response => Err(DriverError::not_supported(
-                "response channels are not supported yet: leave out control-mode=response",
-            )),
-            ControlMode::None | ControlMode::Dynamic => Ok(params),
+            ControlMode::None | ControlMode::Dynamic | ControlMode::Response => Ok(params),
         }
     }
 
@@ -176,8 +173,7 @@ impl Conductor {
                     image.remove_subscriber(id, &mut self.services);
                 }
                 if let Some(entry) = self.receive_endpoints.get_mut(endpoint.index()) {
-                    let (stream, session) = (subscription.stream_id, subscription.params.session_id);
-                    entry.remove_interest(*endpoint, stream, session, &mut self.services);
+                    entry.remove_subscription(*endpoint, subscription, &mut self.services);
                 }
                 self.receive_endpoints.close_if_unused(*endpoint, &mut self.services);
             }
@@ -240,9 +236,14 @@ fn link_to_publication(
 }
 
 /// Links a subscription to an image that it matches and that still takes subscribers.
-fn link_to_image(image: &mut PublicationImage, subscription: &Arc<Subscription>, services: &mut Services) {
+pub(super) fn link_to_image(
+    image: &mut PublicationImage,
+    subscription: &Arc<Subscription>,
+    services: &mut Services,
+) {
     let state = &image.state;
     if image.accepts_subscribers()
+        && !image.subscribers().contains(subscription.registration_id)
         && is_match(subscription, state.endpoint, state.stream_id, state.session_id)
     {
         let join = image.join_position();

@@ -93,6 +93,7 @@ impl Conductor {
             if publication.is_finished() {
                 let finished = self.network_publications.swap_remove(at);
                 let endpoint = finished.params.endpoint;
+                self.forget_response(&finished);
                 finished.close(&mut self.services);
                 self.send_endpoints.release_publication(endpoint, &mut self.services);
             }

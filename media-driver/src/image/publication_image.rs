@@ -53,6 +53,8 @@ pub struct ImageParams {
     pub status_message_timeout: Duration,
     /// Timeouts of untethered subscribers.
     pub untethered: TetherTimeouts,
+    /// Whether its source asks for a response.
+    pub wants_response: bool,
 }
 
 /// Counters of an image.
@@ -158,6 +160,12 @@ impl PublicationImage {
     #[must_use]
     pub fn phase(&self) -> Phase {
         self.phase
+    }
+
+    /// Whether its source asks for a response.
+    #[must_use]
+    pub fn wants_response(&self) -> bool {
+        self.params.wants_response
     }
 
     /// Subscribers attached now.

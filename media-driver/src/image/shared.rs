@@ -8,7 +8,7 @@ use epona_protocol::{
     types::{CorrelationId, Nanos, Position, SessionId, StreamId, TermGeometry, TermId, TermOffset},
 };
 
-use super::status_message_schedule::ScheduledStatus;
+use super::{response_session::ResponseSession, status_message_schedule::ScheduledStatus};
 use crate::{
     endpoint_id::ReceiveEndpointId,
     loss::Gap,
@@ -40,6 +40,8 @@ pub struct ImageState {
     pub high_water_mark: AtomicCounter,
     /// `rcv-naks-sent`, written by the receiver.
     pub naks_sent: AtomicCounter,
+    /// The session in which the source is answered, while it has to be told; written by the conductor.
+    pub response_session: ResponseSession,
     time_of_last_packet: AtomicI64,
     is_end_of_stream: AtomicBool,
     is_revoked: AtomicBool,
@@ -89,6 +91,7 @@ impl ImageState {
             is_reliable: identity.is_reliable,
             high_water_mark,
             naks_sent,
+            response_session: ResponseSession::default(),
             time_of_last_packet: AtomicI64::new(now.get()),
             is_end_of_stream: AtomicBool::new(false),
             is_revoked: AtomicBool::new(false),

@@ -4,4 +4,5 @@ pub mod ipc;
 pub mod limits;
 pub mod network;
 pub mod params;
+pub mod response;
 pub mod shared;

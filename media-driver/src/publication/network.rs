@@ -16,6 +16,7 @@ use epona_protocol::{
 
 use super::{
     limits::{BlockedPublisher, LogCleaner},
+    response::ResponseRole,
     shared::NetworkPublicationState,
 };
 use crate::{
@@ -56,8 +57,10 @@ pub struct NetworkPublicationParams {
     pub unblock_timeout: Duration,
     /// Timeouts of untethered spies.
     pub untethered: TetherTimeouts,
-    /// Who responses go to, or whose response this is.
+    /// Who responses go to, or whose response this is, as log metadata has it.
     pub response_correlation_id: Option<i64>,
+    /// Whether it asks for a response, or is one.
+    pub response: ResponseRole,
     /// `tags=,<entity tag>`.
     pub entity_tag: Option<i64>,
 }

@@ -11,6 +11,7 @@ use epona_protocol::{
     uri::{ChannelUri, ControlMode, InferableBool, ResponseCorrelation, SessionIdParam, keys},
 };
 
+use super::response::{ResponseProgress, ResponseRole};
 use crate::{config::Context, error::DriverError, untethered::TetherTimeouts};
 
 /// A publication that another one takes its session from (`session-id=tag:...`).
@@ -79,7 +80,26 @@ impl PublicationParams {
         tagged: impl Fn(i64) -> Option<TaggedPublication>,
     ) -> Result<Self, DriverError> {
         let defaults = (context.buffers.term_length, context.network.mtu, context.buffers.publication_window);
-        Self::read(uri, context, defaults, tagged)
+        let params = Self::read(uri, context, defaults, tagged)?;
+        match params.response_correlation {
+            Some(ResponseCorrelation::Prototype) if params.is_response => params.of_a_prototype(),
+            _ => Ok(params),
+        }
+    }
+
+    /// Nobody will receive a prototype, so it gets the shortest terms whatever its channel and the driver's
+    /// configuration say. Source: driver spec 2.3, row 14.
+    fn of_a_prototype(self) -> Result<Self, DriverError> {
+        let term_length = TermLength::MIN;
+        if let Some(position) = self.position
+            && position.start.term_offset.get() > term_length.get()
+        {
+            return Err(DriverError::generic(format!(
+                "term-offset={} > term-length={term_length} of a prototype",
+                position.start.term_offset
+            )));
+        }
+        Ok(Self { term_length, window: self.window.min(term_length.get() / 2), ..self })
     }
 
     /// Parameters of an IPC publication.
@@ -152,6 +172,17 @@ impl PublicationParams {
         }
     }
 
+    /// What a network publication has to do with response channels.
+    #[must_use]
+    pub fn response_role(&self) -> ResponseRole {
+        match self.response_correlation {
+            Some(ResponseCorrelation::Id(image)) if self.is_response => ResponseRole::Response(Some(image)),
+            _ if self.is_response => ResponseRole::Response(None),
+            Some(ResponseCorrelation::Id(id)) => ResponseRole::Request(id.as_registration_id()),
+            Some(ResponseCorrelation::Prototype) | None => ResponseRole::None,
+        }
+    }
+
     /// Whether an existing publication may be shared by a client that asks for these parameters; only those that the
     /// channel names count. Source: driver spec 2.5.
     ///
@@ -220,8 +251,8 @@ pub struct SubscriptionParams {
     pub rejoin: bool,
     /// Whether the receiver acts as one of many.
     pub group: InferableBool,
-    /// `control-mode=response`.
-    pub is_response: bool,
+    /// `control-mode=response`, and what came of it.
+    pub response: ResponseProgress,
     /// Initial window in bytes.
     pub receiver_window: usize,
     /// Timeouts when it is not tethered.
@@ -254,7 +285,10 @@ impl SubscriptionParams {
             is_tethered: uri.bool(keys::TETHER)?.unwrap_or(context.streams.tether),
             rejoin: uri.bool(keys::REJOIN)?.unwrap_or(context.streams.rejoin),
             group: uri.group().unwrap_or(context.streams.group),
-            is_response: uri.control_mode() == ControlMode::Response,
+            response: match uri.control_mode() {
+                ControlMode::Response => ResponseProgress::Pending,
+                _ => ResponseProgress::Ordinary,
+            },
             receiver_window,
             untethered: untethered_timeouts(uri, context)?,
         })

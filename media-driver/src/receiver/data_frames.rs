@@ -5,7 +5,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use epona_protocol::{
-    frame::{self, FrameKind, RttmFlags, RttmView, SetupView, StatusMessage, data::DataView},
+    frame::{self, FrameKind, RttmFlags, RttmView, SetupView, data::DataView},
     types::{Nanos, SessionId, StreamId},
 };
 
@@ -219,15 +219,7 @@ impl Incoming<'_, '_> {
 fn send(reply: Reply, endpoint: &mut ReceiveEndpoint, with: &Collaborators<'_>) {
     match reply {
         Reply::ElicitSetup { stream_id, session_id, origin } => {
-            let sm = StatusMessage::eliciting_setup(
-                session_id,
-                stream_id,
-                endpoint.receiver_id(),
-                endpoint.group_tag(),
-            );
-            let mut bytes = [0; frame::status_message::TAGGED_LENGTH];
-            let length = sm.emit(&mut bytes);
-            endpoint.send(with.now, origin, &bytes[..length], with.system);
+            endpoint.elicit_setup(with.now, origin, stream_id, session_id, with.system);
         }
         Reply::Rttm { frame, origin } => {
             let mut bytes = [0; frame::rttm::LENGTH];

@@ -3,8 +3,9 @@
 use std::{io, net::SocketAddr, sync::Arc};
 
 use epona_protocol::{
+    frame::{StatusMessage, status_message},
     memory::SharedBytes,
-    types::{GroupTag, Nanos, ReceiverId, RegistrationId},
+    types::{GroupTag, Nanos, ReceiverId, RegistrationId, SessionId, StreamId},
 };
 
 use super::{
@@ -65,6 +66,13 @@ impl ReceiveDestination {
     #[must_use]
     pub fn route(&self) -> ReplyRoute {
         ReplyRoute { destination: self.index, control_address: self.control_address }
+    }
+
+    /// The way to the control address that the channel names, which a group's does not.
+    #[must_use]
+    pub fn explicit_control(&self) -> Option<Origin> {
+        let control_address = self.control_address.filter(|_| self.channel.has_explicit_control())?;
+        Some(Origin { destination: self.index, control_address })
     }
 
     /// Notes that a frame arrived, of interest or not.
@@ -154,6 +162,37 @@ impl ReceiveEndpoint {
             match outcome.error {
                 Some(error) => self.error = Some(error),
                 None => system.short_sends.increment(),
+            }
+        }
+    }
+
+    /// Asks the source of a session for a setup. Source: wire spec 2.3.
+    pub fn elicit_setup(
+        &mut self,
+        now: Nanos,
+        to: Origin,
+        stream_id: StreamId,
+        session_id: SessionId,
+        system: &SystemCounters,
+    ) {
+        let sm = StatusMessage::eliciting_setup(session_id, stream_id, self.receiver_id, self.group_tag);
+        let mut bytes = [0; status_message::TAGGED_LENGTH];
+        let length = sm.emit(&mut bytes);
+        self.send(now, to, &bytes[..length], system);
+    }
+
+    /// Asks the source of a session for a setup at every control address that a channel names; nothing where none does.
+    /// Source: driver spec 6.3.
+    pub fn elicit_setup_by_control(
+        &mut self,
+        now: Nanos,
+        stream_id: StreamId,
+        session_id: SessionId,
+        system: &SystemCounters,
+    ) {
+        for at in 0..self.destinations.len() {
+            if let Some(to) = self.destinations[at].explicit_control() {
+                self.elicit_setup(now, to, stream_id, session_id, system);
             }
         }
     }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use epona_protocol::{
     command::ErrorCode,
     frame::{
-        self, DataFlags, ErrorFrame, Nak, StatusMessage, StatusMessageFlags,
+        self, DataFlags, ErrorFrame, Nak, ResponseSetup, StatusMessage, StatusMessageFlags,
         data::{DataView, validate_packet},
     },
     logbuffer::{self, fill_gap, insert},
@@ -247,8 +247,9 @@ impl ReceiverImage {
         if report.is_none() && !is_due {
             return 0;
         }
+        let mut sent = if is_due { self.send_response_setup(now, endpoint, system) } else { 0 };
         let status = report.unwrap_or(self.last_status);
-        let sent = self.send_status_message(status, now, endpoint, system);
+        sent += self.send_status_message(status, now, endpoint, system);
         self.last_status = status;
         self.overrun_threshold = status.position + i64::from(self.state.geometry.term_length().get() / 2);
         self.status_message_deadline = now + self.params.status_message_timeout;
@@ -284,6 +285,27 @@ impl ReceiverImage {
         for connection in self.connections.iter().filter(|c| c.is_active(now)) {
             endpoint.send(now, connection.origin, &bytes[..length], system);
             system.status_messages_sent.increment();
+            sent += 1;
+        }
+        sent
+    }
+
+    /// Tells every live source in which session it is answered, if that has to be told. Datagrams sent.
+    ///
+    /// Source: driver spec 5.6, wire spec 2.7.
+    fn send_response_setup(
+        &self,
+        now: Nanos,
+        endpoint: &mut ReceiveEndpoint,
+        system: &SystemCounters,
+    ) -> usize {
+        let Some(response_session_id) = self.state.response_session.get() else { return 0 };
+        let (session_id, stream_id) = (self.state.session_id, self.state.stream_id);
+        let mut bytes = [0; frame::response_setup::LENGTH];
+        ResponseSetup { session_id, stream_id, response_session_id }.emit(&mut bytes);
+        let mut sent = 0;
+        for connection in self.connections.iter().filter(|c| c.is_active(now)) {
+            endpoint.send(now, connection.origin, &bytes, system);
             sent += 1;
         }
         sent

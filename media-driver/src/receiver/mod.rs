@@ -13,7 +13,7 @@ mod data_frames;
 
 use std::{io, time::Duration};
 
-use epona_protocol::types::{CorrelationId, Nanos, Now};
+use epona_protocol::types::{CorrelationId, Nanos, Now, SessionId, StreamId};
 
 use self::{
     endpoint::{ImageSlot, ReceiveEndpoint},
@@ -226,6 +226,12 @@ impl Receiver {
                         Some(session) => endpoint.dispatcher.add_session_subscription(stream, session),
                     }
                 }
+                if let Some(session) = session {
+                    self.request_setup(id, stream, session, now);
+                }
+            }
+            ReceiverCommand::RequestSetup(id, stream, session) => {
+                self.request_setup(id, stream, session, now);
             }
             ReceiverCommand::RemoveInterest(id, stream, session) => {
                 if let Some(endpoint) = self.endpoint_mut(id) {
@@ -252,6 +258,13 @@ impl Receiver {
                     image.reject(reason, now);
                 }
             }
+        }
+    }
+
+    /// Asks for the setup of a session, where a channel names an address to ask at.
+    fn request_setup(&mut self, id: ReceiveEndpointId, stream: StreamId, session: SessionId, now: Nanos) {
+        if let Some(slot) = self.endpoints.get_mut(id.index()).and_then(Option::as_mut) {
+            slot.endpoint.elicit_setup_by_control(now, stream, session, &self.system);
         }
     }
 

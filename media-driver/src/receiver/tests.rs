@@ -1,5 +1,7 @@
 //! The receiver, one turn at a time: what it makes of datagrams, and what it sends back.
 
+mod response;
+
 use std::{net::SocketAddr, sync::Arc};
 
 use epona_protocol::{

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use epona_protocol::{
     command::ErrorCode,
-    frame::{self, ErrorFrame, FrameKind, Nak, Rttm, StatusMessageFlags, StatusMessageView},
+    frame::{self, ErrorFrame, FrameKind, Nak, ResponseSetup, Rttm, StatusMessageFlags, StatusMessageView},
     types::{Nanos, TermLength},
 };
 
@@ -15,6 +15,7 @@ use crate::{
     commands::{ConductorCommand, PublicationErrorReport},
     media::{ReceiveBuffers, RecvOutcome},
     proxy::Proxy,
+    publication::response::ResponseRole,
     status::SystemCounters,
 };
 
@@ -57,7 +58,11 @@ pub(super) fn receive(
         for datagram in received.datagrams() {
             match frame::classify(datagram) {
                 Ok(
-                    kind @ (FrameKind::StatusMessage | FrameKind::Nak | FrameKind::Rttm | FrameKind::Error),
+                    kind @ (FrameKind::StatusMessage
+                    | FrameKind::Nak
+                    | FrameKind::Rttm
+                    | FrameKind::Error
+                    | FrameKind::ResponseSetup),
                 ) => frames.push(ControlFrame::copy(kind, received.source, datagram)),
                 // Our own data and setups come back on a multicast socket: not for us, not wrong either.
                 Ok(_) => {}
@@ -86,6 +91,7 @@ fn on_frame(
         FrameKind::Nak => on_nak(bytes, endpoint, publications, with),
         FrameKind::Rttm => on_rttm(bytes, endpoint, publications, with),
         FrameKind::Error => on_error(bytes, source, endpoint, publications, with),
+        FrameKind::ResponseSetup => on_response_setup(bytes, endpoint, publications, with),
         _ => Some(()),
     }
 }
@@ -105,6 +111,7 @@ fn on_status_message(
     sm.to_frame().validate(term_length).ok()?;
     with.system.status_messages_received.increment();
     let Some(publication) = publication else { return Some(()) };
+    let had_receivers = publication.state().has_receivers();
     if sm.flags().contains(StatusMessageFlags::SEND_SETUP) {
         publication.on_setup_elicited(&sm, source);
     } else if !publication.on_status_message(&sm, with.now) {
@@ -112,6 +119,13 @@ fn on_status_message(
         return Some(());
     }
     endpoint.time_of_last_status_message = with.now;
+    if let ResponseRole::Response(Some(image)) = publication.response()
+        && !had_receivers
+        && publication.state().has_receivers()
+    {
+        // When the conductor is swamped the requester is told of its response some times more.
+        let _ = with.conductor.try_send(ConductorCommand::ResponseConnected(image));
+    }
     Some(())
 }
 
@@ -169,6 +183,26 @@ fn on_error(
                 error_code: ErrorCode::from(error.error_code),
                 message: error.text.to_vec(),
             })));
+    }
+    Some(())
+}
+
+/// A receiver of a request tells in which session it is answered. Source: wire spec 2.7.
+fn on_response_setup(
+    bytes: &[u8],
+    endpoint: &mut SendEndpoint,
+    publications: &mut Publications,
+    with: &mut Collaborators<'_>,
+) -> Option<()> {
+    let setup = ResponseSetup::parse(bytes).ok()?;
+    if let Some(publication) = publications.find(endpoint.id(), setup.stream_id, setup.session_id)
+        && let ResponseRole::Request(subscription) = publication.response()
+    {
+        // Dropped when the conductor is swamped: the frame is repeated until the response is connected.
+        let _ = with.conductor.try_send(ConductorCommand::ResponseSetup {
+            subscription,
+            response_session_id: setup.response_session_id,
+        });
     }
     Some(())
 }

@@ -20,7 +20,7 @@ use crate::{
     endpoint_id::SendEndpointId,
     flow_control::{FlowControl, ReceiverStatus},
     media::{MAX_BATCH, SendRun},
-    publication::shared::NetworkPublicationState,
+    publication::{response::ResponseRole, shared::NetworkPublicationState},
     status::SystemCounters,
 };
 
@@ -41,10 +41,8 @@ pub struct SenderParams {
     pub connection_timeout: Duration,
     /// Multicast or multi-destination: several receivers share the stream.
     pub has_group_semantics: bool,
-    /// The channel waits to learn its one peer's address (`control-mode=response`).
-    pub is_response: bool,
-    /// The publication asks its receivers to open a response channel.
-    pub wants_response: bool,
+    /// Whether the publication asks for a response, or is one.
+    pub response: ResponseRole,
     /// TTL announced in setups.
     pub ttl: i32,
 }
@@ -111,6 +109,12 @@ impl SenderPublication {
     #[must_use]
     pub fn state(&self) -> &Arc<NetworkPublicationState> {
         &self.state
+    }
+
+    /// Whether it asks for a response, or is one.
+    #[must_use]
+    pub fn response(&self) -> ResponseRole {
+        self.params.response
     }
 
     /// The endpoint it sends on.
@@ -194,7 +198,7 @@ impl SenderPublication {
             self.flow_control.on_setup(Position::new(self.state.sender_limit.get()), now);
         }
         let mut flags = SetupFlags::NONE;
-        if self.params.wants_response && !self.params.is_response {
+        if let ResponseRole::Request(_) = self.params.response {
             flags = flags.with(SetupFlags::SEND_RESPONSE_SETUP);
         }
         if self.params.has_group_semantics {
@@ -289,8 +293,11 @@ impl SenderPublication {
         }
         self.is_setup_elicited = true;
         self.flow_control.on_trigger_send_setup(sm.group_tag());
-        if self.params.is_response {
-            self.response_address = Some(source);
+        if let ResponseRole::Response(_) = self.params.response
+            && self.response_address.replace(source).is_none()
+        {
+            // Setups that had nowhere to go do not count.
+            self.time_of_last_setup = self.time_of_last_setup - SETUP_INTERVAL - Duration::from_nanos(1);
         }
     }
 

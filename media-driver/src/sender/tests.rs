@@ -3,6 +3,7 @@
 mod announcing;
 mod control_frames;
 mod data;
+mod response;
 mod retransmit;
 
 use std::sync::Arc;
@@ -25,7 +26,10 @@ use super::{
 use crate::{
     flow_control::{FlowControl, GroupOptions},
     proxy::queue,
-    publication::shared::{NetworkPublicationIdentity, NetworkPublicationState},
+    publication::{
+        response::ResponseRole,
+        shared::{NetworkPublicationIdentity, NetworkPublicationState},
+    },
     testing::{
         INITIAL_TERM, SESSION, STREAM, TERM, Wire, channel, ms, publication_log, publish, to_conductor,
     },
@@ -42,6 +46,7 @@ struct Wish {
     flow_control: FlowControl,
     is_group: bool,
     ssc: bool,
+    response: ResponseRole,
 }
 
 impl Default for Wish {
@@ -53,6 +58,16 @@ impl Default for Wish {
             flow_control: FlowControl::max(16),
             is_group: false,
             ssc: false,
+            response: ResponseRole::None,
+        }
+    }
+}
+
+impl Wish {
+    fn route(&self) -> Route {
+        match self.response {
+            ResponseRole::Response(_) => Route::Learned,
+            _ => Route::Connected,
         }
     }
 }
@@ -135,15 +150,14 @@ impl World {
             max_messages_per_send: wish.messages_per_send,
             connection_timeout: ms(5000),
             has_group_semantics: wish.is_group,
-            is_response: false,
-            wants_response: false,
+            response: wish.response,
             ttl: 0,
         };
         let endpoint = SendEndpoint::new(
             id,
             channel("aeron:udp?endpoint=127.0.0.1:24325"),
             self.wire.transport(),
-            Route::Connected,
+            wish.route(),
             self.now,
         );
         let publication = SenderPublication::new(

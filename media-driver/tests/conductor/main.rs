@@ -11,3 +11,4 @@ mod ipc_publications;
 mod network_publications;
 mod refusals;
 mod resources;
+mod response_channels;

@@ -52,6 +52,7 @@ impl World {
             liveness_timeout: LIVENESS,
             status_message_timeout: ms(200),
             untethered: TETHER_TIMEOUTS,
+            wants_response: false,
         };
         let image = PublicationImage::new(
             state,

@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use epona_protocol::uri::ControlMode;
+
 use super::UdpChannel;
 use crate::{
     config::Network,
@@ -49,8 +51,9 @@ impl UdpChannel {
     /// [`UdpChannel::send_bind`]. It is connected to a sole explicit endpoint, unless that is switched off.
     #[must_use]
     pub fn send_spec(&self, network: &Network, bind: SocketAddr) -> TransportSpec {
-        let connects =
-            network.connect_sockets && self.has_explicit_endpoint() && !self.is_multi_destination();
+        // Who asks for a response is anybody.
+        let is_to_one = !self.is_multi_destination() && self.control_mode != ControlMode::Response;
+        let connects = network.connect_sockets && self.has_explicit_endpoint() && is_to_one;
         TransportSpec {
             connect: connects.then_some(self.remote_data),
             media_timestamps: false,

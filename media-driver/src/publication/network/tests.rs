@@ -4,7 +4,7 @@ use epona_protocol::logbuffer::appender::ConcurrentAppender;
 
 use super::*;
 use crate::{
-    publication::shared::NetworkPublicationIdentity,
+    publication::{response::ResponseRole, shared::NetworkPublicationIdentity},
     testing::{
         AVAILABLE_IMAGE, Bench, SESSION, STREAM, TERM, TETHER_TIMEOUTS, UNAVAILABLE_IMAGE, available_image,
         ms, publication_log, publish,
@@ -60,6 +60,7 @@ impl World {
             unblock_timeout: UNBLOCK,
             untethered: TETHER_TIMEOUTS,
             response_correlation_id: None,
+            response: ResponseRole::None,
             entity_tag: None,
         };
         let now = bench.now();
