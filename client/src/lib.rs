@@ -121,5 +121,5 @@ pub use epona_protocol::{
         ClientId, CorrelationId, CounterId, CounterTypeId, EpochMillis, GroupTag, Mtu, Nanos, Now, Position,
         ReceiverId, RegistrationId, SessionId, StreamId, TermGeometry, TermId, TermLength, TermOffset,
     },
-    uri::{ChannelUri, ChannelUriBuilder},
+    uri::{ChannelUri, ChannelUriBuilder, ControlMode},
 };

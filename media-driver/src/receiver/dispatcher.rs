@@ -159,18 +159,6 @@ impl<I: Copy + PartialEq> Dispatcher<I> {
         }
     }
 
-    /// Whether to ask a session for a SETUP frame without having heard from it, as a response setup demands; the
-    /// setup is pending then. `None` when nobody subscribes to the stream: an error to record.
-    pub fn request_setup(&mut self, stream: StreamId, session: SessionId) -> Option<bool> {
-        let is_wanted = self.interests.get(&stream)?.covers(session);
-        let key = Key::of(stream, session);
-        Some(match self.sessions.get(&key) {
-            Some(Session::Active(_)) => is_wanted,
-            Some(_) => false,
-            None => is_wanted && self.elicit(key) == DataAction::ElicitSetup,
-        })
-    }
-
     /// Whether anything is subscribed to: only then are setups elicited periodically.
     #[must_use]
     pub fn has_interest(&self) -> bool {

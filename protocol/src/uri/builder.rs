@@ -10,8 +10,8 @@ use super::{
     units,
 };
 use crate::types::{
-    CorrelationId, FRAME_ALIGNMENT, GroupTag, Mtu, Position, SessionId, StreamId, TermGeometry, TermId,
-    TermLength,
+    CorrelationId, FRAME_ALIGNMENT, GroupTag, Mtu, Position, RegistrationId, SessionId, StreamId,
+    TermGeometry, TermId, TermLength,
 };
 
 /// Builds a [`ChannelUri`]. Parameters appear in the order in which they are first set; setting one again replaces it.
@@ -190,10 +190,11 @@ impl ChannelUriBuilder {
         }
     }
 
-    /// What responses belong to: an image for the responder, a subscription for the requester.
+    /// What responses belong to: the registration id of its response subscription for the requester, the correlation id
+    /// of the request's image for the responder.
     #[must_use]
-    pub fn response_correlation_id(self, id: CorrelationId) -> Self {
-        self.response_correlation(ResponseCorrelation::Id(id))
+    pub fn response_correlation_id(self, id: RegistrationId) -> Self {
+        self.response_correlation(ResponseCorrelation::Id(CorrelationId::new(id.get())))
     }
 
     /// What responses belong to, or that they belong to nothing yet.

@@ -37,7 +37,6 @@ fn packets_of_streams_without_subscription_are_ignored() {
     assert!(!dispatcher.has_interest());
     assert!(!dispatcher.remove_subscription(STREAM));
     assert!(!dispatcher.remove_session_subscription(STREAM, SESSION));
-    assert_eq!(dispatcher.request_setup(STREAM, SESSION), None);
 }
 
 #[test]
@@ -140,16 +139,6 @@ fn a_stream_takes_no_more_sessions_than_its_limit() {
     assert!(matches!(dispatcher.on_setup(other_stream, OTHER), SetupAction::CreateImage { .. }));
     dispatcher.remove_image(STREAM, SESSION, IMAGE, false);
     assert!(matches!(dispatcher.on_setup(STREAM, OTHER), SetupAction::CreateImage { .. }));
-}
-
-#[test]
-fn a_requested_setup_is_pending_like_an_elicited_one() {
-    let mut dispatcher = dispatcher();
-    dispatcher.add_session_subscription(STREAM, SESSION);
-    assert_eq!(dispatcher.request_setup(STREAM, OTHER), Some(false));
-    assert_eq!(dispatcher.request_setup(STREAM, SESSION), Some(true));
-    assert_eq!(dispatcher.request_setup(STREAM, SESSION), Some(false));
-    assert_eq!(dispatcher.on_setup(STREAM, SESSION), SetupAction::CreateImage { was_elicited: true });
 }
 
 #[test]

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use super::{parse, value_error};
 use crate::{
-    types::{CorrelationId, GroupTag, Mtu, Position, SessionId, StreamId, TermId, TermLength},
+    types::{GroupTag, Mtu, Position, RegistrationId, SessionId, StreamId, TermId, TermLength},
     uri::*,
 };
 
@@ -30,7 +30,7 @@ fn the_builder_writes_every_parameter() {
         .spies_simulate_connection(true)
         .tagged_flow_control(GroupTag::new(101), Some(2), Some(Duration::from_millis(500)))
         .max_resend(8)
-        .response_correlation_id(CorrelationId::new(5))
+        .response_correlation_id(RegistrationId::new(5))
         .response_endpoint("r:3")
         .reliable(false)
         .congestion_control("cubic")
