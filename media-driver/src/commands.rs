@@ -13,8 +13,9 @@ use crate::{
     endpoint_id::{ReceiveEndpointId, SendEndpointId},
     error::DriverError,
     media::udp_channel::UdpChannel,
+    name_resolution::ResolutionError,
     receiver::{endpoint::ReceiveEndpoint, image::ReceiverImage, origin::Origin},
-    sender::{endpoint::SendEndpoint, publication::SenderPublication},
+    sender::{destinations::ManualDestination, endpoint::SendEndpoint, publication::SenderPublication},
 };
 
 /// From the conductor to the sender.
@@ -28,11 +29,36 @@ pub enum SenderCommand {
     AddPublication(Box<SenderPublication>),
     /// Give the publication back.
     RemovePublication(RegistrationId),
-    /// The name of the endpoint's peer now stands for another address.
+    /// One more destination of an endpoint with `control-mode=manual`.
+    AddDestination {
+        /// Which endpoint.
+        endpoint: SendEndpointId,
+        /// Where to send.
+        destination: ManualDestination,
+    },
+    /// One destination less of such an endpoint.
+    RemoveDestination {
+        /// Which endpoint.
+        endpoint: SendEndpointId,
+        /// Value of `endpoint` in the destination's channel.
+        name: Arc<str>,
+        /// What it stands for; `None` when it stands for nothing.
+        address: Option<SocketAddr>,
+    },
+    /// One destination less of such an endpoint.
+    RemoveDestinationById {
+        /// Which endpoint.
+        endpoint: SendEndpointId,
+        /// Registration id of the destination.
+        id: RegistrationId,
+    },
+    /// The name of the endpoint's peer, or of a destination, now stands for another address.
     UpdateDestination {
         /// Which endpoint.
         endpoint: SendEndpointId,
-        /// Its peer's new address.
+        /// Value of `endpoint` in the channel of the endpoint or destination.
+        name: Arc<str>,
+        /// The new address.
         address: SocketAddr,
     },
 }
@@ -151,6 +177,15 @@ pub enum ResourceCommand {
         /// The channel, as the client wrote it.
         channel: String,
     },
+    /// Resolve `host:port`.
+    ResolveAddress {
+        /// Comes back with the outcome.
+        job: JobId,
+        /// The channel parameter that it is the value of.
+        parameter: &'static str,
+        /// Host and port, as the client wrote them.
+        name: Arc<str>,
+    },
     /// Create and map a log buffer.
     MapLog {
         /// Comes back with the outcome.
@@ -172,6 +207,8 @@ pub enum ResourceCommand {
 pub enum ResourceOutcome {
     /// The channel, or why it is not one.
     Channel(JobId, Result<Arc<UdpChannel>, DriverError>),
+    /// The address, or why there is none.
+    Address(JobId, Result<SocketAddr, ResolutionError>),
     /// The log buffer, or why there is none.
     Log(JobId, Result<LogBuffers, DriverError>),
     /// Something that belongs in the error log and failed nothing.

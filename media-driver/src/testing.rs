@@ -73,6 +73,8 @@ struct WireState {
     incoming: VecDeque<(SocketAddr, Vec<u8>)>,
     accepts: Option<usize>,
     refuses: bool,
+    blocked: Vec<(SocketAddr, Option<io::ErrorKind>)>,
+    calls: usize,
 }
 
 impl Wire {
@@ -105,6 +107,16 @@ impl Wire {
         self.state().refuses = refuses;
     }
 
+    /// The socket takes nothing for this destination from now on: with an error, or because it is full.
+    pub(crate) fn block(&self, destination: SocketAddr, error: Option<io::ErrorKind>) {
+        self.state().blocked.push((destination, error));
+    }
+
+    /// Calls to send since the last time.
+    pub(crate) fn take_calls(&self) -> usize {
+        std::mem::take(&mut self.state().calls)
+    }
+
     /// Runs that were sent, or tried, since the last call.
     pub(crate) fn take_runs(&self) -> Vec<SentRun> {
         std::mem::take(&mut self.state().sent)
@@ -129,6 +141,17 @@ impl Transport for RecordingTransport {
         if state.refuses {
             return SendOutcome { datagrams: 0, error: Some(io::ErrorKind::NetworkUnreachable.into()) };
         }
+        state.calls += 1;
+        let is_blocked = |run: &SendRun<'_>| {
+            state.blocked.iter().find(|(destination, _)| run.destination == Some(*destination))
+        };
+        let stop = runs.iter().position(|run| is_blocked(run).is_some());
+        if let Some(at @ 0) = stop {
+            // As with `sendmmsg`, only a call that sends nothing says why.
+            let error = is_blocked(&runs[at]).and_then(|(_, error)| *error).map(io::Error::from);
+            return SendOutcome { datagrams: 0, error };
+        }
+        let runs = &runs[..stop.unwrap_or(runs.len())];
         let datagrams = runs.iter().map(SendRun::datagrams).sum::<usize>();
         state.sent.extend(runs.iter().map(|run| SentRun {
             bytes: run.bytes.to_vec(),

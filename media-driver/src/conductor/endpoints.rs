@@ -98,7 +98,8 @@ impl EndpointCounters {
         }
     }
 
-    fn free(&self, services: &mut Services) {
+    /// Gives them back.
+    pub fn free(&self, services: &mut Services) {
         for counter in self.address.iter().chain([&self.status]) {
             services.free(counter.id());
         }
@@ -136,6 +137,8 @@ pub struct SendEndpointEntry {
     pub phase: EndpointPhase,
     /// Its counters.
     pub counters: EndpointCounters,
+    /// How many destinations it sends to, where there may be several.
+    pub destinations: Option<AtomicCounter>,
     /// Address that was asked of the system, to be given back to the port manager.
     pub bind: SocketAddr,
     /// Publications that use it.
@@ -145,8 +148,13 @@ pub struct SendEndpointEntry {
 impl SendEndpointEntry {
     /// An endpoint in use by nobody yet.
     #[must_use]
-    pub fn new(channel: Arc<UdpChannel>, counters: EndpointCounters, bind: SocketAddr) -> Self {
-        Self { channel, phase: EndpointPhase::Active, counters, bind, publications: 0 }
+    pub fn new(
+        channel: Arc<UdpChannel>,
+        counters: EndpointCounters,
+        destinations: Option<AtomicCounter>,
+        bind: SocketAddr,
+    ) -> Self {
+        Self { channel, phase: EndpointPhase::Active, counters, destinations, bind, publications: 0 }
     }
 }
 
@@ -360,6 +368,9 @@ impl Endpoints<SendEndpointEntry> {
     pub fn on_released(&mut self, id: SendEndpointId, services: &mut Services) -> Option<SocketAddr> {
         let entry = self.remove(id.index())?;
         entry.counters.free(services);
+        if let Some(destinations) = &entry.destinations {
+            services.free(destinations.id());
+        }
         Some(entry.bind)
     }
 }

@@ -8,7 +8,7 @@ use epona_protocol::{
 
 use super::{
     Conductor,
-    publications::{AddPublication, PlannedPublication, ReadyPublication, check_supported},
+    publications::{AddPublication, PlannedPublication, ReadyPublication},
 };
 use crate::{
     error::DriverError,
@@ -24,7 +24,6 @@ impl Conductor {
         let uri = ChannelUri::parse(&add.channel)?;
         let params = PublicationParams::ipc(&uri, &self.context, |tag| self.tagged_publication(tag))
             .map_err(|error| error.about(&add.channel))?;
-        check_supported(&uri)?;
         let is_on_stream = |p: &IpcPublication| p.params.stream_id == add.stream_id;
         if !add.is_exclusive {
             let shareable = self.ipc_publications.iter().position(|p| {

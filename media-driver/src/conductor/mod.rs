@@ -6,6 +6,7 @@
 //! | `publications`, `ipc_publications`, `network_publications` | create and share publications, step by step with the resource agent |
 //! | `subscriptions`, `images` | create subscriptions and images, and link them to what they read |
 //! | `response_channels` | brings requests, responses and their subscriptions together |
+//! | `send_destinations` | where a publication with several destinations sends to |
 //! | `send_endpoints`, `receive_endpoints`, `endpoint_options` | find or open the sockets that channels name |
 //! | `clients`, `endpoints` | tables of who and what exists |
 //! | `client_counters` | counters that clients ask for |
@@ -30,6 +31,7 @@ mod publications;
 mod receive_endpoints;
 mod requests;
 mod response_channels;
+mod send_destinations;
 mod send_endpoints;
 mod subscriptions;
 mod timers;
@@ -184,6 +186,9 @@ impl Conductor {
             let Some(outcome) = self.outcomes.take() else { return taken };
             match outcome {
                 ResourceOutcome::Channel(job, channel) => self.on_channel(job, channel),
+                ResourceOutcome::Address(job, address) => {
+                    self.on_destination_address(job, address.ok());
+                }
                 ResourceOutcome::Log(job, log) => self.on_log(job, log),
                 ResourceOutcome::Warning(warning) => self.services.record(&warning),
             }

@@ -11,7 +11,7 @@ use epona_protocol::{
 use super::{
     Conductor,
     client_counters::NO_OWNER,
-    publications::{AddPublication, PlannedPublication, ReadyPublication, check_supported},
+    publications::{AddPublication, PlannedPublication, ReadyPublication},
     services::CounterStream,
 };
 use crate::{
@@ -122,8 +122,7 @@ impl Conductor {
             return Err(DriverError::generic(format!("control requires endpoint or control-mode: {text}")));
         }
         self.check_response_subscription(channel, params)?;
-        self.flow_control(channel)?;
-        check_supported(channel.uri())
+        self.flow_control(channel).map(drop)
     }
 
     /// Creates a network publication whose log is mapped, and its endpoint where there is none yet.

@@ -14,7 +14,6 @@ use epona_protocol::{
     command::{ErrorCode, Event, PublicationReady},
     logbuffer::{LogBuffers, LogKind, LogParameters, SocketBuffer},
     types::{ClientId, CorrelationId, CounterId, RegistrationId, SessionId, StreamId, TermId},
-    uri::{ChannelUri, ControlMode, keys},
 };
 
 use super::{
@@ -289,17 +288,6 @@ impl Conductor {
                     .iter()
                     .any(|p| p.state.stream_id == stream_id && p.state.session_id == session)
         })
-    }
-}
-
-/// Refuses publications that this driver cannot drive yet, rather than to drive them by halves.
-pub(super) fn check_supported(uri: &ChannelUri) -> Result<(), DriverError> {
-    match uri.control_mode() {
-        ControlMode::Manual | ControlMode::Dynamic => Err(DriverError::not_supported(format!(
-            "publications to several destinations are not supported yet: leave out control-mode={}",
-            uri.get(keys::CONTROL_MODE).unwrap_or_default()
-        ))),
-        _ => Ok(()),
     }
 }
 

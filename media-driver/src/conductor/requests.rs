@@ -16,6 +16,7 @@ use epona_protocol::{
 use super::{
     Conductor,
     publications::{AddPublication, PlannedPublication},
+    send_destinations::{Change, ChangeDestination},
     subscriptions::AddSubscription,
 };
 use crate::{
@@ -35,6 +36,8 @@ const MAX_REASON_LENGTH: usize = 1023;
 pub(super) enum PendingCommand {
     /// Its channel is being resolved.
     Channel(JobId, AwaitedChannel),
+    /// The name of its destination is being resolved.
+    Destination(JobId, ChangeDestination),
     /// Its log is being mapped.
     Log(JobId, AwaitedLog),
 }
@@ -155,13 +158,15 @@ impl Conductor {
                 let session_id = self.next_available_session_id(stream_id);
                 self.services.tell(&Event::NextAvailableSessionId { correlation_id, session_id });
             }
-            Request::AddDestination { registration_id, channel }
-            | Request::RemoveDestination { registration_id, channel } => {
-                check_length(channel)?;
-                self.refuse_destination(registration_id)?;
+            Request::AddDestination { registration_id, channel } => {
+                self.start_destination(correlation_id, registration_id, channel, Change::Add)?;
             }
-            Request::RemoveDestinationById { registration_id, .. } => {
-                self.refuse_destination(registration_id)?
+            Request::RemoveDestination { registration_id, channel } => {
+                self.start_destination(correlation_id, registration_id, channel, Change::Remove)?;
+            }
+            Request::RemoveDestinationById { registration_id, destination_registration_id } => {
+                self.remove_destination_by_id(registration_id, destination_registration_id)?;
+                self.services.succeed(correlation_id);
             }
             Request::AddReceiveDestination { registration_id, channel }
             | Request::RemoveReceiveDestination { registration_id, channel } => {
@@ -320,17 +325,6 @@ impl Conductor {
         }));
     }
 
-    /// Destinations belong to channels with `control-mode=manual`, which no publication of this driver has yet.
-    fn refuse_destination(&self, registration_id: RegistrationId) -> Result<(), DriverError> {
-        if self.network_publications.iter().any(|p| p.registration_id() == registration_id) {
-            return Err(DriverError::generic("channel does not allow manual control of destinations"));
-        }
-        Err(DriverError::new(
-            ErrorCode::UnknownPublication,
-            format!("unknown publication registration_id={registration_id}"),
-        ))
-    }
-
     /// Receive destinations belong to channels with `control-mode=manual`, which no subscription has yet.
     fn refuse_receive_destination(&self, registration_id: RegistrationId) -> Result<(), DriverError> {
         if self.subscriptions.iter().any(|s| s.registration_id == registration_id) {
@@ -345,7 +339,8 @@ impl Conductor {
     }
 }
 
-fn check_length(channel: &str) -> Result<(), DriverError> {
+/// No client may send a longer channel. Source: driver spec 2.2.
+pub(super) fn check_length(channel: &str) -> Result<(), DriverError> {
     if channel.len() > MAX_LENGTH {
         let shown: String = channel.chars().take(64).collect();
         return Err(DriverError::invalid_channel(format!(

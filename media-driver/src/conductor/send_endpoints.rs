@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use epona_protocol::{
-    types::{Mtu, RegistrationId},
+    counters::{AtomicCounter, ChannelKey, NewCounter, channel_label},
+    types::{CounterTypeId, Mtu, RegistrationId},
     uri::ControlMode,
 };
 
@@ -17,7 +18,10 @@ use crate::{
     endpoint_id::SendEndpointId,
     error::DriverError,
     media::udp_channel::UdpChannel,
-    sender::endpoint::{Route, SendEndpoint},
+    sender::{
+        destinations::Destinations,
+        endpoint::{Route, SendEndpoint},
+    },
 };
 
 impl Conductor {
@@ -76,18 +80,45 @@ impl Conductor {
         let (transport, counters) = self
             .open_endpoint(&SEND, channel, &spec, registration_id)
             .inspect_err(|_| self.sender_ports.release(bind))?;
+        let destinations = self.count_destinations(channel, registration_id).inspect_err(|_| {
+            counters.free(&mut self.services);
+            self.sender_ports.release(bind);
+        })?;
         let index = self.send_endpoints.next_index();
         let id = SendEndpointId::new(index);
-        let route = match channel.control_mode() {
-            ControlMode::Response => Route::Learned,
+        let route = match (channel.control_mode(), &destinations) {
+            (ControlMode::Response, _) => Route::Learned,
+            (ControlMode::Manual, Some(count)) => Route::Destinations(Destinations::manual(count.clone())),
+            (ControlMode::Dynamic, Some(count)) => Route::Destinations(Destinations::dynamic(count.clone())),
             _ if spec.connect.is_some() => Route::Connected,
             _ => Route::Address(channel.remote_data()),
         };
         let now = self.services.now.nanos;
         let endpoint = SendEndpoint::new(id, Arc::clone(channel), transport, route, now);
         self.services.sender.send(SenderCommand::AddEndpoint(Box::new(endpoint)));
-        self.send_endpoints.insert(index, SendEndpointEntry::new(Arc::clone(channel), counters, bind));
+        let entry = SendEndpointEntry::new(Arc::clone(channel), counters, destinations, bind);
+        self.send_endpoints.insert(index, entry);
         Ok(id)
+    }
+
+    /// The counter `mdc-num-dest` of a channel that may have several destinations. Source: driver spec 2.10.
+    fn count_destinations(
+        &mut self,
+        channel: &UdpChannel,
+        registration_id: RegistrationId,
+    ) -> Result<Option<AtomicCounter>, DriverError> {
+        if !channel.is_multi_destination() {
+            return Ok(None);
+        }
+        let count = self.services.allocate(&NewCounter {
+            type_id: CounterTypeId::MDC_DESTINATIONS,
+            key: &ChannelKey { channel: channel.text().into() }.encode(),
+            label: channel_label("mdc-num-dest", channel.text()).as_bytes(),
+            registration_id: registration_id.get(),
+            owner_id: 0,
+            reference_id: 0,
+        })?;
+        Ok(Some(count))
     }
 }
 

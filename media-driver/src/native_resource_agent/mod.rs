@@ -66,6 +66,10 @@ impl NativeResourceAgent {
                 let channel = channel.map(Arc::new).map_err(DriverError::from);
                 self.conductor.send(ResourceOutcome::Channel(job, channel));
             }
+            ResourceCommand::ResolveAddress { job, parameter, name } => {
+                let address = self.channels.resolve_address(parameter, &name);
+                self.conductor.send(ResourceOutcome::Address(job, address));
+            }
             ResourceCommand::MapLog { job, spec } => {
                 let log = self.map(&spec);
                 self.conductor.send(ResourceOutcome::Log(job, log));

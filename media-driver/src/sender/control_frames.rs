@@ -10,9 +10,15 @@ use epona_protocol::{
     types::{Nanos, TermLength},
 };
 
-use super::{endpoint::SendEndpoint, publications::Publications};
+use super::{
+    destinations::{Learned, MAX_LEARNED_DESTINATIONS},
+    endpoint::SendEndpoint,
+    publication::SenderPublication,
+    publications::Publications,
+};
 use crate::{
     commands::{ConductorCommand, PublicationErrorReport},
+    error::DriverError,
     media::{ReceiveBuffers, RecvOutcome},
     proxy::Proxy,
     publication::response::ResponseRole,
@@ -110,15 +116,38 @@ fn on_status_message(
         .map_or(TermLength::MAX, |publication| publication.state().geometry.term_length());
     sm.to_frame().validate(term_length).ok()?;
     with.system.status_messages_received.increment();
-    let Some(publication) = publication else { return Some(()) };
-    let had_receivers = publication.state().has_receivers();
-    if sm.flags().contains(StatusMessageFlags::SEND_SETUP) {
-        publication.on_setup_elicited(&sm, source);
-    } else if !publication.on_status_message(&sm, with.now) {
-        with.system.status_messages_rejected.increment();
-        return Some(());
+    // Receivers of several destinations make themselves known before there is a publication, too.
+    if let Some(publication) = publication {
+        if !update_publication(publication, &sm, source, with) {
+            with.system.status_messages_rejected.increment();
+            return Some(());
+        }
+        endpoint.time_of_last_status_message = with.now;
     }
-    endpoint.time_of_last_status_message = with.now;
+    if let Learned::TooMany { is_first } = endpoint.learn_from(sm.receiver_id(), source, with.now) {
+        with.system.status_messages_rejected.increment();
+        if is_first {
+            report_too_many(with.conductor, endpoint, source);
+        }
+    }
+    Some(())
+}
+
+/// Whether the status message can be one of the publication's receivers.
+fn update_publication(
+    publication: &mut SenderPublication,
+    sm: &StatusMessageView<'_>,
+    source: SocketAddr,
+    with: &mut Collaborators<'_>,
+) -> bool {
+    if sm.flags().contains(StatusMessageFlags::SEND_SETUP) {
+        publication.on_setup_elicited(sm, source);
+        return true;
+    }
+    let had_receivers = publication.state().has_receivers();
+    if !publication.on_status_message(sm, with.now) {
+        return false;
+    }
     if let ResponseRole::Response(Some(image)) = publication.response()
         && !had_receivers
         && publication.state().has_receivers()
@@ -126,7 +155,17 @@ fn on_status_message(
         // When the conductor is swamped the requester is told of its response some times more.
         let _ = with.conductor.try_send(ConductorCommand::ResponseConnected(image));
     }
-    Some(())
+    true
+}
+
+#[cold]
+fn report_too_many(conductor: &mut Proxy<ConductorCommand>, endpoint: &SendEndpoint, source: SocketAddr) {
+    let error = DriverError::generic(format!(
+        "receiver {source} is not sent to, for there are {MAX_LEARNED_DESTINATIONS} destinations already: spread \
+         receivers over several channels, or use multicast: channel={}",
+        endpoint.channel().text()
+    ));
+    let _ = conductor.try_send(ConductorCommand::Error(Box::new(error)));
 }
 
 fn on_nak(
@@ -167,6 +206,7 @@ fn on_error(
 ) -> Option<()> {
     let error = ErrorFrame::parse(bytes).ok()?;
     with.system.error_frames_received.increment();
+    let destination_registration_id = endpoint.destination_of(error.receiver_id, source);
     if let Some(publication) = publications.find(endpoint.id(), error.stream_id, error.session_id)
         && publication.on_error(error.receiver_id)
     {
@@ -174,7 +214,7 @@ fn on_error(
         let _ =
             with.conductor.try_send(ConductorCommand::PublicationError(Box::new(PublicationErrorReport {
                 registration_id: publication.state().registration_id,
-                destination_registration_id: None,
+                destination_registration_id,
                 session_id: error.session_id,
                 stream_id: error.stream_id,
                 receiver_id: error.receiver_id,

@@ -2,8 +2,12 @@
 
 use std::{io, net::SocketAddr, sync::Arc};
 
-use epona_protocol::types::Nanos;
+use epona_protocol::types::{Nanos, ReceiverId, RegistrationId};
 
+use super::{
+    destinations::{Destinations, Learned},
+    sent::{SendFailure, Sent},
+};
 use crate::{
     endpoint_id::SendEndpointId,
     media::{
@@ -21,20 +25,8 @@ pub enum Route {
     Address(SocketAddr),
     /// Nowhere until a publication learns an address (response channels).
     Learned,
-}
-
-/// What became of a call to [`SendEndpoint::send`].
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Sent {
-    /// Every datagram was accepted.
-    All,
-    /// Some datagram was not accepted: nothing counts as sent, the caller tries all of them again later.
-    Short,
-    /// The socket refused a datagram for a reason worth recording, which [`SendEndpoint::take_error`] gives. Nothing
-    /// counts as sent.
-    Failed,
-    /// There is nobody to send to yet.
-    Nowhere,
+    /// Several addresses, each of which gets everything (`control-mode=manual` and `dynamic`).
+    Destinations(Destinations),
 }
 
 /// A socket of the sender with its peer.
@@ -44,7 +36,7 @@ pub struct SendEndpoint {
     channel: Arc<UdpChannel>,
     transport: Box<dyn Transport>,
     route: Route,
-    error: Option<io::Error>,
+    error: Option<SendFailure>,
     /// When a status message for one of the endpoint's publications last came.
     pub time_of_last_status_message: Nanos,
 }
@@ -81,11 +73,14 @@ impl SendEndpoint {
 
     /// Sends runs to `learned` when given, else along the endpoint's route. Runs carry no destination yet.
     pub fn send(&mut self, now: Nanos, runs: &mut [SendRun<'_>], learned: Option<SocketAddr>) -> Sent {
-        let destination = match (&self.route, learned) {
+        let destination = match (&mut self.route, learned) {
             (_, Some(address)) => Some(address),
             (Route::Connected, None) => None,
             (Route::Address(address), None) => Some(*address),
             (Route::Learned, None) => return Sent::Nowhere,
+            (Route::Destinations(destinations), None) => {
+                return destinations.send(now, self.transport.as_mut(), runs, &mut self.error);
+            }
         };
         let mut datagrams = 0;
         for run in runs.iter_mut() {
@@ -99,7 +94,7 @@ impl SendEndpoint {
         }
         match outcome.error {
             Some(error) => {
-                self.error = Some(error);
+                self.error = Some(SendFailure { destination: None, error });
                 Sent::Failed
             }
             None => Sent::Short,
@@ -108,19 +103,48 @@ impl SendEndpoint {
 
     /// Why the last send failed, once.
     #[inline]
-    pub fn take_error(&mut self) -> Option<io::Error> {
+    pub fn take_error(&mut self) -> Option<SendFailure> {
         self.error.take()
     }
 
-    /// Sends to a new address from now on, after the name of the channel was resolved again.
+    /// The destinations, where there are several.
+    pub fn destinations_mut(&mut self) -> Option<&mut Destinations> {
+        match &mut self.route {
+            Route::Destinations(destinations) => Some(destinations),
+            Route::Connected | Route::Address(_) | Route::Learned => None,
+        }
+    }
+
+    /// A valid status message came, for a publication of the endpoint or none: receivers may be destinations.
+    #[inline]
+    pub fn learn_from(&mut self, receiver_id: ReceiverId, source: SocketAddr, now: Nanos) -> Learned {
+        match &mut self.route {
+            Route::Destinations(destinations) => destinations.on_status_message(receiver_id, source, now),
+            Route::Connected | Route::Address(_) | Route::Learned => Learned::Nothing,
+        }
+    }
+
+    /// Id of the manual destination that a receiver belongs to.
+    #[must_use]
+    pub fn destination_of(&self, receiver_id: ReceiverId, source: SocketAddr) -> Option<RegistrationId> {
+        match &self.route {
+            Route::Destinations(destinations) => destinations.registration_id_of(receiver_id, source),
+            Route::Connected | Route::Address(_) | Route::Learned => None,
+        }
+    }
+
+    /// Sends to a new address from now on, after a name was resolved again: that of the channel, or of a destination.
     ///
     /// # Errors
     /// What the system says of connecting to the address.
-    pub fn update_destination(&mut self, address: SocketAddr) -> io::Result<()> {
+    pub fn update_destination(&mut self, name: &str, address: SocketAddr) -> io::Result<()> {
         match &mut self.route {
             Route::Address(old) => *old = address,
             Route::Connected => self.transport.reconnect(address)?,
             Route::Learned => {}
+            Route::Destinations(destinations) => {
+                destinations.update(name, address);
+            }
         }
         Ok(())
     }

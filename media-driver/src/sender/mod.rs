@@ -4,19 +4,25 @@
 //! or often enough anyway - takes commands and reads the control frames of every endpoint.
 //! Source: driver spec 14.3, wire spec 10.1 and 15.3.
 
+pub mod destinations;
 pub mod endpoint;
 pub mod publication;
 pub mod receiver_liveness;
 pub mod retransmit_handler;
+pub mod sent;
 
 mod control_frames;
+mod fan_out;
 mod publications;
 
 use std::{fmt::Display, io, net::SocketAddr, time::Duration};
 
 use epona_protocol::types::{Nanos, Now};
 
-use self::{control_frames::ControlFrame, endpoint::SendEndpoint, publications::Publications};
+use self::{
+    control_frames::ControlFrame, destinations::Destinations, endpoint::SendEndpoint,
+    publications::Publications, sent::SendFailure,
+};
 use crate::{
     commands::{ConductorCommand, SenderCommand},
     duty_cycle::{DutyCycle, StallTracker},
@@ -145,8 +151,23 @@ impl Sender {
                     self.conductor.send(ConductorCommand::PublicationReleased(Box::new(publication)));
                 }
             }
-            SenderCommand::UpdateDestination { endpoint, address } => {
-                self.update_destination(endpoint, address, now);
+            SenderCommand::AddDestination { endpoint, destination } => {
+                if let Some(destinations) = self.destinations_of(endpoint) {
+                    destinations.add(destination, now);
+                }
+            }
+            SenderCommand::RemoveDestination { endpoint, name, address } => {
+                if let Some(destinations) = self.destinations_of(endpoint) {
+                    destinations.remove(&name, address);
+                }
+            }
+            SenderCommand::RemoveDestinationById { endpoint, id } => {
+                if let Some(destinations) = self.destinations_of(endpoint) {
+                    destinations.remove_by_id(id);
+                }
+            }
+            SenderCommand::UpdateDestination { endpoint, name, address } => {
+                self.update_destination(endpoint, &name, address, now);
             }
         }
     }
@@ -166,10 +187,14 @@ impl Sender {
         self.endpoints[id.index()] = Some(Slot { endpoint, token });
     }
 
-    fn update_destination(&mut self, id: SendEndpointId, address: SocketAddr, now: Nanos) {
+    fn destinations_of(&mut self, id: SendEndpointId) -> Option<&mut Destinations> {
+        endpoint_of(&mut self.endpoints, id)?.destinations_mut()
+    }
+
+    fn update_destination(&mut self, id: SendEndpointId, name: &str, address: SocketAddr, now: Nanos) {
         if let Some(endpoint) = endpoint_of(&mut self.endpoints, id) {
             endpoint.time_of_last_status_message = now;
-            match endpoint.update_destination(address) {
+            match endpoint.update_destination(name, address) {
                 Ok(()) => self.system.resolution_changes.increment(),
                 Err(error) => report(&mut self.conductor, format_args!("connect to {address}"), &error),
             }
@@ -223,8 +248,21 @@ fn endpoint_of(endpoints: &mut [Option<Slot>], id: SendEndpointId) -> Option<&mu
 
 #[inline]
 fn report_send_error(conductor: &mut Proxy<ConductorCommand>, endpoint: &mut SendEndpoint) {
-    if let Some(error) = endpoint.take_error() {
-        report(conductor, format_args!("send on {}", endpoint.channel().uri()), &error);
+    if let Some(failure) = endpoint.take_error() {
+        report_failure(conductor, endpoint, &failure);
+    }
+}
+
+#[cold]
+fn report_failure(
+    conductor: &mut Proxy<ConductorCommand>,
+    endpoint: &SendEndpoint,
+    SendFailure { destination, error }: &SendFailure,
+) {
+    let channel = endpoint.channel().uri();
+    match destination {
+        Some(address) => report(conductor, format_args!("send to {address} on {channel}"), error),
+        None => report(conductor, format_args!("send on {channel}"), error),
     }
 }
 

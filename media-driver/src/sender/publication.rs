@@ -12,9 +12,10 @@ use epona_protocol::{
 };
 
 use super::{
-    endpoint::{SendEndpoint, Sent},
+    endpoint::SendEndpoint,
     receiver_liveness::ReceiverLiveness,
     retransmit_handler::{NakOutcome, Resend, RetransmitHandler},
+    sent::Sent,
 };
 use crate::{
     endpoint_id::SendEndpointId,
@@ -170,7 +171,10 @@ impl SenderPublication {
         }
         let position = sender_position + i64::from(batch.offset - geometry.term_offset(sender_position));
         match endpoint.send(now, &mut batch.runs, self.response_address) {
-            Sent::All => {
+            sent @ (Sent::All | Sent::Partly) => {
+                if sent == Sent::Partly {
+                    system.short_sends.increment();
+                }
                 self.time_of_last_data_or_heartbeat = now;
                 self.is_back_pressure_armed = true;
                 self.state.sender_position.set_release(position.get());
@@ -254,7 +258,7 @@ impl SenderPublication {
         let sent = self.send_control(now, &bytes, endpoint, system);
         system.heartbeats_sent.increment();
         self.time_of_last_data_or_heartbeat = now;
-        if sent == Sent::All { bytes.len() } else { 0 }
+        if matches!(sent, Sent::All | Sent::Partly) { bytes.len() } else { 0 }
     }
 
     /// Without data to send: flow control may change its mind, receivers may have gone. Source: driver spec 3.5.
@@ -367,7 +371,7 @@ impl SenderPublication {
     ) -> Sent {
         let mut run = [SendRun::datagram(SharedBytes::from_slice(bytes), None)];
         let sent = endpoint.send(now, &mut run, self.response_address);
-        if sent == Sent::Short {
+        if matches!(sent, Sent::Short | Sent::Partly) {
             system.short_sends.increment();
         }
         sent
@@ -399,6 +403,7 @@ fn resend(
         let mut run = [SendRun::datagram(term.bytes(offset.index(), length as usize), None)];
         match endpoint.send(now, &mut run, learned) {
             Sent::All => {}
+            Sent::Partly => system.short_sends.increment(),
             Sent::Short => {
                 system.short_sends.increment();
                 break;

@@ -12,3 +12,4 @@ mod network_publications;
 mod refusals;
 mod resources;
 mod response_channels;
+mod send_destinations;

@@ -38,8 +38,6 @@ fn publications_that_cannot_be_are_refused_with_a_reason_and_leave_nothing() {
         ("aeron:udp?endpoint=127.0.0.1:1|ats=true", Generic, "ats=true"),
         ("aeron:udp?endpoint=127.0.0.1:1|response-correlation-id=77", Generic, "response-correlation-id=77"),
         ("aeron:udp?endpoint=224.10.9.9:1|interface=127.0.0.1|fc=best", Generic, "best"),
-        ("aeron:udp?control=127.0.0.1:1|control-mode=dynamic", NotSupported, "control-mode=dynamic"),
-        ("aeron:udp?control-mode=manual", NotSupported, "control-mode=manual"),
         ("aeron:udp?control=127.0.0.1:1|control-mode=response", Generic, "response-correlation-id"),
     ] {
         let (id, told) = driver.publish(channel);
