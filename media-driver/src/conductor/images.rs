@@ -243,6 +243,7 @@ impl Conductor {
             max_window: congestion_control.max_window(),
             status_message_timeout: timeouts.status_message,
             liveness_timeout: timeouts.image_liveness,
+            round_trips: congestion_control.round_trip_timer(),
         };
         let params = ImageParams {
             liveness_timeout: timeouts.image_liveness,

@@ -531,7 +531,7 @@ static FLOW_CONTROL: &[Setting] = &[
         "where the window of an image comes from",
     )
     .with_aliases(&["aeron.CongestionControl.supplier"]),
-    later(
+    effective(
         "aeron.cubiccongestioncontrol.measurertt",
         &Flag(field!(congestion_control.cubic.measure_rtt)),
         "CUBIC measures the round trip",

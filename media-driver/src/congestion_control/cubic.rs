@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use epona_protocol::types::{Mtu, Nanos};
 
-use super::{Rebuild, Window};
+use super::{Rebuild, RoundTripTimer, Window};
 
 /// Datagrams in flight at first.
 const INITIAL_CWND: i32 = 10;
@@ -13,8 +13,6 @@ const INITIAL_CWND: i32 = 10;
 const C: f64 = 0.4;
 /// Share of the window that a loss costs.
 const B: f64 = 0.2;
-/// Round trips without an answer before a new measurement.
-const RTT_TIMEOUT_MULTIPLE: u32 = 4;
 
 /// Settings of [`Cubic`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,10 +46,8 @@ pub struct Cubic {
     /// Seconds from a loss until the window is back at `w_max`.
     k: f64,
     rtt: Duration,
-    rtt_timeout: Duration,
     last_loss: Nanos,
     last_update: Nanos,
-    last_rtt: Nanos,
 }
 
 impl Cubic {
@@ -71,10 +67,8 @@ impl Cubic {
             w_max: max_cwnd,
             k: seconds_to_recover(max_cwnd),
             rtt: config.initial_rtt,
-            rtt_timeout: config.initial_rtt.saturating_mul(RTT_TIMEOUT_MULTIPLE),
             last_loss: now,
             last_update: now,
-            last_rtt: Nanos::new(0),
         }
     }
 
@@ -112,19 +106,12 @@ impl Cubic {
         self.last_update = now;
     }
 
-    pub(super) fn should_measure_rtt(&self, now: Nanos) -> bool {
-        self.config.measure_rtt && self.last_rtt + self.rtt_timeout < now
+    pub(super) fn round_trip_timer(&self) -> Option<RoundTripTimer> {
+        self.config.measure_rtt.then(|| RoundTripTimer::new(self.config.initial_rtt))
     }
 
-    pub(super) const fn on_rttm_sent(&mut self, now: Nanos) {
-        self.last_rtt = now;
-    }
-
-    pub(super) fn on_rttm(&mut self, rtt_nanos: i64, now: Nanos) {
-        let Ok(nanos) = u64::try_from(rtt_nanos) else { return };
-        self.last_rtt = now;
-        self.rtt = Duration::from_nanos(nanos);
-        self.rtt_timeout = self.rtt.max(self.config.initial_rtt).saturating_mul(RTT_TIMEOUT_MULTIPLE);
+    pub(super) const fn on_round_trip(&mut self, rtt: Duration) {
+        self.rtt = rtt;
     }
 
     pub(super) const fn initial_window(&self) -> i32 {

@@ -4,13 +4,15 @@
 //! Source: wire spec 5.1, 6; driver spec 5.7, 7.3.
 
 mod cubic;
+mod round_trip;
 mod static_window;
 
-use core::str::FromStr;
+use core::{str::FromStr, time::Duration};
 
 use epona_protocol::types::{Mtu, Nanos, Position, TermLength};
 
 pub use cubic::{Cubic, CubicConfig};
+pub use round_trip::RoundTripTimer;
 pub use static_window::StaticWindow;
 
 /// What the conductor saw when it rebuilt an image.
@@ -124,26 +126,19 @@ impl CongestionControl {
         }
     }
 
-    /// Whether to send an RTTM frame now.
+    /// What the receiver is to measure round trips with; `None` when they make no difference.
     #[must_use]
-    pub fn should_measure_rtt(&self, now: Nanos) -> bool {
+    pub fn round_trip_timer(&self) -> Option<RoundTripTimer> {
         match self {
-            Self::Static(_) => false,
-            Self::Cubic(cubic) => cubic.should_measure_rtt(now),
+            Self::Static(_) => None,
+            Self::Cubic(cubic) => cubic.round_trip_timer(),
         }
     }
 
-    /// An RTTM frame was sent.
-    pub const fn on_rttm_sent(&mut self, now: Nanos) {
+    /// The receiver has measured a round trip.
+    pub const fn on_round_trip(&mut self, rtt: Duration) {
         if let Self::Cubic(cubic) = self {
-            cubic.on_rttm_sent(now);
-        }
-    }
-
-    /// An RTTM answer arrived, `rtt_nanos` after its request; a negative time is nonsense and ignored.
-    pub fn on_rttm(&mut self, rtt_nanos: i64, now: Nanos) {
-        if let Self::Cubic(cubic) = self {
-            cubic.on_rttm(rtt_nanos, now);
+            cubic.on_round_trip(rtt);
         }
     }
 

@@ -39,7 +39,7 @@ fn a_static_window_stays_whatever_happens() {
         assert_eq!(window, Window { length: 32_768, force_status_message: false });
     }
     assert_eq!((control.initial_window(), control.max_window()), (32_768, 32_768));
-    assert!(!control.should_measure_rtt(Nanos::new(i64::MAX)) && control.cubic().is_none());
+    assert!(control.round_trip_timer().is_none() && control.cubic().is_none());
 }
 
 #[test]
@@ -120,20 +120,28 @@ fn a_datagram_larger_than_the_window_leaves_the_window_open() {
 }
 
 #[test]
-fn round_trips_are_measured_when_asked_for_and_due() {
+fn round_trips_are_measured_when_the_setting_asks_for_it() {
     let config = CubicConfig { measure_rtt: true, ..CubicConfig::default() };
-    let mut control = cubic(config);
-    let micros = |us: i64| Nanos::new(us * 1000);
-    assert!(!control.should_measure_rtt(micros(400)));
-    assert!(control.should_measure_rtt(micros(401)));
-    control.on_rttm_sent(micros(401));
-    assert!(!control.should_measure_rtt(micros(801)));
-    control.on_rttm(1_000_000, micros(900));
-    assert_eq!(control.cubic().unwrap().rtt(), Duration::from_millis(1));
-    assert!(!control.should_measure_rtt(micros(4900)) && control.should_measure_rtt(micros(4901)));
-    control.on_rttm(-1, micros(5000));
-    assert_eq!(control.cubic().unwrap().rtt(), Duration::from_millis(1));
-    assert!(!cubic(CubicConfig::default()).should_measure_rtt(Nanos::new(i64::MAX)));
+    let timer = cubic(config).round_trip_timer().unwrap();
+    assert!(!timer.is_due(Nanos::new(400_000)) && timer.is_due(Nanos::new(400_001)));
+    assert!(cubic(CubicConfig::default()).round_trip_timer().is_none());
+}
+
+#[test]
+fn tcp_mode_grows_with_measured_round_trips() {
+    let second = |s: u64| Nanos::new(1) + Duration::from_secs(s);
+    let with = |rtt: Duration| {
+        let mut control = cubic(CubicConfig { tcp_mode: true, ..CubicConfig::default() });
+        control.on_round_trip(rtt);
+        assert_eq!(control.cubic().unwrap().rtt(), rtt);
+        control.on_track_rebuild(&QUIET, second(10));
+        control.on_track_rebuild(&LOSS, second(10));
+        control.on_track_rebuild(&QUIET, second(11)).length / MTU
+    };
+    // Cubic is at 87 a second after the loss; TCP at 74.4 + 1 / 3 per round trip.
+    for (millis, cwnd) in [(10, 93), (20, 91), (25, 87), (1000, 87)] {
+        assert_eq!(with(Duration::from_millis(millis)), cwnd, "{millis} ms");
+    }
 }
 
 #[test]
@@ -151,14 +159,14 @@ proptest! {
         max_window in 0_i32..(1 << 29),
         mtu in 2_i64..2047,
         tcp_mode: bool,
-        rtt in -10_i64..10_000_000_000,
+        rtt in 0_u64..10_000_000_000,
         steps in proptest::collection::vec((any::<bool>(), 0_i64..5_000_000_000), 1..100),
     ) {
         let mtu = Mtu::new(mtu * 32).unwrap();
         let config = CubicConfig { tcp_mode, ..CubicConfig::default() };
         let mut control =
             CongestionControl::new(CongestionControlKind::Cubic, max_window, mtu, &config, Nanos::new(0));
-        control.on_rttm(rtt, Nanos::new(0));
+        control.on_round_trip(Duration::from_nanos(rtt));
         let mut now = 0;
         for (loss_found, step) in steps {
             now += step;

@@ -230,6 +230,7 @@ impl PublicationImage {
             self.report_loss(gap, services);
             work += 1;
         }
+        self.take_round_trip();
         let window = self.congestion_control.on_track_rebuild(
             &Rebuild {
                 consumption: span.min,
@@ -249,6 +250,18 @@ impl PublicationImage {
             work += 1;
         }
         work
+    }
+
+    /// Passes on what the receiver has measured. Source: wire spec 4.
+    #[inline]
+    fn take_round_trip(&mut self) {
+        let Some(counters) = &self.counters.cubic else { return };
+        let Some(rtt) = self.state.round_trip() else { return };
+        let nanos = rtt.as_nanos() as i64;
+        if counters.rtt.get() != nanos {
+            self.congestion_control.on_round_trip(rtt);
+            counters.rtt.set_release(nanos);
+        }
     }
 
     #[inline]

@@ -1,6 +1,9 @@
 //! What the conductor and the receiver both know of one image.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::{
+    sync::atomic::{AtomicBool, AtomicI64, Ordering},
+    time::Duration,
+};
 
 use epona_protocol::{
     counters::AtomicCounter,
@@ -47,9 +50,13 @@ pub struct ImageState {
     is_revoked: AtomicBool,
     is_sending_eos: AtomicBool,
     is_status_message_requested: AtomicBool,
+    /// In ns; [`NOT_MEASURED`] before the first.
+    round_trip: AtomicI64,
     status_reports: SeqSlot,
     loss_reports: SeqSlot,
 }
+
+const NOT_MEASURED: i64 = -1;
 
 /// What identifies an image; see [`ImageState`].
 #[derive(Debug)]
@@ -97,6 +104,7 @@ impl ImageState {
             is_revoked: AtomicBool::new(false),
             is_sending_eos: AtomicBool::new(false),
             is_status_message_requested: AtomicBool::new(false),
+            round_trip: AtomicI64::new(NOT_MEASURED),
             status_reports: SeqSlot::default(),
             loss_reports: SeqSlot::default(),
         };
@@ -168,6 +176,18 @@ impl ImageState {
     pub fn take_status_message_request(&self) -> bool {
         self.is_status_message_requested.load(Ordering::Relaxed)
             && self.is_status_message_requested.swap(false, Ordering::AcqRel)
+    }
+
+    /// Hands a measured round trip to the conductor; by the receiver.
+    pub fn set_round_trip(&self, rtt: Duration) {
+        self.round_trip.store(i64::try_from(rtt.as_nanos()).unwrap_or(i64::MAX), Ordering::Relaxed);
+    }
+
+    /// The round trip measured last, `None` before the first.
+    #[inline]
+    #[must_use]
+    pub fn round_trip(&self) -> Option<Duration> {
+        u64::try_from(self.round_trip.load(Ordering::Relaxed)).ok().map(Duration::from_nanos)
     }
 
     /// Hands a status message to the receiver; by the conductor.

@@ -201,18 +201,22 @@ impl Incoming<'_, '_> {
         true
     }
 
-    /// A round-trip request is answered; a reply is for congestion control, of which the static window wants none.
+    /// A request is answered; an answer is for congestion control. Source: wire spec 4.
     fn on_rttm(&mut self, datagram: &[u8], was_active: &mut bool) -> Option<Reply> {
         let rttm = RttmView::new(datagram).ok()?.to_frame();
         if rttm.receiver_id != self.receiver_id && rttm.receiver_id.get() != 0 {
             return None;
         }
         *was_active = true;
-        self.dispatcher.image(rttm.stream_id, rttm.session_id)?;
-        rttm.flags.contains(RttmFlags::REPLY).then(|| Reply::Rttm {
-            frame: frame::Rttm { receiver_id: self.receiver_id, ..rttm.reply(0) },
-            origin: self.origin,
-        })
+        let slot = self.dispatcher.image(rttm.stream_id, rttm.session_id)?;
+        if !rttm.flags.contains(RttmFlags::REPLY) {
+            if let Some(image) = self.with.images.get_mut(slot) {
+                image.on_rttm_answer(&rttm, self.with.now, self.with.system);
+            }
+            return None;
+        }
+        let frame = frame::Rttm { receiver_id: self.receiver_id, ..rttm.reply(0) };
+        Some(Reply::Rttm { frame, origin: self.origin })
     }
 }
 

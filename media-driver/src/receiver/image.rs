@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use epona_protocol::{
     command::ErrorCode,
     frame::{
-        self, DataFlags, ErrorFrame, Nak, ResponseSetup, StatusMessage, StatusMessageFlags,
+        self, DataFlags, ErrorFrame, Nak, ResponseSetup, Rttm, RttmFlags, StatusMessage, StatusMessageFlags,
         data::{DataView, validate_packet},
     },
     logbuffer::{self, fill_gap, insert},
@@ -17,6 +17,7 @@ use super::{
     origin::{DestinationIndex, Origin},
 };
 use crate::{
+    congestion_control::RoundTripTimer,
     image::{shared::ImageState, status_message_schedule::ScheduledStatus},
     seq_slot::ChangeNumber,
     status::SystemCounters,
@@ -49,6 +50,8 @@ pub struct ReceiverImageParams {
     pub status_message_timeout: Duration,
     /// A source without a frame for this long is not counted as a transport of the image.
     pub liveness_timeout: Duration,
+    /// Measures round trips, where congestion control wants to know them.
+    pub round_trips: Option<RoundTripTimer>,
 }
 
 /// One image as the receiver drives it; owned by the receiver, which is the only caller.
@@ -62,6 +65,7 @@ pub struct ReceiverImage {
     status_message_deadline: Nanos,
     status_change: ChangeNumber,
     gap_change: ChangeNumber,
+    round_trips: Option<RoundTripTimer>,
     is_status_message_enabled: bool,
     rejection: Option<Box<str>>,
 }
@@ -77,6 +81,7 @@ impl ReceiverImage {
             status_message_deadline: now,
             status_change: ChangeNumber::default(),
             gap_change: ChangeNumber::default(),
+            round_trips: params.round_trips,
             is_status_message_enabled: true,
             rejection: None,
             state,
@@ -349,6 +354,53 @@ impl ReceiverImage {
             sent += 1;
         }
         sent
+    }
+
+    /// Asks every source for an answer when it is time to measure the round trip. Datagrams sent.
+    ///
+    /// Source: wire spec 4.
+    #[inline]
+    pub fn initiate_rttm(
+        &mut self,
+        now: Nanos,
+        endpoint: &mut ReceiveEndpoint,
+        system: &SystemCounters,
+    ) -> usize {
+        match &mut self.round_trips {
+            Some(timer) if timer.is_due(now) => self.send_rttm(now, endpoint, system),
+            _ => 0,
+        }
+    }
+
+    fn send_rttm(&mut self, now: Nanos, endpoint: &mut ReceiveEndpoint, system: &SystemCounters) -> usize {
+        let request = Rttm {
+            flags: RttmFlags::REPLY,
+            session_id: self.state.session_id,
+            stream_id: self.state.stream_id,
+            echo_timestamp: now.get(),
+            reception_delta: 0,
+            receiver_id: endpoint.receiver_id(),
+        };
+        let mut bytes = [0; frame::rttm::LENGTH];
+        request.emit(&mut bytes);
+        let mut sent = 0;
+        for connection in self.connections.iter().filter(|c| c.is_active(now)) {
+            endpoint.send(now, connection.origin, &bytes, system);
+            sent += 1;
+        }
+        if let Some(timer) = self.round_trips.as_mut().filter(|_| sent > 0) {
+            timer.on_request_sent(now);
+        }
+        sent
+    }
+
+    /// An answer to one of our requests, or what claims to be one. Source: wire spec 4.
+    pub fn on_rttm_answer(&mut self, answer: &Rttm, now: Nanos, system: &SystemCounters) {
+        let Some(timer) = &mut self.round_trips else { return };
+        match timer.on_answer(answer.echo_timestamp, answer.reception_delta, now) {
+            Some(rtt) => self.state.set_round_trip(rtt),
+            None => system.invalid_packets.increment(),
+        }
     }
 
     fn publish_active_transports(&self, now: Nanos) {

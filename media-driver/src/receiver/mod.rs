@@ -179,6 +179,7 @@ impl Receiver {
             {
                 work += image.send_pending_status_message(now, endpoint, system);
                 work += image.send_pending_loss(now, endpoint, system);
+                work += image.initiate_rttm(now, endpoint, system);
             }
         }
         self.process_pending_setups(now);

@@ -114,6 +114,7 @@ pub(crate) mod type_id {
     pub(crate) const SEND_CHANNEL_STATUS: i32 = 6;
     pub(crate) const RECEIVE_CHANNEL_STATUS: i32 = 7;
     pub(crate) const SENDER_LIMIT: i32 = 9;
+    pub(crate) const PER_IMAGE: i32 = 10;
     pub(crate) const CLIENT_HEARTBEAT: i32 = 11;
     pub(crate) const PUBLISHER_POSITION: i32 = 12;
 }

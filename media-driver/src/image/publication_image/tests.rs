@@ -1,10 +1,14 @@
 //! The conductor's half of an image, stepped by hand.
 
-use epona_protocol::{logbuffer::insert, loss_report, types::TermOffset};
+use epona_protocol::{
+    logbuffer::insert,
+    loss_report,
+    types::{Mtu, TermOffset},
+};
 
 use super::*;
 use crate::{
-    congestion_control::StaticWindow,
+    congestion_control::{CongestionControlKind, CubicConfig, StaticWindow},
     image::{shared::ImageIdentity, status_message_schedule::ScheduledStatus},
     loss::FeedbackDelay,
     seq_slot::ChangeNumber,
@@ -141,6 +145,23 @@ fn rebuilding_moves_over_what_is_contiguous_and_reports_the_first_gap() {
     assert_eq!(world.gap().map(|gap| (gap.offset.get(), gap.length)), Some((5120, 3072)));
     world.arrive(&[5120, 6144, 7168]);
     assert_eq!((world.rebuild(), world.gap()), (9216, None));
+}
+
+#[test]
+fn a_measured_round_trip_reaches_the_window_and_its_counter() {
+    let mut world = World::new();
+    let config = CubicConfig { tcp_mode: true, measure_rtt: true, ..CubicConfig::default() };
+    let (kind, mtu) = (CongestionControlKind::Cubic, Mtu::new(1408).unwrap());
+    world.image.congestion_control = CongestionControl::new(kind, WINDOW, mtu, &config, world.bench.now());
+    let (rtt, window) = (world.bench.counter(0), world.bench.counter(0));
+    world.image.counters.cubic = Some(CubicCounters { rtt: rtt.clone(), window: window.clone() });
+    world.subscribe(1, CHANNEL);
+    world.rebuild();
+    assert_eq!((rtt.get(), window.get()), (0, 10 * 1408));
+    world.image.state.set_round_trip(ms(20));
+    world.rebuild();
+    assert_eq!(rtt.get(), 20_000_000);
+    assert_eq!(world.image.congestion_control.cubic().unwrap().rtt(), ms(20));
 }
 
 #[test]
