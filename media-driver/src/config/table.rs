@@ -662,33 +662,33 @@ static THREADS: &[Setting] = &[
         &Text(field!(threads.native_resource_agent_idle.init_args)),
         "arguments of the idling of the native resource agent",
     ),
-    later(
+    effective(
         "aeron.conductor.cpu.affinity",
         &OptionalInteger { field: field!(threads.conductor_cpu), max: 255 },
         "processor of the conductor; -1: any",
     ),
-    later(
+    effective(
         "aeron.sender.cpu.affinity",
         &OptionalInteger { field: field!(threads.sender_cpu), max: 255 },
         "processor of the sender; -1: any",
     ),
-    later(
+    effective(
         "aeron.receiver.cpu.affinity",
         &OptionalInteger { field: field!(threads.receiver_cpu), max: 255 },
         "processor of the receiver; -1: any",
     ),
-    later(
+    effective(
         "aeron.driver.native.resource.agent.cpu.affinity",
         &OptionalInteger { field: field!(threads.native_resource_agent_cpu), max: 255 },
         "processor of the native resource agent; -1: any",
     ),
-    later(
+    effective(
         "aeron.thread.affinity.use.cpuset.offsets",
         &Flag(field!(threads.affinity_by_cpuset_offset)),
         "count processors within the process's own set",
     )
     .with_aliases(&["aeron.driver.cpuset.affinity"]),
-    later(
+    effective(
         "aeron.thread.affinity.fail.on.validation.errors",
         &Flag(field!(threads.affinity_warnings_fail_start)),
         "a doubtful choice of processors ends the start",

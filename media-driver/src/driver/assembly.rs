@@ -20,6 +20,7 @@ use epona_protocol::{
 
 use super::LaunchError;
 use crate::{
+    commands::ConductorCommand,
     conductor::{
         Conductor, ConductorParts, Termination,
         client_proxy::ClientProxy,
@@ -32,7 +33,7 @@ use crate::{
     media::{ChannelResolver, PollerConfig, ReceiveBuffers, TransportFactory},
     name_resolution::NameResolver,
     native_resource_agent::{NativeResourceAgent, ResourceConfig},
-    proxy::queue,
+    proxy::{Proxy, queue},
     receiver::{Receiver, ReceiverConfig, ReceiverPoller},
     sender::{Sender, SenderConfig},
     status::{LabelSuffixes, SystemCounters},
@@ -69,6 +70,8 @@ pub struct Roles {
     pub native_resource_agent: NativeResourceAgent,
     /// Raised when a client was allowed to end the driver.
     pub termination_requested: Arc<AtomicBool>,
+    /// Lets whoever runs the roles record errors.
+    pub errors: Proxy<ConductorCommand>,
     /// Errors that the distinct error log had no room for.
     pub unrecorded_errors: UnrecordedErrors,
 }
@@ -98,6 +101,7 @@ pub fn assemble(
     let (to_resources, resource_inbox) = queue(system.native_resource_agent_proxy_fails.clone());
     let (from_sender, conductor_inbox) = queue(system.conductor_proxy_fails.clone());
     let from_receiver = from_sender.another();
+    let errors = from_sender.another();
     let (from_resources, outcomes) = queue(system.conductor_proxy_fails.clone());
 
     let to_driver = Consumer::new(cnc.to_driver())?;
@@ -187,7 +191,15 @@ pub fn assemble(
         system_buffers,
         tracker: conductor_tracker,
     });
-    Ok(Roles { conductor, sender, receiver, native_resource_agent, termination_requested, unrecorded_errors })
+    Ok(Roles {
+        conductor,
+        sender,
+        receiver,
+        native_resource_agent,
+        termination_requested,
+        errors,
+        unrecorded_errors,
+    })
 }
 
 fn create_cnc(context: &Context, now: Now) -> Result<Cnc, LaunchError> {

@@ -14,6 +14,7 @@ use epona_protocol::types::Now;
 
 use super::{Environment, LaunchError, Roles, assemble};
 use crate::{
+    affinity::{Affinity, Machine, Pinned},
     clock::{Clock, SystemClock},
     conductor::error_recorder::UnrecordedErrors,
     config::{Context, IdleSettings, ThreadingMode},
@@ -55,10 +56,13 @@ impl MediaDriver {
         let directory = take_directory(&context, &clock)?;
         let environment = system_environment(&context, clock.now())?;
         let path = directory.path().to_owned();
-        let notices = directory.notices().to_vec();
+        let mut notices = directory.notices().to_vec();
         let is_deleted_on_close = context.directory.delete_on_shutdown;
         let threads = context.threads.clone();
+        let (affinity, doubts) = Affinity::resolve(&threads, &Machine::default())?;
+        notices.extend(doubts);
         let roles = assemble(context, &directory, environment)?;
+        let errors = roles.errors.another();
         let termination_requested = Arc::clone(&roles.termination_requested);
         let unrecorded_errors = roles.unrecorded_errors.clone();
         let failed = StopSignal::default();
@@ -72,13 +76,18 @@ impl MediaDriver {
             failed,
             notices,
         };
-        for (role, agent, idle) in agents_of(roles, &threads) {
+        // The conductor last: by then there is someone to take what it sends.
+        for (role, agent, idle) in agents_of(roles, &threads).into_iter().rev() {
+            let agent = match affinity.of(role) {
+                Some(cpu) => Box::new(Pinned::new(agent, cpu, errors.another())),
+                None => agent,
+            };
             let runner = AgentRunner::new(agent, idle.build()?, clock);
             let name = role.thread_name(threads.naming);
             let running = runner
                 .spawn(name, driver.failed.clone())
                 .map_err(LaunchError::system(format!("start the thread {name}")))?;
-            driver.agents.push(running);
+            driver.agents.insert(0, running);
         }
         Ok(driver)
     }
@@ -89,7 +98,7 @@ impl MediaDriver {
         &self.path
     }
 
-    /// What there is to tell a person about the directory that was taken over.
+    /// What there is to tell a person about the directory that was taken over and the processors that were chosen.
     #[must_use]
     pub fn notices(&self) -> &[String] {
         &self.notices

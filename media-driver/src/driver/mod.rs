@@ -23,7 +23,7 @@ pub use invoked::InvokedDriver;
 pub use media_driver::MediaDriver;
 
 use crate::{
-    config::ConfigError, directory::DirectoryError, idle::IdleStrategyError,
+    affinity::AffinityError, config::ConfigError, directory::DirectoryError, idle::IdleStrategyError,
     media::interceptor::InterceptorConfigError,
 };
 
@@ -42,6 +42,9 @@ pub enum LaunchError {
     /// The directory cannot be had.
     #[error(transparent)]
     Directory(#[from] DirectoryError),
+    /// Processors cannot be chosen as configured.
+    #[error(transparent)]
+    Affinity(#[from] AffinityError),
     /// The system refused something.
     #[error("could not {action}: {source}")]
     System {

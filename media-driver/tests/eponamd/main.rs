@@ -15,4 +15,5 @@ mod directory;
 mod lifecycle;
 mod limits;
 mod process;
+mod threads;
 mod traffic;
