@@ -11,12 +11,13 @@ use epona_peers::{
     transfer::{self, Plan},
 };
 
-/// Driver settings under which CUBIC measures.
-fn measuring(supplier: &str) -> Vec<(&'static str, String)> {
+/// Driver settings under which CUBIC measures. Not in TCP mode at Aeron's driver, which does not limit what that mode
+/// gives: on a fast network the window overflows, and the stream stands still.
+fn measuring(kind: DriverKind, supplier: &str) -> Vec<(&'static str, String)> {
     vec![
         ("aeron.congestioncontrol.supplier", supplier.to_owned()),
         ("aeron.cubiccongestioncontrol.measurertt", "true".to_owned()),
-        ("aeron.cubiccongestioncontrol.tcpmode", "true".to_owned()),
+        ("aeron.cubiccongestioncontrol.tcpmode", (kind == DriverKind::Epona).to_string()),
         ("aeron.cubiccongestioncontrol.initialrtt", "1ms".to_owned()),
     ]
 }
@@ -30,7 +31,7 @@ fn cubic_counters(process: &DriverProcess) -> Vec<CounterEntry> {
 /// A transfer from a driver of one kind to a lossy one of another, whose window `channel` or `supplier` put to CUBIC.
 fn a_stream_under_cubic(from: DriverKind, to: DriverKind, supplier: &str, parameters: &str) {
     let sender = driver(from, &[]);
-    let receiver = driver(to, &[lossy(SEED), measuring(supplier)].concat());
+    let receiver = driver(to, &[lossy(SEED), measuring(to, supplier)].concat());
     let channel = udp_channel();
     let subscribed = format!("{channel}{parameters}");
     let mut publisher: AeronClient = client(&sender);
@@ -79,7 +80,7 @@ pair!(epona_to_aeron: Epona => Aeron);
 
 #[test]
 fn a_static_window_measures_nothing() {
-    let receiver = driver(DriverKind::Epona, &measuring("default"));
+    let receiver = driver(DriverKind::Epona, &measuring(DriverKind::Epona, "default"));
     let sender = driver(DriverKind::Aeron, &[]);
     Exchange::new(Sharing::Exclusive, 1).run::<AeronClient, AeronClient>(&sender, &receiver, &udp_channel());
     assert_eq!(cubic_counters(&receiver), []);

@@ -51,7 +51,7 @@ impl FromStr for CpuList {
             return Err(invalid("it is empty"));
         }
         let number = |text: &str| match text.trim() {
-            digits if digits.is_empty() => Err(invalid("a number is missing")),
+            "" => Err(invalid("a number is missing")),
             digits if !digits.bytes().all(|byte| byte.is_ascii_digit()) => {
                 Err(invalid("a processor is a number of at least 0"))
             }

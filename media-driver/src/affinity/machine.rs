@@ -52,7 +52,7 @@ impl Machine {
     pub fn cpuset(&self) -> Result<CpuList, AffinityError> {
         let groups = self.proc.join("self/cgroup");
         let text = read(&groups)?;
-        let group = unified_group(&text).ok_or_else(|| AffinityError::NoControlGroup(groups))?;
+        let group = unified_group(&text).ok_or(AffinityError::NoControlGroup(groups))?;
         let root = self.sys.join("fs/cgroup");
         for group in Path::new(group).ancestors() {
             // Absolute in the file, and below the mount point here.
