@@ -12,9 +12,14 @@ use epona_protocol::{
 use crate::{
     endpoint_id::{ReceiveEndpointId, SendEndpointId},
     error::DriverError,
-    media::udp_channel::UdpChannel,
+    media::{ChannelPurpose, UdpChannel},
     name_resolution::ResolutionError,
-    receiver::{endpoint::ReceiveEndpoint, image::ReceiverImage, origin::Origin},
+    receiver::{
+        destination::ReceiveDestination,
+        endpoint::ReceiveEndpoint,
+        image::ReceiverImage,
+        origin::{DestinationIndex, Origin},
+    },
     sender::{destinations::ManualDestination, endpoint::SendEndpoint, publication::SenderPublication},
 };
 
@@ -76,6 +81,19 @@ pub enum ReceiverCommand {
     RequestSetup(ReceiveEndpointId, StreamId, SessionId),
     /// The end of such an interest.
     RemoveInterest(ReceiveEndpointId, StreamId, Option<SessionId>),
+    /// A further socket to receive from.
+    AddDestination(ReceiveEndpointId, Box<ReceiveDestination>),
+    /// Give that socket back.
+    RemoveDestination(ReceiveEndpointId, DestinationIndex),
+    /// The name of a destination's explicit control address now stands for another address.
+    UpdateControlAddress {
+        /// Which endpoint.
+        endpoint: ReceiveEndpointId,
+        /// Which destination of it.
+        destination: DestinationIndex,
+        /// The new address.
+        address: SocketAddr,
+    },
     /// An image to fill.
     AddImage(Box<ReceiverImage>),
     /// Give the image back.
@@ -135,6 +153,8 @@ pub enum ConductorCommand {
     PublicationError(Box<PublicationErrorReport>),
     /// The receiver no longer uses the endpoint.
     ReceiveEndpointReleased(Box<ReceiveEndpoint>),
+    /// The receiver no longer uses the destination of an endpoint that stays.
+    ReceiveDestinationReleased(ReceiveEndpointId, Box<ReceiveDestination>),
     /// The receiver no longer fills the image.
     ImageReleased(Box<ReceiverImage>),
     /// A setup arrived for a stream of interest.
@@ -176,6 +196,8 @@ pub enum ResourceCommand {
         job: JobId,
         /// The channel, as the client wrote it.
         channel: String,
+        /// What it is for.
+        purpose: ChannelPurpose,
     },
     /// Resolve `host:port`.
     ResolveAddress {

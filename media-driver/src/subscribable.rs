@@ -80,6 +80,13 @@ impl SubscriberPositions {
         self.list.iter().any(|p| p.subscription.registration_id == registration_id)
     }
 
+    /// Whether this very subscription is attached, and not another one under the same registration id, as destinations
+    /// of one subscription are.
+    #[must_use]
+    pub fn has_link(&self, link: &Arc<Subscription>) -> bool {
+        self.list.iter().any(|position| Arc::ptr_eq(&position.subscription, link))
+    }
+
     /// Every subscriber.
     pub fn iter(&self) -> impl Iterator<Item = &SubscriberPosition> {
         self.list.iter()

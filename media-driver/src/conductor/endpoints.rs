@@ -14,14 +14,16 @@ use epona_protocol::{
         channel_label, local_socket_address_label,
     },
     types::{CounterId, CounterTypeId, RegistrationId, SessionId, StreamId},
+    uri::ControlMode,
 };
 
-use super::{Conductor, services::Services};
+use super::{Conductor, receive_destinations::DestinationEntry, services::Services};
 use crate::{
     commands::{ReceiverCommand, SenderCommand},
     endpoint_id::{ReceiveEndpointId, SendEndpointId},
     error::DriverError,
     media::{Transport, TransportSpec, address::Identity, udp_channel::UdpChannel},
+    receiver::origin::DestinationIndex,
     subscription::Subscription,
 };
 
@@ -53,6 +55,25 @@ impl EndpointCounters {
         bound: SocketAddr,
         services: &mut Services,
     ) -> Result<Self, DriverError> {
+        let status = Self::allocate_status(kind, channel, registration_id, services)?.status;
+        let address = allocate_address(kind, status.id(), registration_id, bound, services)
+            .inspect_err(|_| services.free(status.id()))?;
+        address.set_release(ChannelStatus::Active.value());
+        let counters = Self { status, address: Some(address) };
+        counters.set_active(kind, channel, Some(bound), services);
+        Ok(counters)
+    }
+
+    /// Allocates the status alone, of an endpoint that has no address, or each with a counter of its own.
+    ///
+    /// # Errors
+    /// When no counter is left.
+    pub fn allocate_status(
+        kind: &EndpointKind,
+        channel: &str,
+        registration_id: RegistrationId,
+        services: &mut Services,
+    ) -> Result<Self, DriverError> {
         let status = services.allocate(&NewCounter {
             type_id: kind.status_type,
             key: &ChannelKey { channel: channel.into() }.encode(),
@@ -61,29 +82,21 @@ impl EndpointCounters {
             owner_id: 0,
             reference_id: 0,
         })?;
-        let text = Identity(bound).to_string();
-        let address = services.allocate(&NewCounter {
-            type_id: CounterTypeId::LOCAL_SOCKET_ADDRESS,
-            key: &LocalSocketAddressKey { channel_status_id: status.id(), address: text.as_str().into() }
-                .encode(),
-            label: local_socket_address_label(kind.address_name, status.id(), &text).as_bytes(),
-            registration_id: registration_id.get(),
-            owner_id: 0,
-            reference_id: 0,
-        });
-        let address = match address {
-            Ok(address) => address,
-            Err(error) => {
-                services.free(status.id());
-                return Err(error);
-            }
-        };
+        Ok(Self { status, address: None })
+    }
+
+    /// Marks the endpoint active, with the address bound to, or none, at the end of its label.
+    pub fn set_active(
+        &self,
+        kind: &EndpointKind,
+        channel: &str,
+        bound: Option<SocketAddr>,
+        services: &mut Services,
+    ) {
+        let text = bound.map_or_else(String::new, |bound| Identity(bound).to_string());
         let label = bound_channel_label(kind.status_name, channel, &text);
-        services.counters.set_label(status.id(), label.as_bytes());
-        for counter in [&address, &status] {
-            counter.set_release(ChannelStatus::Active.value());
-        }
-        Ok(Self { status, address: Some(address) })
+        services.counters.set_label(self.status.id(), label.as_bytes());
+        self.status.set_release(ChannelStatus::Active.value());
     }
 
     /// The status counter, which clients are told of.
@@ -104,6 +117,28 @@ impl EndpointCounters {
             services.free(counter.id());
         }
     }
+}
+
+/// Allocates the counter that names the address a socket is bound to. Source: driver spec 2.10.
+///
+/// # Errors
+/// When no counter is left.
+pub fn allocate_address(
+    kind: &EndpointKind,
+    status_id: CounterId,
+    registration_id: RegistrationId,
+    bound: SocketAddr,
+    services: &mut Services,
+) -> Result<AtomicCounter, DriverError> {
+    let text = Identity(bound).to_string();
+    services.allocate(&NewCounter {
+        type_id: CounterTypeId::LOCAL_SOCKET_ADDRESS,
+        key: &LocalSocketAddressKey { channel_status_id: status_id, address: text.as_str().into() }.encode(),
+        label: local_socket_address_label(kind.address_name, status_id, &text).as_bytes(),
+        registration_id: registration_id.get(),
+        owner_id: 0,
+        reference_id: 0,
+    })
 }
 
 /// What tells the counters of the two kinds of endpoint apart.
@@ -165,10 +200,11 @@ pub struct ReceiveEndpointEntry {
     pub channel: Arc<UdpChannel>,
     /// Whether it may be used.
     pub phase: EndpointPhase,
-    /// Its counters.
+    /// Its counter; those of addresses belong to destinations.
     pub counters: EndpointCounters,
-    /// Address that was asked of the system, to be given back to the port manager.
-    pub bind: SocketAddr,
+    /// Its sockets: the one that its channel names, or those that were added, oldest first.
+    pub destinations: Vec<DestinationEntry>,
+    next_destination: DestinationIndex,
     /// Subscriptions by stream, and by session where they name one.
     interests: HashMap<(StreamId, Option<SessionId>), usize>,
     /// Response subscriptions that have no session to receive: the receiver knows nothing of them.
@@ -178,18 +214,30 @@ pub struct ReceiveEndpointEntry {
 }
 
 impl ReceiveEndpointEntry {
-    /// An endpoint in use by nobody yet.
+    /// An endpoint in use by nobody yet; `destination`, its first, is the one that its channel names.
     #[must_use]
-    pub fn new(channel: Arc<UdpChannel>, counters: EndpointCounters, bind: SocketAddr) -> Self {
+    pub fn new(
+        channel: Arc<UdpChannel>,
+        counters: EndpointCounters,
+        destination: Option<DestinationEntry>,
+    ) -> Self {
         Self {
             channel,
             phase: EndpointPhase::Active,
             counters,
-            bind,
+            destinations: destination.into_iter().collect(),
+            next_destination: DestinationIndex::FIRST.next(),
             interests: HashMap::new(),
             unsettled_responses: 0,
             images: 0,
         }
+    }
+
+    /// A number for a further destination.
+    pub fn next_destination(&mut self) -> DestinationIndex {
+        let index = self.next_destination;
+        self.next_destination = index.next();
+        index
     }
 
     /// One more subscription; the first of its kind is told to the receiver. Source: driver spec 2.7.
@@ -255,6 +303,10 @@ pub trait Entry {
     fn channel(&self) -> &Arc<UdpChannel>;
     /// Whether it may be used.
     fn phase(&self) -> EndpointPhase;
+    /// Whether channels of the same canonical form may share the endpoint.
+    fn is_for(&self, _channel: &UdpChannel) -> bool {
+        true
+    }
 }
 
 impl Entry for SendEndpointEntry {
@@ -274,6 +326,12 @@ impl Entry for ReceiveEndpointEntry {
 
     fn phase(&self) -> EndpointPhase {
         self.phase
+    }
+
+    /// Sockets that clients add and remove are not for those that count on one that stays.
+    fn is_for(&self, channel: &UdpChannel) -> bool {
+        let is_manual = |channel: &UdpChannel| channel.control_mode() == ControlMode::Manual;
+        is_manual(&self.channel) == is_manual(channel)
     }
 }
 
@@ -341,7 +399,7 @@ impl<E: Entry> Endpoints<E> {
             existing.canonical_form() == channel.canonical_form()
                 && (existing.tag().is_none() || channel.tag().is_none() || existing.tag() == channel.tag())
         };
-        Ok(entries().find(|(_, entry)| is_same(entry.channel())))
+        Ok(entries().find(|(_, entry)| is_same(entry.channel()) && entry.is_for(channel)))
     }
 }
 
@@ -382,15 +440,16 @@ impl Endpoints<ReceiveEndpointEntry> {
         if entry.is_unused() && entry.phase == EndpointPhase::Active {
             entry.phase = EndpointPhase::Closing;
             entry.counters.set_closing();
+            entry.destinations.iter_mut().for_each(DestinationEntry::set_closing);
             services.receiver.send(ReceiverCommand::RemoveEndpoint(id));
         }
     }
 
     /// The receiver has let go: the counters are free, and so is the slot. What was bound.
-    pub fn on_released(&mut self, id: ReceiveEndpointId, services: &mut Services) -> Option<SocketAddr> {
-        let entry = self.remove(id.index())?;
+    pub fn on_released(&mut self, id: ReceiveEndpointId, services: &mut Services) -> Vec<SocketAddr> {
+        let Some(entry) = self.remove(id.index()) else { return Vec::new() };
         entry.counters.free(services);
-        Some(entry.bind)
+        entry.destinations.into_iter().map(|destination| destination.free(services)).collect()
     }
 }
 

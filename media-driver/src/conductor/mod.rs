@@ -8,6 +8,7 @@
 //! | `response_channels` | brings requests, responses and their subscriptions together |
 //! | `send_destinations` | where a publication with several destinations sends to |
 //! | `send_endpoints`, `receive_endpoints`, `endpoint_options` | find or open the sockets that channels name |
+//! | `receive_destinations` | add sockets, spies and IPC to subscriptions that take several, and remove them |
 //! | `clients`, `endpoints` | tables of who and what exists |
 //! | `client_counters` | counters that clients ask for |
 //! | `timers` | what happens when time passes |
@@ -19,6 +20,7 @@ pub mod client_proxy;
 pub mod clients;
 pub mod endpoints;
 pub mod error_recorder;
+pub mod receive_destinations;
 pub mod services;
 pub mod session_ids;
 
@@ -222,9 +224,12 @@ impl Conductor {
                 }
             }
             ConductorCommand::ReceiveEndpointReleased(endpoint) => {
-                if let Some(bind) = self.receive_endpoints.on_released(endpoint.id(), &mut self.services) {
+                for bind in self.receive_endpoints.on_released(endpoint.id(), &mut self.services) {
                     self.receiver_ports.release(bind);
                 }
+            }
+            ConductorCommand::ReceiveDestinationReleased(id, destination) => {
+                self.on_destination_released(id, &destination);
             }
             ConductorCommand::ImageReleased(image) => {
                 let id = image.state().correlation_id;

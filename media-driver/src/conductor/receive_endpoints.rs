@@ -1,13 +1,16 @@
 //! The sockets of subscriptions: found, checked against, or opened. Source: driver spec 2.6, 2.7.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
-use epona_protocol::types::{ReceiverId, RegistrationId};
+use epona_protocol::{
+    types::{ReceiverId, RegistrationId},
+    uri::ControlMode,
+};
 
 use super::{
     Conductor,
     endpoint_options::{check_receive_buffers, check_receive_timestamps},
-    endpoints::{RECEIVE, ReceiveEndpointEntry},
+    endpoints::{EndpointCounters, RECEIVE, ReceiveEndpointEntry},
     send_endpoints::check_transport_security,
     subscriptions::AddSubscription,
 };
@@ -18,8 +21,7 @@ use crate::{
     media::udp_channel::UdpChannel,
     publication::params::SubscriptionParams,
     receiver::{
-        dispatcher::Dispatcher,
-        endpoint::{ReceiveDestination, ReceiveEndpoint},
+        destination::ReceiveDestination, dispatcher::Dispatcher, endpoint::ReceiveEndpoint,
         origin::DestinationIndex,
     },
     subscription::SubscriptionKind,
@@ -46,8 +48,11 @@ impl Conductor {
             self.check_subscription_clash(id, add, params)?;
         }
         check_transport_security(channel)?;
-        self.check_receiver_window(channel, params)?;
-        check_receive_buffers(channel, &entry.channel, &self.context.network)?;
+        // Of sockets that are added one by one there is none yet, or there are several.
+        if channel.control_mode() != ControlMode::Manual && entry.destinations.len() == 1 {
+            self.check_receiver_window(channel, params)?;
+            check_receive_buffers(channel, &entry.channel, &self.context.network)?;
+        }
         Ok(id)
     }
 
@@ -115,41 +120,31 @@ impl Conductor {
         let context = Arc::clone(&self.context);
         let network = &context.network;
         let group_tag = channel.uri().group_tag()?.or(network.receiver_group_tag);
-        let bind = self.receiver_ports.acquire(channel.receive_bind(), channel.has_explicit_control())?;
-        let spec = channel.receive_spec(channel, network, bind);
-        let (transport, counters) = self
-            .open_endpoint(&RECEIVE, channel, &spec, registration_id)
-            .inspect_err(|_| self.receiver_ports.release(bind))?;
+        let counters =
+            EndpointCounters::allocate_status(&RECEIVE, channel.text(), registration_id, &mut self.services)?;
+        let is_manual = channel.control_mode() == ControlMode::Manual;
+        let named = (!is_manual).then(|| {
+            let (index, status_id) = (DestinationIndex::FIRST, counters.status_id());
+            self.open_receive_destination(index, channel, channel, status_id, registration_id)
+        });
+        let (entry, destination) =
+            named.transpose().inspect_err(|_| counters.free(&mut self.services))?.unzip();
+        let bound = destination.as_ref().map(ReceiveDestination::local_address);
+        counters.set_active(&RECEIVE, channel.text(), bound, &mut self.services);
         let index = self.receive_endpoints.next_index();
         let id = ReceiveEndpointId::new(index);
-        let destination = ReceiveDestination::new(
-            DestinationIndex::new(0),
-            Arc::clone(channel),
-            transport,
-            control_address(channel),
-            self.services.now.nanos,
-        );
         let session_limit = usize::try_from(network.stream_session_limit).unwrap_or(usize::MAX);
         let endpoint = ReceiveEndpoint::new(
             id,
             registration_id,
             ReceiverId::new(self.next_receiver_id),
             group_tag,
-            vec![destination],
+            destination,
             Dispatcher::new(session_limit, self.random.u64(..)),
         );
         self.next_receiver_id = self.next_receiver_id.wrapping_add(1);
         self.services.receiver.send(ReceiverCommand::AddEndpoint(Box::new(endpoint)));
-        self.receive_endpoints.insert(index, ReceiveEndpointEntry::new(Arc::clone(channel), counters, bind));
+        self.receive_endpoints.insert(index, ReceiveEndpointEntry::new(Arc::clone(channel), counters, entry));
         Ok(id)
-    }
-}
-
-/// Where control frames for a channel go, when not to the source of what arrives. Source: wire spec 2.1.
-fn control_address(channel: &UdpChannel) -> Option<SocketAddr> {
-    if channel.is_multicast() {
-        Some(channel.remote_control())
-    } else {
-        channel.has_explicit_control().then(|| channel.local())
     }
 }

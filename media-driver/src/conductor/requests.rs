@@ -16,17 +16,18 @@ use epona_protocol::{
 use super::{
     Conductor,
     publications::{AddPublication, PlannedPublication},
+    receive_destinations::ChangeReceiveDestination,
     send_destinations::{Change, ChangeDestination},
     subscriptions::AddSubscription,
 };
 use crate::{
     commands::{JobId, PublicationErrorReport, ReceiverCommand, ResourceCommand},
     error::DriverError,
-    media::udp_channel::UdpChannel,
+    media::{ChannelPurpose, udp_channel::UdpChannel},
 };
 
 /// Channels that start so are IPC. Source: driver spec 2.2.
-const IPC_PREFIX: &str = "aeron:ipc";
+pub(super) const IPC_PREFIX: &str = "aeron:ipc";
 
 /// Longest reason that a client may give for rejecting an image, in bytes. Source: driver spec 2.13.
 const MAX_REASON_LENGTH: usize = 1023;
@@ -48,6 +49,7 @@ pub(super) enum AwaitedChannel {
     Publication(AddPublication),
     Subscription(AddSubscription),
     Spy(AddSubscription),
+    ReceiveDestination(ChangeReceiveDestination),
 }
 
 /// What a mapped log is for.
@@ -61,6 +63,7 @@ impl AwaitedChannel {
         match self {
             Self::Publication(add) => add.correlation_id,
             Self::Subscription(add) | Self::Spy(add) => add.correlation_id,
+            Self::ReceiveDestination(wish) => wish.correlation_id,
         }
     }
 }
@@ -168,10 +171,11 @@ impl Conductor {
                 self.remove_destination_by_id(registration_id, destination_registration_id)?;
                 self.services.succeed(correlation_id);
             }
-            Request::AddReceiveDestination { registration_id, channel }
-            | Request::RemoveReceiveDestination { registration_id, channel } => {
-                check_length(channel)?;
-                self.refuse_receive_destination(registration_id)?;
+            Request::AddReceiveDestination { registration_id, channel } => {
+                self.start_receive_destination(correlation_id, registration_id, channel, Change::Add)?;
+            }
+            Request::RemoveReceiveDestination { registration_id, channel } => {
+                self.start_receive_destination(correlation_id, registration_id, channel, Change::Remove)?;
             }
         }
         Ok(())
@@ -194,7 +198,7 @@ impl Conductor {
         if channel.starts_with(SPY_PREFIX) {
             return Err(DriverError::invalid_channel(format!("a publication cannot be a spy: {channel}")));
         }
-        self.resolve(channel, AwaitedChannel::Publication(add));
+        self.resolve(channel, ChannelPurpose::Endpoint, AwaitedChannel::Publication(add));
         Ok(())
     }
 
@@ -211,15 +215,17 @@ impl Conductor {
             return self.add_ipc_subscription(add);
         }
         match channel.strip_prefix(SPY_PREFIX) {
-            Some(spied) => self.resolve(spied, AwaitedChannel::Spy(add)),
-            None => self.resolve(channel, AwaitedChannel::Subscription(add)),
+            Some(spied) => self.resolve(spied, ChannelPurpose::Endpoint, AwaitedChannel::Spy(add)),
+            None => self.resolve(channel, ChannelPurpose::Endpoint, AwaitedChannel::Subscription(add)),
         }
         Ok(())
     }
 
-    fn resolve(&mut self, channel: &str, awaited: AwaitedChannel) {
+    /// Has the native resource agent parse and resolve a channel, which is then carried on with.
+    pub(super) fn resolve(&mut self, channel: &str, purpose: ChannelPurpose, awaited: AwaitedChannel) {
         let job = self.next_job();
-        self.services.resources.send(ResourceCommand::ResolveChannel { job, channel: channel.to_owned() });
+        let channel = channel.to_owned();
+        self.services.resources.send(ResourceCommand::ResolveChannel { job, channel, purpose });
         self.pending_command = Some(PendingCommand::Channel(job, awaited));
     }
 
@@ -237,6 +243,7 @@ impl Conductor {
             AwaitedChannel::Publication(add) => self.add_network_publication(add, channel),
             AwaitedChannel::Subscription(add) => self.add_network_subscription(add, channel),
             AwaitedChannel::Spy(add) => self.add_spy(add, channel),
+            AwaitedChannel::ReceiveDestination(wish) => self.change_receive_destination(&wish, channel),
         });
         if let Err(error) = done {
             self.services.refuse(correlation_id, &error);
@@ -323,19 +330,6 @@ impl Conductor {
             error_code: report.error_code,
             message: &report.message,
         }));
-    }
-
-    /// Receive destinations belong to channels with `control-mode=manual`, which no subscription has yet.
-    fn refuse_receive_destination(&self, registration_id: RegistrationId) -> Result<(), DriverError> {
-        if self.subscriptions.iter().any(|s| s.registration_id == registration_id) {
-            return Err(DriverError::invalid_channel(
-                "channel does not allow manual control of destinations",
-            ));
-        }
-        Err(DriverError::new(
-            ErrorCode::UnknownSubscription,
-            format!("unknown subscription registration_id={registration_id}"),
-        ))
     }
 }
 

@@ -8,7 +8,7 @@ use epona_protocol::{
     types::{
         ClientId, CorrelationId, CounterId, CounterTypeId, Position, RegistrationId, SessionId, StreamId,
     },
-    uri::{ChannelUri, ControlMode},
+    uri::ChannelUri,
 };
 
 use super::{
@@ -40,12 +40,10 @@ impl Conductor {
     /// Adds a subscription to IPC publications.
     pub(super) fn add_ipc_subscription(&mut self, add: AddSubscription) -> Result<(), DriverError> {
         let uri = ChannelUri::parse(&add.channel)?;
-        let params = self.subscription_params(&uri, &add)?;
+        let params = self.subscription_params(&uri, &add.channel)?;
         let subscription = self.add_subscription(&add, params, SubscriptionKind::Ipc)?;
         self.answer_subscription(&subscription, CounterId::NULL);
-        for publication in &mut self.ipc_publications {
-            link_to_ipc(publication, &subscription, &mut self.services);
-        }
+        self.link_to_ipc_publications(&subscription);
         Ok(())
     }
 
@@ -55,13 +53,10 @@ impl Conductor {
         add: AddSubscription,
         channel: Arc<UdpChannel>,
     ) -> Result<(), DriverError> {
-        let params = SubscriptionParams::read(channel.uri(), &self.context)
-            .map_err(|error| error.about(&add.channel))?;
+        let params = self.subscription_params(channel.uri(), &add.channel)?;
         let subscription = self.add_subscription(&add, params, SubscriptionKind::Spy(channel))?;
         self.answer_subscription(&subscription, CounterId::NULL);
-        for publication in &mut self.network_publications {
-            link_to_publication(publication, &self.send_endpoints, &subscription, &mut self.services);
-        }
+        self.link_to_network_publications(&subscription);
         Ok(())
     }
 
@@ -71,7 +66,7 @@ impl Conductor {
         add: AddSubscription,
         channel: Arc<UdpChannel>,
     ) -> Result<(), DriverError> {
-        let params = self.subscription_params(channel.uri(), &add)?;
+        let params = self.subscription_params(channel.uri(), &add.channel)?;
         if channel.has_explicit_control() && channel.local().port() == 0 {
             return Err(DriverError::generic(format!(
                 "{} has control port=0 for subscription: name the port of the publication's control",
@@ -97,20 +92,13 @@ impl Conductor {
         Ok(())
     }
 
-    /// What a subscription's channel asks for, unless this driver cannot do it yet.
-    fn subscription_params(
+    /// What a subscription's channel asks for.
+    pub(super) fn subscription_params(
         &self,
         uri: &ChannelUri,
-        add: &AddSubscription,
+        channel: &str,
     ) -> Result<SubscriptionParams, DriverError> {
-        let params =
-            SubscriptionParams::read(uri, &self.context).map_err(|error| error.about(&add.channel))?;
-        match uri.control_mode() {
-            ControlMode::Manual => Err(DriverError::not_supported(
-                "subscriptions with several destinations are not supported yet: leave out control-mode=manual",
-            )),
-            ControlMode::None | ControlMode::Dynamic | ControlMode::Response => Ok(params),
-        }
+        SubscriptionParams::read(uri, &self.context).map_err(|error| error.about(channel))
     }
 
     fn add_subscription(
@@ -139,18 +127,17 @@ impl Conductor {
         });
     }
 
-    /// Removes a subscription. Source: driver spec 2.11.
+    /// Removes a subscription, with the links to local publications that it has as destinations.
+    /// Source: driver spec 2.11.
     pub(super) fn remove_subscription(&mut self, registration_id: RegistrationId) -> Result<(), DriverError> {
-        let at = self.subscriptions.iter().position(|s| s.registration_id == registration_id).ok_or_else(
-            || {
-                DriverError::new(
-                    ErrorCode::UnknownSubscription,
-                    format!("unknown subscription registration_id={registration_id}"),
-                )
-            },
-        )?;
-        let subscription = self.subscriptions.remove(at);
-        self.unlink(&subscription);
+        let removed: Vec<_> =
+            self.subscriptions.extract_if(.., |s| s.registration_id == registration_id).collect();
+        if removed.is_empty() {
+            return Err(unknown_subscription(registration_id));
+        }
+        for subscription in removed {
+            self.unlink(&subscription);
+        }
         Ok(())
     }
 
@@ -180,6 +167,20 @@ impl Conductor {
         }
     }
 
+    /// Links a subscription to the IPC publications that it matches.
+    pub(super) fn link_to_ipc_publications(&mut self, subscription: &Arc<Subscription>) {
+        for publication in &mut self.ipc_publications {
+            link_to_ipc(publication, subscription, &mut self.services);
+        }
+    }
+
+    /// Links a spy to the network publications that it matches.
+    pub(super) fn link_to_network_publications(&mut self, spy: &Arc<Subscription>) {
+        for publication in &mut self.network_publications {
+            link_to_publication(publication, &self.send_endpoints, spy, &mut self.services);
+        }
+    }
+
     /// Links subscriptions to an IPC publication, where they match and are not linked yet.
     pub(super) fn link_subscriptions_to_ipc(&mut self, at: usize) {
         let publication = &mut self.ipc_publications[at];
@@ -197,6 +198,13 @@ impl Conductor {
             link_to_publication(publication, &self.send_endpoints, subscription, &mut self.services);
         }
     }
+}
+
+pub(super) fn unknown_subscription(registration_id: RegistrationId) -> DriverError {
+    DriverError::new(
+        ErrorCode::UnknownSubscription,
+        format!("unknown subscription registration_id={registration_id}"),
+    )
 }
 
 fn link_to_ipc(publication: &mut IpcPublication, subscription: &Arc<Subscription>, services: &mut Services) {

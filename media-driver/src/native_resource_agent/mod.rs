@@ -17,7 +17,7 @@ use crate::{
     directory::storage::{self, Storage},
     duty_cycle::DutyCycle,
     error::DriverError,
-    media::udp_channel::{ChannelPurpose, ChannelResolver},
+    media::udp_channel::ChannelResolver,
     proxy::{COMMAND_DRAIN_LIMIT, Inbox, Proxy},
     status::SystemCounters,
 };
@@ -61,8 +61,8 @@ impl NativeResourceAgent {
 
     fn execute(&mut self, command: ResourceCommand) {
         match command {
-            ResourceCommand::ResolveChannel { job, channel } => {
-                let channel = self.channels.resolve(&channel, ChannelPurpose::Endpoint);
+            ResourceCommand::ResolveChannel { job, channel, purpose } => {
+                let channel = self.channels.resolve(&channel, purpose);
                 let channel = channel.map(Arc::new).map_err(DriverError::from);
                 self.conductor.send(ResourceOutcome::Channel(job, channel));
             }

@@ -14,7 +14,7 @@ use super::{
     dispatcher::{DataAction, MAX_PENDING_SETUPS, SetupAction},
     endpoint::ReceiveEndpoint,
     origin::Origin,
-    pending_setup::PendingSetups,
+    pending_setup::{PendingSetups, SetupTarget},
 };
 use crate::{
     commands::{ConductorCommand, ImageRequest},
@@ -32,7 +32,7 @@ const OVERFLOW_REPORT_INTERVAL: Duration = Duration::from_secs(1);
 pub(super) struct Collaborators<'a> {
     pub(super) now: Nanos,
     pub(super) images: &'a mut Images,
-    pub(super) pending_setups: &'a mut PendingSetups<ReceiveEndpointId>,
+    pub(super) pending_setups: &'a mut PendingSetups<SetupTarget>,
     /// When it may be reported again that too many sessions await their SETUP.
     pub(super) next_overflow_report: &'a mut Nanos,
     pub(super) conductor: &'a mut Proxy<ConductorCommand>,
@@ -52,7 +52,7 @@ const MAX_REPLIES: usize = crate::media::MAX_BATCH;
 #[inline]
 pub(super) fn receive(
     endpoint: &mut ReceiveEndpoint,
-    destination: usize,
+    place: usize,
     buffers: &mut ReceiveBuffers,
     with: &mut Collaborators<'_>,
 ) -> RecvOutcome {
@@ -60,7 +60,9 @@ pub(super) fn receive(
     let receiver_id = endpoint.receiver_id();
     let id = endpoint.id();
     let ReceiveEndpoint { destinations, dispatcher, .. } = endpoint;
-    let Some(socket) = destinations.get_mut(destination) else { return RecvOutcome::default() };
+    let Some(socket) = destinations.get_mut(place).and_then(Option::as_mut) else {
+        return RecvOutcome::default();
+    };
     let route = socket.route();
     let mut was_active = false;
     let outcome = socket.transport_mut().recv_batch(with.now, buffers, &mut |received| {
@@ -135,7 +137,8 @@ impl Incoming<'_, '_> {
                 None
             }
             DataAction::ElicitSetup => {
-                self.with.pending_setups.add(self.id, stream_id, session_id, self.with.now);
+                let target = SetupTarget { endpoint: self.id, destination: self.origin.destination };
+                self.with.pending_setups.add(target, stream_id, session_id, self.with.now);
                 Some(Reply::ElicitSetup { stream_id, session_id, origin: self.origin })
             }
             DataAction::TooManyPending => {

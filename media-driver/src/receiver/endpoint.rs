@@ -1,6 +1,6 @@
 //! The receiver's half of a receive channel endpoint: its sockets, and who is interested in what arrives.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::io;
 
 use epona_protocol::{
     frame::{StatusMessage, status_message},
@@ -9,94 +9,15 @@ use epona_protocol::{
 };
 
 use super::{
+    destination::ReceiveDestination,
     dispatcher::Dispatcher,
     origin::{DestinationIndex, Origin},
 };
-use crate::{
-    endpoint_id::ReceiveEndpointId,
-    media::{
-        transport::{SendRun, Transport},
-        udp_channel::UdpChannel,
-    },
-    status::SystemCounters,
-};
+use crate::{endpoint_id::ReceiveEndpointId, media::transport::SendRun, status::SystemCounters};
 
 /// Slot of an image in the receiver; what the dispatcher knows images by.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ImageSlot(pub(super) usize);
-
-/// A socket that data arrives on.
-#[derive(Debug)]
-pub struct ReceiveDestination {
-    index: DestinationIndex,
-    channel: Arc<UdpChannel>,
-    transport: Box<dyn Transport>,
-    /// Where control frames go when the channel says so: the control group, or explicit control.
-    control_address: Option<SocketAddr>,
-    time_of_last_activity: Nanos,
-}
-
-impl ReceiveDestination {
-    /// A destination over an open transport; `control_address` is where its channel sends control frames, and `None`
-    /// when they go to the source of each packet.
-    #[must_use]
-    pub fn new(
-        index: DestinationIndex,
-        channel: Arc<UdpChannel>,
-        transport: Box<dyn Transport>,
-        control_address: Option<SocketAddr>,
-        now: Nanos,
-    ) -> Self {
-        Self { index, channel, transport, control_address, time_of_last_activity: now }
-    }
-
-    /// The socket.
-    pub fn transport_mut(&mut self) -> &mut dyn Transport {
-        self.transport.as_mut()
-    }
-
-    /// The channel that the destination was made for.
-    #[must_use]
-    pub fn channel(&self) -> &Arc<UdpChannel> {
-        &self.channel
-    }
-
-    /// How replies to what arrives here are addressed.
-    #[inline]
-    #[must_use]
-    pub fn route(&self) -> ReplyRoute {
-        ReplyRoute { destination: self.index, control_address: self.control_address }
-    }
-
-    /// The way to the control address that the channel names, which a group's does not.
-    #[must_use]
-    pub fn explicit_control(&self) -> Option<Origin> {
-        let control_address = self.control_address.filter(|_| self.channel.has_explicit_control())?;
-        Some(Origin { destination: self.index, control_address })
-    }
-
-    /// Notes that a frame arrived, of interest or not.
-    #[inline]
-    pub fn on_activity(&mut self, now: Nanos) {
-        self.time_of_last_activity = now;
-    }
-}
-
-/// How replies to what arrives on a destination are addressed.
-#[derive(Clone, Copy, Debug)]
-pub struct ReplyRoute {
-    destination: DestinationIndex,
-    control_address: Option<SocketAddr>,
-}
-
-impl ReplyRoute {
-    /// Where a datagram from `source` came from, as images know it. Source: wire spec 2.1.
-    #[inline]
-    #[must_use]
-    pub fn origin(self, source: SocketAddr) -> Origin {
-        Origin { destination: self.destination, control_address: self.control_address.unwrap_or(source) }
-    }
-}
 
 /// One receive channel endpoint as the receiver drives it.
 #[derive(Debug)]
@@ -106,23 +27,24 @@ pub struct ReceiveEndpoint {
     receiver_id: ReceiverId,
     group_tag: Option<GroupTag>,
     error: Option<io::Error>,
-    /// Open sockets.
-    pub destinations: Vec<ReceiveDestination>,
+    /// Open sockets, each at a place of its own: those of removed destinations are empty until they are used again.
+    pub(super) destinations: Vec<Option<ReceiveDestination>>,
     /// Streams of interest and their images.
     pub dispatcher: Dispatcher<ImageSlot>,
 }
 
 impl ReceiveEndpoint {
-    /// An endpoint with its first socket, without interest in any stream.
+    /// An endpoint with the socket that its channel names, if it names one, without interest in any stream.
     #[must_use]
     pub fn new(
         id: ReceiveEndpointId,
         registration_id: RegistrationId,
         receiver_id: ReceiverId,
         group_tag: Option<GroupTag>,
-        destinations: Vec<ReceiveDestination>,
+        destination: Option<ReceiveDestination>,
         dispatcher: Dispatcher<ImageSlot>,
     ) -> Self {
+        let destinations = destination.into_iter().map(Some).collect();
         Self { id, registration_id, receiver_id, group_tag, error: None, destinations, dispatcher }
     }
 
@@ -150,14 +72,39 @@ impl ReceiveEndpoint {
         self.group_tag
     }
 
+    /// All destinations.
+    pub fn destinations(&mut self) -> impl Iterator<Item = &mut ReceiveDestination> {
+        self.destinations.iter_mut().flatten()
+    }
+
+    /// The destination with this number.
+    pub fn destination_mut(&mut self, index: DestinationIndex) -> Option<&mut ReceiveDestination> {
+        self.destinations().find(|destination| destination.index() == index)
+    }
+
+    /// Opens an ear to a further destination; its place.
+    pub(super) fn add_destination(&mut self, destination: ReceiveDestination) -> usize {
+        let free = self.destinations.iter().position(Option::is_none);
+        let place = free.unwrap_or(self.destinations.len());
+        match free {
+            Some(place) => self.destinations[place] = Some(destination),
+            None => self.destinations.push(Some(destination)),
+        }
+        place
+    }
+
+    /// Takes a destination out; the places of the others stay.
+    pub(super) fn take_destination(&mut self, index: DestinationIndex) -> Option<ReceiveDestination> {
+        let is_it = |destination: &mut ReceiveDestination| destination.index() == index;
+        self.destinations.iter_mut().find_map(|place| place.take_if(is_it))
+    }
+
     /// Sends one control frame from a destination's socket. A frame that the socket has no room for is a counted short
     /// send; one that it refuses is an error for [`ReceiveEndpoint::take_error`].
     pub fn send(&mut self, now: Nanos, to: Origin, frame: &[u8], system: &SystemCounters) {
-        let Some(destination) = self.destinations.iter_mut().find(|d| d.index == to.destination) else {
-            return;
-        };
+        let Some(destination) = self.destination_mut(to.destination) else { return };
         let run = [SendRun::datagram(SharedBytes::from_slice(frame), Some(to.control_address))];
-        let outcome = destination.transport.send_batch(now, &run);
+        let outcome = destination.transport_mut().send_batch(now, &run);
         if outcome.datagrams < 1 {
             match outcome.error {
                 Some(error) => self.error = Some(error),
@@ -191,7 +138,8 @@ impl ReceiveEndpoint {
         system: &SystemCounters,
     ) {
         for at in 0..self.destinations.len() {
-            if let Some(to) = self.destinations[at].explicit_control() {
+            let destination = self.destinations[at].as_ref();
+            if let Some(to) = destination.and_then(ReceiveDestination::explicit_control) {
                 self.elicit_setup(now, to, stream_id, session_id, system);
             }
         }

@@ -1,6 +1,6 @@
 //! The receiver's half of an image: inserts packets, sends status messages and NAKs.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use epona_protocol::{
     command::ErrorCode,
@@ -13,8 +13,9 @@ use epona_protocol::{
 };
 
 use super::{
+    connections::Connections,
     endpoint::ReceiveEndpoint,
-    origin::{DestinationIndex, Origin},
+    origin::{DestinationIndex, Origin, ReplyRoute},
 };
 use crate::{
     congestion_control::RoundTripTimer,
@@ -22,24 +23,6 @@ use crate::{
     seq_slot::ChangeNumber,
     status::SystemCounters,
 };
-
-/// A source counts as active this long after its last frame. Source: wire spec 7.2.
-const CONNECTION_ACTIVITY_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// One way by which an image's data arrives.
-#[derive(Debug)]
-struct Connection {
-    origin: Origin,
-    time_of_last_activity: Nanos,
-    time_of_last_frame: Nanos,
-    end_of_stream: Option<Position>,
-}
-
-impl Connection {
-    fn is_active(&self, now: Nanos) -> bool {
-        now < self.time_of_last_activity + CONNECTION_ACTIVITY_TIMEOUT
-    }
-}
 
 /// Settings that an image is received with.
 #[derive(Clone, Copy, Debug)]
@@ -59,7 +42,7 @@ pub struct ReceiverImageParams {
 pub struct ReceiverImage {
     state: Arc<ImageState>,
     params: ReceiverImageParams,
-    connections: Vec<Connection>,
+    connections: Connections,
     last_status: ScheduledStatus,
     overrun_threshold: Position,
     status_message_deadline: Nanos,
@@ -75,7 +58,7 @@ impl ReceiverImage {
     #[must_use]
     pub fn new(state: Arc<ImageState>, params: ReceiverImageParams, origin: Origin, now: Nanos) -> Self {
         let mut image = Self {
-            connections: Vec::with_capacity(1),
+            connections: Connections::default(),
             last_status: ScheduledStatus { position: state.join_position, window: 0 },
             overrun_threshold: state.join_position + i64::from(state.geometry.term_length().get() / 2),
             status_message_deadline: now,
@@ -87,7 +70,7 @@ impl ReceiverImage {
             state,
             params,
         };
-        image.track_connection(origin, now);
+        image.connections.track(origin, now);
         image
     }
 
@@ -110,7 +93,28 @@ impl ReceiverImage {
 
     /// A setup for the image: its source is alive, though the image is not by that alone. Source: wire spec 2.3.
     pub fn on_setup(&mut self, origin: Origin, now: Nanos) {
-        self.track_connection(origin, now);
+        self.connections.track(origin, now);
+    }
+
+    /// A destination was added to the image's endpoint: it may bring the image's data too.
+    pub fn on_destination_added(&mut self, route: ReplyRoute, now: Nanos) {
+        self.connections.expect(route, now);
+    }
+
+    /// A destination is gone, and what arrived there with it. Source: driver spec 5.3.
+    pub fn on_destination_removed(&mut self, gone: DestinationIndex, now: Nanos) {
+        self.connections.retain(|destination| destination != gone);
+        self.publish_active_transports(now);
+    }
+
+    /// Forgets connections by destinations that went while the image was made.
+    pub fn retain_destinations(&mut self, exists: impl FnMut(DestinationIndex) -> bool) {
+        self.connections.retain(exists);
+    }
+
+    /// Control frames to the sources behind a destination go elsewhere now.
+    pub fn set_control_address(&mut self, destination: DestinationIndex, address: SocketAddr) {
+        self.connections.set_control_address(destination, address);
     }
 
     /// Puts one datagram of data into the term buffer. Source: wire spec 10.5, 15.1.
@@ -142,10 +146,10 @@ impl ReceiverImage {
         } else if position < self.last_status.position {
             system.flow_control_under_runs.increment();
             if proposed >= self.last_status.position - i64::from(self.params.max_window) {
-                self.track_connection(origin, now);
+                self.connections.track(origin, now);
             }
         } else {
-            self.track_connection(origin, now);
+            self.connections.track(origin, now);
             self.state.set_time_of_last_packet(now);
             let term = self.state.log.term(geometry.partition_index(position));
             insert(term, header.term_offset(), packet);
@@ -167,7 +171,7 @@ impl ReceiverImage {
             system.flow_control_under_runs.increment();
             return;
         }
-        self.track_connection(origin, now);
+        self.connections.track(origin, now);
         self.state.set_time_of_last_packet(now);
         // Before the end of the stream, so that the conductor never takes an image with a lost tail for complete.
         self.raise_high_water_mark(position);
@@ -186,14 +190,7 @@ impl ReceiverImage {
         is_revoked: bool,
         system: &SystemCounters,
     ) {
-        if let Some(connection) = self.connections.iter_mut().find(|c| c.origin.destination == destination) {
-            connection.end_of_stream = Some(position);
-        }
-        let mut end = Position::ZERO;
-        for connection in &self.connections {
-            let Some(position) = connection.end_of_stream else { return };
-            end = end.max(position);
-        }
+        let Some(end) = self.connections.on_end_of_stream(destination, position) else { return };
         if is_revoked {
             system.publication_images_revoked.increment();
         }
@@ -205,27 +202,6 @@ impl ReceiverImage {
         if position.get() > self.state.high_water_mark.get() {
             self.state.high_water_mark.set_release(position.get());
         }
-    }
-
-    #[inline]
-    fn track_connection(&mut self, origin: Origin, now: Nanos) {
-        match self.connections.iter_mut().find(|c| c.origin.destination == origin.destination) {
-            Some(connection) => {
-                connection.time_of_last_activity = now;
-                connection.time_of_last_frame = now;
-            }
-            None => self.add_connection(origin, now),
-        }
-    }
-
-    #[cold]
-    fn add_connection(&mut self, origin: Origin, now: Nanos) {
-        self.connections.push(Connection {
-            origin,
-            time_of_last_activity: now,
-            time_of_last_frame: now,
-            end_of_stream: None,
-        });
     }
 
     /// Sends a status message when the conductor scheduled one or the last is old. Datagrams sent.
@@ -287,8 +263,8 @@ impl ReceiverImage {
         let mut bytes = [0; frame::status_message::TAGGED_LENGTH];
         let length = message.emit(&mut bytes);
         let mut sent = 0;
-        for connection in self.connections.iter().filter(|c| c.is_active(now)) {
-            endpoint.send(now, connection.origin, &bytes[..length], system);
+        for origin in self.connections.active(now) {
+            endpoint.send(now, origin, &bytes[..length], system);
             system.status_messages_sent.increment();
             sent += 1;
         }
@@ -309,8 +285,8 @@ impl ReceiverImage {
         let mut bytes = [0; frame::response_setup::LENGTH];
         ResponseSetup { session_id, stream_id, response_session_id }.emit(&mut bytes);
         let mut sent = 0;
-        for connection in self.connections.iter().filter(|c| c.is_active(now)) {
-            endpoint.send(now, connection.origin, &bytes, system);
+        for origin in self.connections.active(now) {
+            endpoint.send(now, origin, &bytes, system);
             sent += 1;
         }
         sent
@@ -347,8 +323,8 @@ impl ReceiverImage {
         let mut bytes = [0; frame::nak::LENGTH];
         nak.emit(&mut bytes);
         let mut sent = 0;
-        for connection in self.connections.iter().filter(|c| c.is_active(now)) {
-            endpoint.send(now, connection.origin, &bytes, system);
+        for origin in self.connections.active(now) {
+            endpoint.send(now, origin, &bytes, system);
             system.naks_sent.increment();
             self.state.naks_sent.increment();
             sent += 1;
@@ -384,8 +360,8 @@ impl ReceiverImage {
         let mut bytes = [0; frame::rttm::LENGTH];
         request.emit(&mut bytes);
         let mut sent = 0;
-        for connection in self.connections.iter().filter(|c| c.is_active(now)) {
-            endpoint.send(now, connection.origin, &bytes, system);
+        for origin in self.connections.active(now) {
+            endpoint.send(now, origin, &bytes, system);
             sent += 1;
         }
         if let Some(timer) = self.round_trips.as_mut().filter(|_| sent > 0) {
@@ -404,11 +380,7 @@ impl ReceiverImage {
     }
 
     fn publish_active_transports(&self, now: Nanos) {
-        let active = self
-            .connections
-            .iter()
-            .filter(|connection| now <= connection.time_of_last_frame + self.params.liveness_timeout)
-            .count();
+        let active = self.connections.transports(now, self.params.liveness_timeout);
         self.state.log.metadata().set_active_transport_count(active as i32);
     }
 }
@@ -417,7 +389,7 @@ impl ReceiverImage {
 fn send_rejection(
     reason: &str,
     state: &ImageState,
-    connections: &[Connection],
+    connections: &Connections,
     now: Nanos,
     endpoint: &mut ReceiveEndpoint,
     system: &SystemCounters,
@@ -432,9 +404,11 @@ fn send_rejection(
     };
     let mut bytes = [0; frame::error::MAX_LENGTH];
     let length = error.emit(&mut bytes);
-    for connection in connections {
-        endpoint.send(now, connection.origin, &bytes[..length], system);
+    let mut sent = 0;
+    for origin in connections.all() {
+        endpoint.send(now, origin, &bytes[..length], system);
         system.error_frames_sent.increment();
+        sent += 1;
     }
-    connections.len()
+    sent
 }

@@ -3,13 +3,16 @@
 //! Each turn reads the sockets first; commands, status messages, NAKs and pending setups follow when nothing came in,
 //! or often enough anyway. Source: driver spec 14.3, wire spec 15.3.
 
+pub mod destination;
 pub mod dispatcher;
 pub mod endpoint;
 pub mod image;
 pub mod origin;
 pub mod pending_setup;
 
+mod connections;
 mod data_frames;
+mod destinations;
 
 use std::{io, time::Duration};
 
@@ -18,14 +21,14 @@ use epona_protocol::types::{CorrelationId, Nanos, Now, SessionId, StreamId};
 use self::{
     endpoint::{ImageSlot, ReceiveEndpoint},
     image::ReceiverImage,
-    pending_setup::{Due, PendingSetups},
+    pending_setup::{Due, PendingSetups, SetupTarget},
 };
 use crate::{
     commands::{ConductorCommand, ReceiverCommand},
     duty_cycle::{DutyCycle, StallTracker},
     endpoint_id::ReceiveEndpointId,
     error::DriverError,
-    media::{PollToken, Poller},
+    media::Poller,
     proxy::{COMMAND_DRAIN_LIMIT, Inbox, Proxy},
     status::SystemCounters,
 };
@@ -43,16 +46,17 @@ pub struct ReceiverConfig {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct SocketKey {
     endpoint: ReceiveEndpointId,
-    destination: usize,
+    /// Place of the destination in the endpoint.
+    place: usize,
 }
 
 /// The receiver role.
 #[derive(Debug)]
 pub struct Receiver {
-    endpoints: Vec<Option<Slot>>,
+    endpoints: Vec<Option<ReceiveEndpoint>>,
     images: Images,
     poller: Poller<SocketKey>,
-    pending_setups: PendingSetups<ReceiveEndpointId>,
+    pending_setups: PendingSetups<SetupTarget>,
     inbox: Inbox<ReceiverCommand>,
     conductor: Proxy<ConductorCommand>,
     system: SystemCounters,
@@ -61,13 +65,6 @@ pub struct Receiver {
     turns_since_slow_work: u32,
     slow_work_deadline: Nanos,
     next_overflow_report: Nanos,
-}
-
-/// An endpoint with its places in the poller.
-#[derive(Debug)]
-struct Slot {
-    endpoint: ReceiveEndpoint,
-    tokens: Vec<PollToken>,
 }
 
 /// Images by the slot that dispatchers know them by.
@@ -89,6 +86,10 @@ impl Images {
             None => self.slots.push(Some(image)),
         }
         ImageSlot(at)
+    }
+
+    fn of_endpoint(&mut self, id: ReceiveEndpointId) -> impl Iterator<Item = &mut ReceiverImage> {
+        self.slots.iter_mut().flatten().filter(move |image| image.state().endpoint == id)
     }
 
     fn take(&mut self, correlation_id: CorrelationId) -> Option<(ImageSlot, ReceiverImage)> {
@@ -137,14 +138,12 @@ impl Receiver {
             endpoints, images, poller, pending_setups, next_overflow_report, conductor, system, ..
         } = self;
         let outcome = poller.poll(|key, buffers| {
-            let Some(Slot { endpoint, .. }) =
-                endpoints.get_mut(key.endpoint.index()).and_then(Option::as_mut)
-            else {
+            let Some(endpoint) = endpoints.get_mut(key.endpoint.index()).and_then(Option::as_mut) else {
                 return Default::default();
             };
             let mut outcome = data_frames::receive(
                 endpoint,
-                key.destination,
+                key.place,
                 buffers,
                 &mut data_frames::Collaborators {
                     now,
@@ -175,37 +174,42 @@ impl Receiver {
         let Self { endpoints, images, system, .. } = self;
         for image in images.slots.iter_mut().flatten() {
             let endpoint = image.state().endpoint;
-            if let Some(Slot { endpoint, .. }) = endpoints.get_mut(endpoint.index()).and_then(Option::as_mut)
-            {
+            if let Some(endpoint) = endpoints.get_mut(endpoint.index()).and_then(Option::as_mut) {
                 work += image.send_pending_status_message(now, endpoint, system);
                 work += image.send_pending_loss(now, endpoint, system);
                 work += image.initiate_rttm(now, endpoint, system);
             }
         }
-        self.process_pending_setups(now);
+        work += self.process_pending_setups(now);
         self.report_send_errors();
         work
     }
 
     fn report_send_errors(&mut self) {
         let Self { endpoints, conductor, .. } = self;
-        for Slot { endpoint, .. } in endpoints.iter_mut().flatten() {
+        for endpoint in endpoints.iter_mut().flatten() {
             if let Some(error) = endpoint.take_error() {
                 report(conductor, "send a control frame", &error);
             }
         }
     }
 
-    fn process_pending_setups(&mut self, now: Nanos) {
-        let Self { endpoints, pending_setups, .. } = self;
+    fn process_pending_setups(&mut self, now: Nanos) -> usize {
+        let Self { endpoints, pending_setups, system, .. } = self;
         pending_setups.poll(now, |due| {
-            if let Due::Expired(id, stream, session) = due
-                && let Some(Slot { endpoint, .. }) = endpoints.get_mut(id.index()).and_then(Option::as_mut)
-            {
+            let (Due::Expired(target, stream, session) | Due::Repeat(target, stream, session)) = due;
+            let endpoint = endpoints.get_mut(target.endpoint.index()).and_then(Option::as_mut);
+            let Some(endpoint) = endpoint else { return false };
+            if matches!(due, Due::Expired(..)) {
                 endpoint.dispatcher.remove_pending_setup(stream, session);
+                return false;
             }
-            false
-        });
+            let destination = endpoint.destination_mut(target.destination);
+            let to = destination.and_then(|destination| destination.explicit_control());
+            let Some(to) = to.filter(|_| endpoint.dispatcher.has_interest()) else { return false };
+            endpoint.elicit_setup(now, to, stream, session, system);
+            true
+        })
     }
 
     fn take_commands(&mut self, now: Nanos) -> usize {
@@ -218,7 +222,7 @@ impl Receiver {
 
     fn execute(&mut self, command: ReceiverCommand, now: Nanos) {
         match command {
-            ReceiverCommand::AddEndpoint(endpoint) => self.add_endpoint(*endpoint),
+            ReceiverCommand::AddEndpoint(endpoint) => self.add_endpoint(*endpoint, now),
             ReceiverCommand::RemoveEndpoint(id) => self.remove_endpoint(id),
             ReceiverCommand::AddInterest(id, stream, session) => {
                 if let Some(endpoint) = self.endpoint_mut(id) {
@@ -242,6 +246,13 @@ impl Receiver {
                     };
                 }
             }
+            ReceiverCommand::AddDestination(id, destination) => {
+                self.add_destination(id, *destination, now);
+            }
+            ReceiverCommand::RemoveDestination(id, index) => self.remove_destination(id, index, now),
+            ReceiverCommand::UpdateControlAddress { endpoint, destination, address } => {
+                self.update_control_address(endpoint, destination, address);
+            }
             ReceiverCommand::AddImage(image) => self.add_image(*image),
             ReceiverCommand::RemoveImage(id, correlation_id) => self.remove_image(id, correlation_id, now),
             ReceiverCommand::ImageCreationFailed(id, stream, session) => {
@@ -264,44 +275,38 @@ impl Receiver {
 
     /// Asks for the setup of a session, where a channel names an address to ask at.
     fn request_setup(&mut self, id: ReceiveEndpointId, stream: StreamId, session: SessionId, now: Nanos) {
-        if let Some(slot) = self.endpoints.get_mut(id.index()).and_then(Option::as_mut) {
-            slot.endpoint.elicit_setup_by_control(now, stream, session, &self.system);
+        if let Some(endpoint) = self.endpoints.get_mut(id.index()).and_then(Option::as_mut) {
+            endpoint.elicit_setup_by_control(now, stream, session, &self.system);
         }
     }
 
     fn endpoint_mut(&mut self, id: ReceiveEndpointId) -> Option<&mut ReceiveEndpoint> {
-        self.endpoints.get_mut(id.index())?.as_mut().map(|slot| &mut slot.endpoint)
+        self.endpoints.get_mut(id.index())?.as_mut()
     }
 
-    fn add_endpoint(&mut self, mut endpoint: ReceiveEndpoint) {
+    fn add_endpoint(&mut self, endpoint: ReceiveEndpoint, now: Nanos) {
         let id = endpoint.id();
-        let mut tokens = Vec::with_capacity(endpoint.destinations.len());
-        for (destination, socket) in endpoint.destinations.iter_mut().enumerate() {
-            match self
-                .poller
-                .add(SocketKey { endpoint: id, destination }, socket.transport_mut().descriptor())
-            {
-                Ok(token) => tokens.push(token),
-                Err(error) => report(&mut self.conductor, "watch a socket", &error),
-            }
-        }
         if self.endpoints.len() <= id.index() {
             self.endpoints.resize_with(id.index() + 1, || None);
         }
-        self.endpoints[id.index()] = Some(Slot { endpoint, tokens });
-    }
-
-    fn remove_endpoint(&mut self, id: ReceiveEndpointId) {
-        if let Some(slot) = self.endpoints.get_mut(id.index()).and_then(Option::take) {
-            for token in slot.tokens {
-                self.poller.remove(token);
-            }
-            self.pending_setups.remove(|target| *target == id);
-            self.conductor.send(ConductorCommand::ReceiveEndpointReleased(Box::new(slot.endpoint)));
+        let places = endpoint.destinations.len();
+        self.endpoints[id.index()] = Some(endpoint);
+        for place in 0..places {
+            self.watch(id, place, now);
         }
     }
 
-    fn add_image(&mut self, image: ReceiverImage) {
+    fn remove_endpoint(&mut self, id: ReceiveEndpointId) {
+        if let Some(mut endpoint) = self.endpoints.get_mut(id.index()).and_then(Option::take) {
+            for token in endpoint.destinations().filter_map(|destination| destination.token.take()) {
+                self.poller.remove(token);
+            }
+            self.pending_setups.remove(|target| target.endpoint == id);
+            self.conductor.send(ConductorCommand::ReceiveEndpointReleased(Box::new(endpoint)));
+        }
+    }
+
+    fn add_image(&mut self, mut image: ReceiverImage) {
         let state = image.state();
         let (id, stream, session) = (state.endpoint, state.stream_id, state.session_id);
         // What an older image of the session has left to say would be taken for the word of the new one: both speak
@@ -313,6 +318,9 @@ impl Receiver {
                 older.disable_status_messages();
             }
         }
+        if let Some(endpoint) = self.endpoint_mut(id) {
+            image.retain_destinations(|index| endpoint.destination_mut(index).is_some());
+        }
         let slot = self.images.add(image);
         if let Some(endpoint) = self.endpoint_mut(id) {
             // Without interest the image stays, to be drained by the conductor like any other without subscribers.
@@ -322,7 +330,7 @@ impl Receiver {
 
     fn remove_image(&mut self, id: ReceiveEndpointId, correlation_id: CorrelationId, now: Nanos) {
         let Some((slot, mut image)) = self.images.take(correlation_id) else { return };
-        if let Some(Slot { endpoint, .. }) = self.endpoints.get_mut(id.index()).and_then(Option::as_mut) {
+        if let Some(endpoint) = self.endpoints.get_mut(id.index()).and_then(Option::as_mut) {
             if image.state().is_revoked() {
                 // The conductor does not wait for a revoked image to drain, yet its source should hear of the end.
                 image.send_pending_status_message(now, endpoint, &self.system);

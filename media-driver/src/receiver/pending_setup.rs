@@ -5,6 +5,9 @@ use core::time::Duration;
 
 use epona_protocol::types::{Nanos, SessionId, StreamId};
 
+use super::origin::DestinationIndex;
+use crate::endpoint_id::ReceiveEndpointId;
+
 /// Time until an unanswered request is forgotten, or repeated when it is periodic.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -12,7 +15,16 @@ const TIMEOUT: Duration = Duration::from_secs(1);
 /// sessions with setups of their own is bounded like one without.
 const MAX_ENTRIES: usize = 16 * 1024;
 
-/// What became due; `T` names an endpoint, a destination and the address to ask.
+/// Whom a receiver asked for a setup.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SetupTarget {
+    /// The endpoint.
+    pub endpoint: ReceiveEndpointId,
+    /// The destination of it that knows the address to ask.
+    pub destination: DestinationIndex,
+}
+
+/// What became due; `T` is [`SetupTarget`] in a receiver.
 #[derive(Debug)]
 pub enum Due<'a, T> {
     /// No SETUP came: the session's next packet may elicit one again. The entry is gone.
@@ -64,11 +76,6 @@ impl<T> PendingSetups<T> {
     /// Removes the requests to some targets.
     pub fn remove(&mut self, mut is_gone: impl FnMut(&T) -> bool) {
         self.entries.retain(|entry| !is_gone(&entry.target));
-    }
-
-    /// Changes the targets of periodic requests, as when a control address is resolved anew.
-    pub fn update_periodic(&mut self, mut update: impl FnMut(&mut T)) {
-        self.entries.iter_mut().filter(|entry| entry.is_periodic).for_each(|entry| update(&mut entry.target));
     }
 
     /// Hands out what is due; `act` answers whether it asked again, otherwise a repetition stays due. How much was done.
@@ -146,17 +153,12 @@ mod tests {
     }
 
     #[test]
-    fn requests_of_removed_targets_are_gone_and_moved_targets_are_asked_where_they_are_now() {
+    fn requests_of_removed_targets_are_gone() {
         let mut pending = PendingSetups::default();
         pending.add_periodic("a", Nanos::new(0));
         pending.add_periodic("b", Nanos::new(0));
         pending.add("b", STREAM, SESSION, Nanos::new(0));
-        pending.update_periodic(|target| {
-            if *target == "a" {
-                *target = "c";
-            }
-        });
         pending.remove(|target| *target == "b");
-        assert_eq!(poll(&mut pending, Nanos::new(0) + TIMEOUT * 2, true), ["repeat c 0 0"]);
+        assert_eq!(poll(&mut pending, Nanos::new(0) + TIMEOUT * 2, true), ["repeat a 0 0"]);
     }
 }

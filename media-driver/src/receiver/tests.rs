@@ -1,5 +1,6 @@
 //! The receiver, one turn at a time: what it makes of datagrams, and what it sends back.
 
+mod destinations;
 mod response;
 
 use std::{net::SocketAddr, sync::Arc};
@@ -14,8 +15,8 @@ use epona_protocol::{
 };
 
 use super::{
+    destination::ReceiveDestination,
     dispatcher::Dispatcher,
-    endpoint::ReceiveDestination,
     image::ReceiverImageParams,
     origin::{DestinationIndex, Origin},
     *,
@@ -68,7 +69,6 @@ impl World {
             DestinationIndex::new(0),
             channel("aeron:udp?endpoint=127.0.0.1:24325"),
             wire.transport(),
-            None,
             now,
         );
         commands.send(ReceiverCommand::AddEndpoint(Box::new(ReceiveEndpoint::new(
@@ -76,7 +76,7 @@ impl World {
             RegistrationId::new(1),
             RECEIVER,
             None,
-            vec![destination],
+            Some(destination),
             Dispatcher::new(10, 42),
         ))));
         commands.send(ReceiverCommand::AddInterest(ENDPOINT, STREAM, None));

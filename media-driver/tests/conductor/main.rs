@@ -9,6 +9,7 @@ mod harness;
 mod images;
 mod ipc_publications;
 mod network_publications;
+mod receive_destinations;
 mod refusals;
 mod resources;
 mod response_channels;

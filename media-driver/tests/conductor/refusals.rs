@@ -53,7 +53,7 @@ fn publications_that_cannot_be_are_refused_with_a_reason_and_leave_nothing() {
 
 #[test]
 fn subscriptions_that_cannot_be_are_refused_with_a_reason_and_leave_nothing() {
-    use ErrorCode::{GenericError as Generic, InvalidChannel as Channel, NotSupported};
+    use ErrorCode::{GenericError as Generic, InvalidChannel as Channel};
     let mut driver = Driver::new();
     for (channel, code, reason) in [
         ("aeron:", Channel, ""),
@@ -65,7 +65,6 @@ fn subscriptions_that_cannot_be_are_refused_with_a_reason_and_leave_nothing() {
         ("aeron:udp?endpoint=127.0.0.1:1|gtag=x", Generic, "gtag=x"),
         ("aeron:udp?endpoint=127.0.0.1:1|ats=true", Generic, "ats=true"),
         ("aeron:udp?endpoint=10.9.9.9:1", Generic, "10.9.9.9:1"),
-        ("aeron:udp?control-mode=manual", NotSupported, "control-mode=manual"),
     ] {
         let (_, told) = driver.subscribe(channel);
         let (found, text) = refusal(&told);
@@ -98,7 +97,6 @@ fn channels_beyond_the_limit_are_refused_by_name_of_the_limit() {
 fn destinations_are_refused_where_there_can_be_none() {
     let mut driver = Driver::new();
     let (publication, _) = driver.publish(UDP);
-    let (subscription, _) = driver.subscribe(UDP);
     driver.settle();
     driver.told();
     let channel = "aeron:udp?endpoint=127.0.0.1:9";
@@ -107,15 +105,6 @@ fn destinations_are_refused_where_there_can_be_none() {
         (Request::AddDestination { registration_id: id(99), channel }, ErrorCode::UnknownPublication),
         (Request::RemoveDestination { registration_id: id(99), channel }, ErrorCode::UnknownPublication),
         (Request::AddDestination { registration_id: id(publication), channel }, ErrorCode::GenericError),
-        (Request::AddReceiveDestination { registration_id: id(99), channel }, ErrorCode::UnknownSubscription),
-        (
-            Request::AddReceiveDestination { registration_id: id(subscription), channel },
-            ErrorCode::InvalidChannel,
-        ),
-        (
-            Request::RemoveReceiveDestination { registration_id: id(subscription), channel },
-            ErrorCode::InvalidChannel,
-        ),
     ] {
         let (_, told) = driver.ask(request);
         assert_eq!(refusal(&told).0, code, "{request:?}");

@@ -24,22 +24,17 @@ fn kinds(sent: &[Vec<u8>]) -> Vec<&'static str> {
 }
 
 /// A receiver that subscribes to nothing on a channel.
-fn on_channel(text: &str, control: Option<SocketAddr>) -> World {
+fn on_channel(text: &str) -> World {
     let mut world = World::new();
     world.command(ReceiverCommand::RemoveEndpoint(ENDPOINT));
-    let destination = ReceiveDestination::new(
-        DestinationIndex::new(0),
-        channel(text),
-        world.wire.transport(),
-        control,
-        world.now,
-    );
+    let destination =
+        ReceiveDestination::new(DestinationIndex::new(0), channel(text), world.wire.transport(), world.now);
     world.command(ReceiverCommand::AddEndpoint(Box::new(ReceiveEndpoint::new(
         ENDPOINT,
         RegistrationId::new(1),
         RECEIVER,
         None,
-        vec![destination],
+        Some(destination),
         Dispatcher::new(10, 42),
     ))));
     world.wire.take();
@@ -73,7 +68,7 @@ fn an_image_that_is_rejected_tells_of_no_response() {
 #[test]
 fn the_setup_of_one_session_is_asked_for_where_the_channel_says_and_again_on_demand() {
     let control: SocketAddr = ([127, 0, 0, 1], 24_331).into();
-    let mut world = on_channel("aeron:udp?control-mode=response|control=127.0.0.1:24331", Some(control));
+    let mut world = on_channel("aeron:udp?control-mode=response|control=127.0.0.1:24331");
     let commands = [
         ReceiverCommand::AddInterest(ENDPOINT, STREAM, Some(RESPONSE)),
         ReceiverCommand::RequestSetup(ENDPOINT, STREAM, RESPONSE),
@@ -95,7 +90,7 @@ fn the_setup_of_one_session_is_asked_for_where_the_channel_says_and_again_on_dem
 
 #[test]
 fn nobody_is_asked_where_the_channel_does_not_say_whom() {
-    let mut world = on_channel("aeron:udp?endpoint=127.0.0.1:24331", None);
+    let mut world = on_channel("aeron:udp?endpoint=127.0.0.1:24331");
     assert_eq!(world.command(ReceiverCommand::AddInterest(ENDPOINT, STREAM, Some(RESPONSE))), NOTHING);
     assert_eq!(world.command(ReceiverCommand::RequestSetup(ENDPOINT, STREAM, RESPONSE)), NOTHING);
 }
