@@ -55,6 +55,8 @@ pub struct ImageEvent {
     pub available: bool,
     /// Session of the publisher.
     pub session_id: i32,
+    /// Id of the image in the subscriber's driver.
+    pub correlation_id: i64,
     /// Where the publisher is, as the driver describes it: `ip:port`, or `aeron:ipc`.
     pub source_identity: String,
 }
@@ -146,6 +148,8 @@ pub trait Subscription {
     fn poll_fragments<F: FnMut(&[u8])>(&mut self, limit: usize, on_fragment: F) -> usize;
     /// Number of images.
     fn image_count(&self) -> usize;
+    /// Id of the subscription in its driver.
+    fn registration_id(&self) -> i64;
 }
 
 /// A driver on the caller's thread.

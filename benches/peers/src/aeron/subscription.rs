@@ -91,7 +91,12 @@ unsafe fn report(clientd: *mut c_void, image: *mut c::aeron_image_t, available: 
         c::aeron_image_constants(image, &mut constants);
         (&*clientd.cast::<RefCell<Reports>>(), text(constants.source_identity))
     };
-    let event = ImageEvent { available, session_id: constants.session_id, source_identity };
+    let event = ImageEvent {
+        available,
+        session_id: constants.session_id,
+        correlation_id: constants.correlation_id,
+        source_identity,
+    };
     reports.borrow_mut().images.push(event);
 }
 
@@ -136,6 +141,13 @@ impl Subscription for AeronSubscription {
     fn image_count(&self) -> usize {
         // SAFETY: the subscription is live (A1).
         usize::try_from(unsafe { c::aeron_subscription_image_count(self.raw) }).unwrap_or(0)
+    }
+
+    fn registration_id(&self) -> i64 {
+        let mut constants = c::aeron_subscription_constants_t::default();
+        // SAFETY: the subscription is live (A1); the constants are written through a valid pointer.
+        unsafe { c::aeron_subscription_constants(self.raw, &mut constants) };
+        constants.registration_id
     }
 }
 

@@ -55,6 +55,7 @@ fn event(available: bool, image: &Image) -> ImageEvent {
     ImageEvent {
         available,
         session_id: image.session_id().get(),
+        correlation_id: image.correlation_id().get(),
         source_identity: image.source_identity().to_owned(),
     }
 }
@@ -247,5 +248,9 @@ impl Subscription for EponaSubscription {
 
     fn image_count(&self) -> usize {
         self.subscription.image_count()
+    }
+
+    fn registration_id(&self) -> i64 {
+        self.subscription.registration_id().get()
     }
 }
