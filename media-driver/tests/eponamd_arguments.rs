@@ -65,7 +65,8 @@ fn environment_defines_files_and_options_win_in_that_order() {
     ];
     let variables = [("AERON_MTU_LENGTH", "4k"), ("AERON_TIMER_INTERVAL", "2s")];
     let output = eponamd(&arguments, &variables);
-    assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""));
+    let warning = "WARNING: properties file /no/such/file does not exist: nothing is taken from it\n";
+    assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), warning));
     let text = stdout(&output);
     for (setting, source) in [
         ("aeron.timer.interval = 2s", "environment"),
@@ -89,4 +90,26 @@ fn checking_tells_what_is_wrong_and_fails_only_then() {
     let output = eponamd(&["--check-config"], &[("AERON_TERM_BUFFER_LENGTH", "100k")]);
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("AERON_TERM_BUFFER_LENGTH=100k"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_check_passes_values_that_are_clamped_and_fails_what_is_not_in_force_at_all() {
+    for (argument, code, told) in [
+        ("-Daeron.mtu.length=70000", 0, "using 65504: it takes a size, 32 to 65504"),
+        (
+            "-Daeron.threading.mode=FOO",
+            1,
+            "aeron.threading.mode=FOO is invalid, using default DEDICATED: it takes one of",
+        ),
+        ("-Daeron.timer.interval=soon", 1, "aeron.timer.interval=soon is invalid, using default 1s"),
+        ("/no/such/file", 1, "properties file /no/such/file does not exist"),
+        ("-Daeron.term.buffer.length=1000", 1, "term length 1000 must be"),
+    ] {
+        let output = eponamd(&["--check-config", argument], &[]);
+        let text = stderr(&output);
+        assert_eq!(output.status.code(), Some(code), "{text}");
+        assert!(text.contains(told) && text.lines().count() == 1, "{argument}: {text}");
+        let verdict = if code == 0 { "configuration is valid, with warnings\n" } else { "" };
+        assert_eq!(stdout(&output), verdict);
+    }
 }

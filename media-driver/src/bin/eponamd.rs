@@ -28,7 +28,7 @@ struct Options {
     #[arg(short = 'D', value_name = "NAME=VALUE", allow_hyphen_values = true)]
     defines: Vec<String>,
 
-    /// Properties files, or http:// and file:// URLs of some; ones that do not exist are ignored
+    /// Properties files, or http:// and file:// URLs of some; one that does not exist is warned about
     #[arg(value_name = "FILE|URL")]
     files: Vec<String>,
 
@@ -44,7 +44,7 @@ struct Options {
     #[arg(long)]
     print_config: bool,
 
-    /// Check the settings, tell what is wrong, and exit: 0 when a driver could start
+    /// Check the settings, tell what is wrong, and exit: 0 when a driver would start with all that was asked for
     #[arg(long)]
     check_config: bool,
 
@@ -77,6 +77,9 @@ fn main() -> ExitCode {
         say(format_args!("{}", Report { context: &context, settings: &settings }));
     }
     if notices.iter().any(|notice| matches!(notice, Notice::Error(_))) {
+        return ExitCode::FAILURE;
+    }
+    if options.check_config && notices.iter().any(|notice| matches!(notice, Notice::Ignored(_))) {
         return ExitCode::FAILURE;
     }
     if options.check_config && !options.print_config {

@@ -289,7 +289,7 @@ impl<T: Whole> Kind for Size<T> {
     }
 }
 
-/// A size whose type accepts only some: clamped first, refused then, as Aeron does.
+/// A size whose type accepts only some: clamped first, refused then, as Aeron does. What is refused is what was given.
 pub(super) struct CheckedSize<T: 'static, E: 'static> {
     pub(super) field: Field<T>,
     pub(super) min: i64,
@@ -302,7 +302,8 @@ impl<T: Copy, E: ToString> Kind for CheckedSize<T, E> {
     fn apply(&self, context: &mut Context, text: &str) -> Result<Applied, Rejected> {
         let value = parse_size(text).ok_or_else(|| self.invalid())?.to_i64();
         let clamped = value.clamp(self.min, self.max);
-        let checked = (self.new)(clamped).map_err(|error| Rejected::Refused(error.to_string()))?;
+        let checked = (self.new)(clamped)
+            .map_err(|error| Rejected::Refused((self.new)(value).err().unwrap_or(error).to_string()))?;
         self.field.set(context, checked)?;
         Ok(if clamped == value { Applied::AsGiven } else { Applied::Clamped })
     }

@@ -8,7 +8,7 @@ use super::{
     http::HttpError,
     nearest::nearest,
     properties::{self, PropertiesError},
-    setting::{Rejected, Setting, Status, variable_name},
+    setting::{Applied, Rejected, Setting, Status, variable_name},
     table::settings,
 };
 
@@ -82,8 +82,10 @@ pub enum SourceError {
 /// Something to tell about the settings given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
-    /// The driver starts all the same.
+    /// The driver starts all the same, and what was asked for is in force, or the nearest to it.
     Warning(String),
+    /// The driver starts all the same, but without what was asked for: a check of the settings fails.
+    Ignored(String),
     /// The driver must not start.
     Error(String),
 }
@@ -91,7 +93,7 @@ pub enum Notice {
 impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Warning(text) => write!(f, "WARNING: {text}"),
+            Self::Warning(text) | Self::Ignored(text) => write!(f, "WARNING: {text}"),
             Self::Error(text) => write!(f, "ERROR: {text}"),
         }
     }
@@ -101,6 +103,8 @@ impl fmt::Display for Notice {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
     given: BTreeMap<String, Given>,
+    /// Files to load that do not exist.
+    missing: Vec<String>,
 }
 
 impl Settings {
@@ -147,7 +151,8 @@ impl Settings {
         Ok(())
     }
 
-    /// Gives what a file says: a path, `file://path`, or `http://...`. A file that does not exist says nothing.
+    /// Gives what a file says: a path, `file://path`, or `http://...`. A file that does not exist says nothing, and
+    /// [`Settings::configure`] tells so. Source: driver spec 14.6.
     ///
     /// # Errors
     /// When it cannot be read, fetched or understood. Lines before one that is malformed count.
@@ -157,7 +162,10 @@ impl Settings {
         } else {
             let path = Path::new(name.strip_prefix("file://").unwrap_or(name));
             match std::fs::read(path) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    self.missing.push(name.to_owned());
+                    return Ok(());
+                }
                 read => read.map_err(|source| SourceError::Unreadable { name: name.to_owned(), source })?,
             }
         };
@@ -182,7 +190,7 @@ impl Settings {
     pub fn configure(&self) -> (Context, Vec<Notice>) {
         let defaults = Context::default();
         let mut context = Context::default();
-        let mut notices = Vec::new();
+        let mut notices: Vec<Notice> = self.missing.iter().map(|name| missing(name)).collect();
         for setting in settings() {
             if let Some(given) = self.given(setting) {
                 apply(setting, given, &defaults, &mut context, &mut notices);
@@ -244,6 +252,10 @@ const FOREIGN: [&str; 10] = [
     "AERON_VERSION",
 ];
 
+fn missing(name: &str) -> Notice {
+    Notice::Ignored(format!("properties file {name} does not exist: nothing is taken from it"))
+}
+
 fn apply(
     setting: &Setting,
     given: &Given,
@@ -253,7 +265,14 @@ fn apply(
 ) {
     let Given { name, value, .. } = given;
     match setting.apply(context, value) {
-        Ok(_) => {
+        Ok(applied) => {
+            if applied == Applied::Clamped {
+                notices.push(Notice::Warning(format!(
+                    "{name}={value} is out of range, using {}: it takes {}",
+                    setting.show(context),
+                    setting.takes()
+                )));
+            }
             let is_default = setting.show(context) == setting.show(defaults);
             let effect = match setting.status {
                 Status::NotYetEffective if !is_default => Some("is accepted, not yet effective".to_owned()),
@@ -262,7 +281,7 @@ fn apply(
             };
             notices.extend(effect.map(|effect| Notice::Warning(format!("{name}={value} {effect}"))));
         }
-        Err(Rejected::Invalid(takes)) => notices.push(Notice::Warning(format!(
+        Err(Rejected::Invalid(takes)) => notices.push(Notice::Ignored(format!(
             "{name}={value} is invalid, using default {}: it takes {takes}",
             setting.show(defaults)
         ))),

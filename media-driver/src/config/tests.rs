@@ -148,9 +148,9 @@ fn inferable_booleans_are_false_unless_exactly_true_or_infer() {
     assert_eq!(group("yes"), InferableBool::False);
 }
 
-/// CFG-01, CFG-11: out of range becomes the nearest limit, without a word.
+/// CFG-01, CFG-11: out of range becomes the nearest limit. Aeron says nothing about it.
 #[test]
-fn values_out_of_range_are_clamped() {
+fn values_out_of_range_are_clamped_with_a_warning() {
     for (property, low, least, high, most) in [
         ("aeron.receiver.io.vector.capacity", "0", "1", "65", "64"),
         ("aeron.sender.io.vector.capacity", "4", "4", "65", "64"),
@@ -167,7 +167,7 @@ fn values_out_of_range_are_clamped() {
         ("aeron.udp.channel.transport.poller.socket.poll.limit", "0", "1", "17", "16"),
         ("aeron.counters.buffer.length", "1k", "1m", "250m", "250m"),
         ("aeron.error.buffer.length", "1", "4m", "5m", "5m"),
-        ("aeron.rcv.initial.window.length", "2048", "2k", "64k", "64k"),
+        ("aeron.rcv.initial.window.length", "2k", "2k", "64k", "64k"),
         ("aeron.timer.interval", "0", "1us", "2s", "2s"),
         ("aeron.mtu.length", "64", "64", "100k", "65504"),
         ("aeron.driver.resource.free.limit", "0", "1", "8", "8"),
@@ -177,8 +177,35 @@ fn values_out_of_range_are_clamped() {
         for (text, expected) in [(low, least), (high, most)] {
             let (context, notices) = given(&[(property, text)]).configure();
             assert_eq!(setting.show(&context), expected, "{property}={text}: {notices:?}");
+            let told = notices.iter().any(|notice| notice.to_string().contains("is out of range"));
+            // Longer durations than 292 years are as good as those.
+            let is_endless = text == "99999999999s";
+            assert_eq!(told, text != expected && !is_endless, "{property}={text}: {notices:?}");
         }
     }
+}
+
+#[test]
+fn a_clamped_value_is_told_with_what_is_in_force_and_the_limits() {
+    assert_eq!(
+        notices(&[("aeron.mtu.length", "70000"), ("aeron.timer.interval", "0")]),
+        [
+            "WARNING: aeron.mtu.length=70000 is out of range, using 65504: it takes a size, 32 to 65504",
+            "WARNING: aeron.timer.interval=0 is out of range, using 1us: it takes a duration of at least 1us",
+        ]
+    );
+}
+
+#[test]
+fn a_refusal_names_the_value_that_was_given_rather_than_the_limit_that_it_was_clamped_to() {
+    assert_eq!(
+        notices(&[("aeron.term.buffer.length", "1000"), ("aeron.mtu.length", "1")]),
+        [
+            "ERROR: aeron.term.buffer.length=1000: term length 1000 must be a power of two between 65536 (64k) and \
+             1073741824 (1g)",
+            "ERROR: aeron.mtu.length=1: MTU 1 must be a multiple of 32, more than 32 and at most 65504",
+        ]
+    );
 }
 
 #[test]
@@ -195,7 +222,7 @@ fn invalid_values_are_named_and_the_default_is_used() {
     ] {
         let (context, notices) = given(&[(property, value)]).configure();
         assert_eq!(context, Context::default());
-        let [Notice::Warning(text)] = &notices[..] else { panic!("{property}={value}: {notices:?}") };
+        let [Notice::Ignored(text)] = &notices[..] else { panic!("{property}={value}: {notices:?}") };
         assert!(text.starts_with(&format!("{property}={value} is invalid, using default ")), "{text}");
     }
 }
@@ -303,9 +330,11 @@ fn later_sources_win_and_empty_values_take_back() {
     settings.define("aeron.max.resend=").unwrap();
     settings.load(&file("first", "aeron.mtu.length=256\naeron.ipc.mtu.length=256\n")).unwrap();
     settings.load(&format!("file://{}", file("second", "aeron.ipc.mtu.length=512\n"))).unwrap();
-    settings.load(directory.path().join("missing").to_str().unwrap()).unwrap();
+    let missing = directory.path().join("missing").to_str().unwrap().to_owned();
+    settings.load(&missing).unwrap();
     let (context, notices) = settings.configure();
-    assert_eq!(notices, []);
+    let told = format!("properties file {missing} does not exist: nothing is taken from it");
+    assert_eq!(notices, [Notice::Ignored(told)]);
     assert_eq!((context.network.mtu.get(), context.network.ipc_mtu.get()), (256, 512));
     assert_eq!(context.loss.max_resend, 16);
     assert_eq!(context.directory.path.to_str(), Some("/environment"));

@@ -25,8 +25,6 @@ const SMALL: &[&str] = &[
     "-Daeron.term.buffer.length=64k",
     "-Daeron.ipc.term.buffer.length=64k",
     "-Daeron.counters.buffer.length=1m",
-    "-Daeron.conductor.buffer.length=131840",
-    "-Daeron.clients.buffer.length=131200",
     "-Daeron.timer.interval=100ms",
     // The machine that runs the tests may have little room without being ill.
     "-Daeron.low.file.store.warning.threshold=0",
