@@ -301,15 +301,45 @@ impl<A, C> RunningAgent<A, C> {
         self.thread.thread()
     }
 
+    /// Asks the loop to end after the turn in progress, without waiting for it.
+    pub fn ask_to_stop(&self) {
+        self.stop.raise();
+        self.thread.thread().unpark();
+    }
+
     /// Ends the loop after the turn in progress and waits for the thread; the role is then to be
     /// [closed](AgentRunner::close).
     ///
     /// # Errors
     /// When the role panicked, with what it panicked with.
     pub fn stop(self) -> thread::Result<AgentRunner<A, C>> {
-        self.stop.raise();
-        self.thread.thread().unpark();
+        self.ask_to_stop();
         self.thread.join()
+    }
+
+    /// As [`RunningAgent::stop`], but leaves a thread to itself whose turn in progress takes longer than `patience`.
+    /// It ends after that turn, and its role is dropped without being closed.
+    ///
+    /// `pause` sleeps.
+    ///
+    /// # Errors
+    /// As [`RunningAgent::stop`].
+    pub fn stop_within(
+        self,
+        patience: Duration,
+        mut pause: impl FnMut(Duration),
+    ) -> thread::Result<Option<AgentRunner<A, C>>> {
+        const LOOK: Duration = Duration::from_millis(1);
+        self.ask_to_stop();
+        let mut waited = Duration::ZERO;
+        while !self.thread.is_finished() {
+            if waited >= patience {
+                return Ok(None);
+            }
+            pause(LOOK);
+            waited += LOOK;
+        }
+        self.thread.join().map(Some)
     }
 }
 
@@ -457,6 +487,58 @@ mod tests {
         running.stop().unwrap().close();
         assert_eq!(seen.recv().unwrap().0, "close");
         assert!(!failed.is_raised());
+    }
+
+    /// Its turn lasts until it is let go.
+    struct Stuck {
+        let_go: mpsc::Receiver<()>,
+        events: mpsc::Sender<&'static str>,
+    }
+
+    impl DutyCycle for Stuck {
+        fn role_name(&self) -> &str {
+            "stuck"
+        }
+        fn do_work(&mut self, _now: Now) -> usize {
+            let _ = self.events.send("work");
+            let _ = self.let_go.recv();
+            0
+        }
+        fn on_close(&mut self, _now: Now) {
+            let _ = self.events.send("close");
+        }
+    }
+
+    #[test]
+    fn a_turn_that_does_not_end_is_waited_for_only_so_long() {
+        let (events, seen) = mpsc::channel();
+        let (let_go, held) = mpsc::channel();
+        let agent = Stuck { let_go: held, events };
+        let runner = AgentRunner::new(agent, IdleStrategy::NoOp, SystemClock::new());
+        let running = runner.spawn("stuck", StopSignal::default()).unwrap();
+        assert_eq!(seen.recv().unwrap(), "work");
+        let mut pauses = 0;
+        let stopped = running.stop_within(Duration::from_millis(500), |_| pauses += 1).unwrap();
+        assert!(stopped.is_none() && pauses == 500, "given up after {pauses} pauses");
+        drop(let_go);
+        assert!(seen.recv().is_err(), "ends by itself after its turn, and takes no other");
+    }
+
+    #[test]
+    fn a_turn_that_ends_in_time_is_waited_for() {
+        let (events, seen) = mpsc::channel();
+        let (let_go, held) = mpsc::channel();
+        let agent = Stuck { let_go: held, events };
+        let runner = AgentRunner::new(agent, IdleStrategy::NoOp, SystemClock::new());
+        let running = runner.spawn("stuck", StopSignal::default()).unwrap();
+        assert_eq!(seen.recv().unwrap(), "work");
+        let mut let_go = Some(let_go);
+        let stopped = running.stop_within(Duration::from_secs(3600), |_| {
+            let_go = None;
+            thread::yield_now();
+        });
+        stopped.unwrap().unwrap().close();
+        assert_eq!(seen.recv().unwrap(), "close");
     }
 
     struct Panicker;

@@ -8,6 +8,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread,
+    time::Duration,
 };
 
 use epona_protocol::types::Now;
@@ -27,9 +28,12 @@ use crate::{
 
 type Agent = Box<dyn DutyCycle + Send>;
 
+/// Longest wait at the end of a driver for a name that is just being resolved.
+const NAME_SERVER_PATIENCE: Duration = Duration::from_millis(500);
+
 /// A driver that runs on its own threads until it is closed or dropped.
 pub struct MediaDriver {
-    agents: Vec<RunningAgent<Agent, SystemClock>>,
+    agents: Vec<(ThreadRole, RunningAgent<Agent, SystemClock>)>,
     directory: Option<DriverDirectory>,
     path: PathBuf,
     is_deleted_on_close: bool,
@@ -87,7 +91,7 @@ impl MediaDriver {
             let running = runner
                 .spawn(name, driver.failed.clone())
                 .map_err(LaunchError::system(format!("start the thread {name}")))?;
-            driver.agents.insert(0, running);
+            driver.agents.insert(0, (role, running));
         }
         Ok(driver)
     }
@@ -132,8 +136,13 @@ impl MediaDriver {
 
     fn end(&mut self) -> Result<(), LaunchError> {
         let Some(directory) = self.directory.take() else { return Ok(()) };
+        // Asked all at once, so that their last turns pass at the same time.
+        for (_, agent) in &self.agents {
+            agent.ask_to_stop();
+        }
         // Every role stops before any of them closes: they refer to each other's resources.
-        let stopped: Vec<_> = self.agents.drain(..).rev().filter_map(|agent| agent.stop().ok()).collect();
+        let stopped: Vec<_> =
+            self.agents.drain(..).rev().filter_map(|(role, agent)| stop(role, agent)).collect();
         for runner in stopped {
             runner.close();
         }
@@ -153,6 +162,21 @@ impl fmt::Debug for MediaDriver {
 impl Drop for MediaDriver {
     fn drop(&mut self) {
         let _ = self.end();
+    }
+}
+
+/// Waits for a role to stop. Nobody can hurry the native resource agent when a name server keeps it waiting, so then it
+/// is left behind.
+#[expect(clippy::disallowed_methods, reason = "the runner waits for a thread to end")]
+fn stop(
+    role: ThreadRole,
+    agent: RunningAgent<Agent, SystemClock>,
+) -> Option<AgentRunner<Agent, SystemClock>> {
+    match role {
+        ThreadRole::NativeResourceAgent => {
+            agent.stop_within(NAME_SERVER_PATIENCE, thread::sleep).ok().flatten()
+        }
+        _ => agent.stop().ok(),
     }
 }
 
