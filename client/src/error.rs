@@ -52,7 +52,7 @@ pub enum ClientError {
         reason: String,
     },
     /// The driver refused a request.
-    #[error("{request} was refused by the driver: {code}: {message}")]
+    #[error("{request} was refused by the driver: {}", refusal(request, *code, message))]
     Registration {
         /// What was asked for.
         request: String,
@@ -214,6 +214,20 @@ impl ClientError {
     }
 }
 
+/// The driver's words, without what was said before: the channel, the kind of refusal.
+fn refusal(request: &str, code: ErrorCode, message: &str) -> String {
+    let words = match message.rsplit_once(": channel=") {
+        Some((words, channel)) if request.contains(channel) => words,
+        _ => message,
+    };
+    let kind = code.to_string();
+    if code == ErrorCode::GenericError || words.starts_with(&kind) {
+        words.to_owned()
+    } else {
+        format!("{kind}: {words}")
+    }
+}
+
 impl fmt::Debug for ClientError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
@@ -232,6 +246,34 @@ mod tests {
         assert_eq!(format!("{error:?}"), text, "what a main that returns it prints");
         for part in ["`eponamd`", "AERON_DIR", "Context::dir", "epona_media_driver::EmbeddedDriver"] {
             assert!(text.contains(part), "{part} is missing in: {text}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_says_everything_once() {
+        let refused = |code, message: &str| {
+            let error = ClientError::Registration {
+                request: String::from("add subscription aeron:udp?endpoint=box stream 7"),
+                registration_id: RegistrationId::new(1),
+                code,
+                message: message.to_owned(),
+            };
+            error.to_string()
+        };
+        let expected = |words: &str| {
+            format!("add subscription aeron:udp?endpoint=box stream 7 was refused by the driver: {words}")
+        };
+        for (code, message, words) in [
+            (
+                ErrorCode::GenericError,
+                "endpoint: no port: channel=aeron:udp?endpoint=box",
+                "endpoint: no port",
+            ),
+            (ErrorCode::InvalidChannel, "invalid channel 'x': no media", "invalid channel 'x': no media"),
+            (ErrorCode::UnknownHost, "unresolved - endpoint=box", "unknown host: unresolved - endpoint=box"),
+            (ErrorCode::NotSupported, "no: channel=aeron:ipc", "not supported: no: channel=aeron:ipc"),
+        ] {
+            assert_eq!(refused(code, message), expected(words));
         }
     }
 

@@ -110,7 +110,7 @@ fn advice(error: &io::Error) -> &'static str {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
             ": set aeron.dir to a file system with more space, or raise the shared memory size"
         }
-        _ => "",
+        _ => ": if that cannot be mended, set aeron.dir to another directory",
     }
 }
 

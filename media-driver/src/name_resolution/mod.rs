@@ -46,7 +46,7 @@ pub enum ResolutionError {
         reason: String,
     },
     /// The text is not `host:port`.
-    #[error("unresolved - {parameter}: {source}")]
+    #[error("{parameter}: {source}")]
     Address {
         /// The channel parameter.
         parameter: String,
@@ -140,6 +140,7 @@ mod tests {
         for name in ["localhost", "localhost:", "localhost:70000", "localhost:x"] {
             let error = resolve_host_and_port(&mut DefaultNameResolver, query(name)).unwrap_err();
             assert!(matches!(error, ResolutionError::Address { .. }), "{error}");
+            assert!(error.to_string().starts_with("control: invalid address 'localhost"), "{error}");
         }
     }
 

@@ -78,6 +78,7 @@ fn a_directory_that_cannot_be_written_is_refused() {
     // Nobody, not even root, makes directories there.
     let text = Driver::start_in(&workspace, Path::new("/proc/eponamd"), &[]).refusal();
     assert!(text.contains("could not create /proc/eponamd"), "{text}");
+    assert!(text.contains("set aeron.dir to another directory"), "{text}");
 
     let locked = workspace.path().join("locked");
     fs::create_dir(&locked).unwrap();
