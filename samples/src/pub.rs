@@ -71,6 +71,9 @@ pub(crate) fn run(options: &Options, interrupt: &Interrupt) -> Result<(), Stop> 
     let connected = options.driver.connect(stream.channel, interrupt)?;
     let adding = connected.aeron.add_exclusive_publication_async(&stream.channel.to_string(), stream.id)?;
     let publication = complete(adding, interrupt)?;
+    if options.messages.is_some() {
+        check_length(&publication, options.length)?;
+    }
 
     let mut publisher = Publisher { publication, connected: &connected, stream, interrupt };
     publisher.await_subscriber()?;
@@ -84,6 +87,12 @@ pub(crate) fn run(options: &Options, interrupt: &Interrupt) -> Result<(), Stop> 
         pause(options.linger, interrupt)?;
     }
     Ok(())
+}
+
+/// Refuses messages that the stream can never take, before anybody waits for them.
+fn check_length(publication: &ExclusivePublication, length: usize) -> Result<(), OfferError> {
+    let (max, term_length) = (publication.max_message_length(), publication.term_length().bytes());
+    if length > max { Err(OfferError::MessageTooLong { length, max, term_length }) } else { Ok(()) }
 }
 
 struct Publisher<'a> {

@@ -6,7 +6,7 @@ mod harness;
 
 use std::fs;
 
-use epona_media_driver::EmbeddedDriver;
+use epona_media_driver::{Context, EmbeddedDriver, config::ThreadingMode};
 use harness::{Ended, Epona, free_channel, run};
 
 const KEYS: [&str; 6] =
@@ -58,26 +58,17 @@ fn without_a_driver_it_measures_all_the_same_and_says_so() {
 
 #[test]
 fn a_pong_that_hears_before_it_is_heard_is_waited_for() {
-    let directory = tempfile::tempdir().unwrap();
-    // Messages arrive at once through shared memory; answers have to wait for a setup over UDP.
+    // Messages arrive at once through shared memory. The answers' stream is up at ping when its setup has arrived, and
+    // at pong only when the status message for it has: half a second later.
+    let mut context = Context::default().threading_mode(ThreadingMode::Shared);
+    context.interceptors.incoming = Some("delay".into());
+    context.interceptors.delay_args = Some("delay=500ms".into());
+    let driver = EmbeddedDriver::launch_with(context).unwrap();
     let back = free_channel();
-    let ended = run(
-        directory.path(),
-        &[
-            "ping",
-            "--channel",
-            "aeron:ipc",
-            "--pong-channel",
-            &back,
-            "--messages",
-            "50",
-            "--warmup",
-            "0",
-            "--format",
-            "json",
-        ],
-    );
-    check_measurement(ended, 50, 32, "aeron:ipc");
+    let channels = ["ping", "--channel", "aeron:ipc", "--pong-channel", &back];
+    let few = ["--messages", "2", "--warmup", "0", "--format", "json"];
+    let ended = run(driver.directory(), &[channels.as_slice(), &few].concat());
+    check_measurement(ended, 2, 32, "aeron:ipc");
 }
 
 #[test]

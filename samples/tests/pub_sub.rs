@@ -102,12 +102,29 @@ fn a_publisher_that_waits_for_input_ends_with_ctrl_c() {
 }
 
 #[test]
-fn a_message_that_is_too_long_is_told_the_limit_and_the_way_out() {
+fn messages_that_are_too_long_are_refused_before_anybody_subscribes() {
+    let driver = EmbeddedDriver::launch().unwrap();
+    for (channel, length, max) in
+        [("aeron:ipc?term-length=64k", "8193", "8192"), (&free_channel(), "40000000", "2097152")]
+    {
+        let args = ["pub", "--channel", channel, "--messages", "1", "--length", length];
+        let ended = run(driver.directory(), &args).expect_code(1);
+        let told = &ended.stderr[0];
+        for part in [&format!("Error: message of {length} bytes"), max, "term-length"] {
+            assert!(told.contains(part), "{part} in {ended:?}");
+        }
+    }
+}
+
+#[test]
+fn a_line_that_is_too_long_is_told_the_limit_and_the_way_out() {
     let driver = EmbeddedDriver::launch().unwrap();
     let channel = "aeron:ipc?term-length=64k";
     let mut sub = Epona::start(driver.directory(), &["sub", "--channel", channel]);
-    let args = ["pub", "--channel", channel, "--messages", "1", "--length", "8193"];
-    let ended = run(driver.directory(), &args).expect_code(1);
+    let mut publisher = Epona::start(driver.directory(), &["pub", "--channel", channel]);
+    publisher.write(&"x".repeat(8193));
+    publisher.close_input();
+    let ended = publisher.end().expect_code(1);
     let told = ended.stderr.last().unwrap();
     for part in ["Error: message of 8193 bytes", "8192", "65536", "term-length"] {
         assert!(told.contains(part), "{part} in {ended:?}");
