@@ -162,6 +162,24 @@ fn a_driver_stopped_or_silent_is_replaced_and_its_errors_saved() {
     }
 }
 
+/// DRV-22.
+#[test]
+fn errors_that_cannot_be_saved_are_told_and_the_directory_is_taken_over() {
+    let world = World::with_directory();
+    let mut log = DistinctErrorLog::new(world.cnc(-1).error_log());
+    let _ = log.record(11, "something broke", EpochMillis::new(EPOCH));
+    // A directory has the name of the file.
+    let taken = world.settings.path.with_file_name("aeron-2023-11-14 22-13-20.000+0000-error.log");
+    fs::create_dir(&taken).unwrap();
+    let directory = world.take_over().unwrap();
+    world.assert_fresh();
+    let [warning, errors] = directory.notices() else { panic!("{:?}", directory.notices()) };
+    assert!(
+        warning.contains("could not save existing errors to") && warning.contains(taken.to_str().unwrap())
+    );
+    assert!(errors.contains("something broke") && errors.contains("1 distinct errors observed"), "{errors}");
+}
+
 #[test]
 fn a_driver_without_errors_leaves_nothing_behind() {
     let world = World::with_directory();

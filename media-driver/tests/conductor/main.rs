@@ -2,15 +2,18 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail loudly")]
 
 mod clients;
+mod cnc;
 mod counters;
 mod endpoints;
 mod golden;
 mod harness;
 mod images;
 mod ipc_publications;
+mod meetings;
 mod network_publications;
 mod receive_destinations;
 mod refusals;
 mod resources;
 mod response_channels;
 mod send_destinations;
+mod sharing;

@@ -208,3 +208,39 @@ fn a_termination_request_is_a_command_with_two_fresh_ids() {
     view.put_i32(0, older.get());
     assert_eq!(request_termination(Cnc::check(view), b""), Err(TerminationError::Version(older)));
 }
+
+#[test]
+fn a_termination_request_needs_a_file_that_a_driver_has_filled() {
+    let directory = tempfile::tempdir().unwrap();
+    let request = || request_termination(Cnc::open(directory.path()).unwrap(), b"t");
+    assert_eq!(request(), Err(TerminationError::NotReady(NotReady::Missing)));
+    let path = directory.path().join(CNC_FILE);
+    for length in [0, 64, 4096] {
+        std::fs::write(&path, vec![0; length]).unwrap();
+        assert!(matches!(request(), Err(TerminationError::NotReady(_))), "{length} bytes");
+        assert_eq!(std::fs::read(&path).unwrap(), vec![0; length], "nothing was written");
+    }
+}
+
+#[test]
+fn a_termination_request_that_cannot_be_written_says_why() {
+    let view = region(small());
+    let cnc = Cnc::initialise(view.clone(), &metadata(small())).unwrap();
+    cnc.publish();
+    let producer = Producer::new(cnc.to_driver()).unwrap();
+    let written = std::iter::from_fn(|| producer.write(1, &[0; 4000]).ok()).count();
+    assert_eq!(written, 16, "the ring is full but for less than one more");
+    let full = request_termination(Cnc::check(view.clone()), &[0; 4000]);
+    assert!(matches!(full, Err(TerminationError::Write(_))), "{full:?}");
+
+    view.put_i32(0, SemanticVersion::new(1, 0, 0).get());
+    let other = request_termination(Cnc::check(view), b"");
+    assert_eq!(other, Err(TerminationError::Version(SemanticVersion::new(1, 0, 0))));
+
+    let broken = region(CncLengths { to_driver: 65_536, ..small() });
+    Cnc::initialise(broken.clone(), &metadata(CncLengths { to_driver: 65_536, ..small() }))
+        .unwrap()
+        .publish();
+    let none = request_termination(Cnc::check(broken), b"");
+    assert!(matches!(none, Err(TerminationError::Capacity(_))), "{none:?}");
+}
