@@ -1,0 +1,134 @@
+//! `docs/acceptance.md` is true: every id is there once, every test that it names exists, and it counts rightly.
+
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+/// How many ids each group of the checklist has: `XYZ-01` and up. Source: driver spec 12.
+const GROUPS: [(&str, usize); 16] = [
+    ("DRV", 22),
+    ("PUB", 66),
+    ("IMG", 13),
+    ("IPC", 9),
+    ("SPY", 13),
+    ("MDC", 12),
+    ("MDS", 16),
+    ("DAT", 23),
+    ("VAL", 7),
+    ("FLC", 10),
+    ("EOS", 8),
+    ("RSP", 8),
+    ("UNT", 6),
+    ("NAM", 8),
+    ("CLI", 10),
+    ("CFG", 11),
+];
+
+/// One row of the page.
+struct Row<'a> {
+    id: &'a str,
+    behaviour: &'a str,
+    shown_by: &'a str,
+}
+
+impl<'a> Row<'a> {
+    fn parse(line: &'a str) -> Option<Self> {
+        let mut cells = line.strip_prefix("| ")?.strip_suffix(" |")?.split(" | ");
+        let row = Self { id: cells.next()?, behaviour: cells.next()?, shown_by: cells.next()? };
+        let is_id = row.id.split_once('-').is_some_and(|(_, number)| number.parse::<u32>().is_ok());
+        is_id.then_some(row)
+    }
+
+    /// `file::test` of each test that it names.
+    fn tests(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        self.shown_by.split('`').skip(1).step_by(2).map(|test| test.rsplit_once("::").unwrap_or((test, "")))
+    }
+
+    fn is_not_applicable(&self) -> bool {
+        self.shown_by.starts_with("n/a: ")
+    }
+
+    fn is_open(&self) -> bool {
+        self.shown_by.contains("open: ")
+    }
+}
+
+fn page() -> String {
+    fs::read_to_string(root().join("docs/acceptance.md")).unwrap()
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+/// Whether a file has a test of this name: a function with `#[test]` among its attributes, in a macro or not.
+fn has_test(source: &str, name: &str) -> bool {
+    let lines: Vec<&str> = source.lines().map(str::trim).collect();
+    let is_it = |line: &str| {
+        line.strip_prefix("fn ")
+            .and_then(|rest| rest.strip_prefix(name))
+            .is_some_and(|rest| rest.starts_with('('))
+    };
+    let is_attribute = |line: &&&str| line.starts_with("#[") || line.starts_with("//");
+    let found = lines.iter().position(|line| is_it(line));
+    found.is_some_and(|at| lines[..at].iter().rev().take_while(is_attribute).any(|line| *line == "#[test]"))
+}
+
+#[test]
+fn every_id_of_the_checklist_is_there_once_and_in_order() {
+    let page = page();
+    let found: Vec<&str> = page.lines().filter_map(Row::parse).map(|row| row.id).collect();
+    let expected: Vec<String> = GROUPS
+        .iter()
+        .flat_map(|(group, count)| (1..=*count).map(move |number| format!("{group}-{number:02}")))
+        .collect();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn every_row_has_a_test_or_says_why_not() {
+    for row in page().lines().filter_map(Row::parse) {
+        assert!(!row.behaviour.is_empty(), "{}", row.id);
+        assert!(row.tests().count() > 0 || row.is_not_applicable() || row.is_open(), "{}", row.id);
+        assert!(!(row.is_not_applicable() && row.is_open()), "{}", row.id);
+    }
+}
+
+#[test]
+fn every_test_that_is_named_exists() {
+    let mut sources = BTreeMap::new();
+    let mut missing = Vec::new();
+    for row in page().lines().filter_map(Row::parse) {
+        for (file, test) in row.tests() {
+            let source =
+                sources.entry(file.to_owned()).or_insert_with(|| fs::read_to_string(root().join(file)).ok());
+            if !source.as_ref().is_some_and(|source| has_test(source, test)) {
+                missing.push(format!("{}: {file}::{test}", row.id));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "no such tests: {missing:#?}");
+}
+
+#[test]
+fn the_page_says_how_many_rows_are_open() {
+    let page = page();
+    let rows: Vec<Row<'_>> = page.lines().filter_map(Row::parse).collect();
+    let count = |is: fn(&Row<'_>) -> bool| rows.iter().filter(|row| is(row)).count();
+    let summary = format!(
+        "Rows: {}. Not applicable: {}. Open: {}.",
+        rows.len(),
+        count(Row::is_not_applicable),
+        count(Row::is_open)
+    );
+    assert!(page.lines().any(|line| line == summary), "docs/acceptance.md must say: {summary}");
+}
+
+#[test]
+fn a_function_counts_as_a_test_only_when_it_is_one() {
+    let source = "#[test]\n/// Why.\n#[ignore]\nfn shown() {\n}\n    fn helper() {\n}\nfn shown_too() {}\n";
+    assert!(has_test(source, "shown"));
+    for name in ["helper", "shown_too", "show", ""] {
+        assert!(!has_test(source, name), "{name}");
+    }
+}
