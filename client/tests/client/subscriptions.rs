@@ -1,7 +1,8 @@
 use std::sync::{Arc, Mutex};
 
 use epona_client::{
-    ChannelStatus, ClientError, CorrelationId, CounterId, CounterTypeId, ImageHandlers, Position, SessionId,
+    ChannelStatus, ClientError, CorrelationId, CounterId, CounterTypeId, ErrorCode, ImageHandlers, Position,
+    SessionId,
 };
 use epona_protocol::{
     command::{Event, Request, command_id},
@@ -224,6 +225,32 @@ fn the_channel_tells_its_status_and_addresses_once_bound() {
     assert_eq!(subscription.local_socket_addresses(), ["127.0.0.1:40456"]);
     let resolved = subscription.try_resolve_channel_endpoint_port();
     assert_eq!(resolved.as_deref(), Some("aeron:udp?endpoint=127.0.0.1:40456"));
+}
+
+#[test]
+fn a_channel_that_fails_says_so_and_is_reported_to_those_who_use_it() {
+    let errors = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&errors);
+    let mut world =
+        World::with(|context| context.on_error(move |error| seen.lock().unwrap().push(error.to_string())));
+    let status_id = world.active_channel();
+    let mut pending = world.aeron.add_subscription_async(CHANNEL, STREAM).unwrap();
+    world.confirm_subscription(status_id);
+    let subscription = world.answer(&mut pending).unwrap();
+    for (id, is_reported) in [(status_id.get() + 1, false), (status_id.get(), true)] {
+        world.driver.send(&Event::Error {
+            correlation_id: CorrelationId::new(id.into()),
+            error_code: ErrorCode::ChannelEndpointError,
+            message: b"the socket broke",
+        });
+        world.step().unwrap();
+        let told = std::mem::take(&mut *errors.lock().unwrap());
+        assert_eq!(told.len(), usize::from(is_reported), "{told:?}");
+        assert!(told.iter().all(|text| text.contains(CHANNEL) && text.contains("the socket broke")));
+    }
+    let status = world.aeron.counters_reader().writable(status_id).unwrap();
+    status.set_release(ChannelStatus::Errored.value());
+    assert_eq!(subscription.channel_status(), Some(ChannelStatus::Errored));
 }
 
 #[test]

@@ -80,3 +80,16 @@ fn a_static_counter_must_not_take_the_place_of_a_clients() {
     let (code, text) = refusal(&told);
     assert!(code == ErrorCode::GenericError && text.contains("non-static counter exists"), "{text}");
 }
+
+#[test]
+fn counters_go_with_a_client_that_says_goodbye() {
+    let mut driver = Driver::new();
+    let (id, _) = driver.ask(add());
+    let counter = driver.counter(KIND).id;
+    driver.ask_as(2, add());
+    driver.send_with(CLIENT, -1, Request::ClientClose);
+    driver.wait(Duration::from_secs(2));
+    let told = driver.told();
+    assert!(told.contains(&Told::CounterGone(id, counter)), "{told:?}");
+    assert_eq!(driver.counter(KIND).owner_id, 2, "that of the other client stays");
+}

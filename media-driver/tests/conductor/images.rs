@@ -229,3 +229,19 @@ fn cubic_congestion_control_shows_its_window() {
     driver.wait_alive(Duration::from_secs(25), CLIENT);
     assert!(!driver.counters().iter().any(is_cubic));
 }
+
+#[test]
+fn longer_frames_than_the_window_of_the_receiver_make_no_image() {
+    let mut driver = Driver::new();
+    driver.subscribe(&format!("{UDP}|rcv-wnd=2k"));
+    let (_, told) = driver.publish(&format!("{UDP}|mtu=4k"));
+    driver.wait_alive(Duration::from_secs(3), CLIENT);
+    let told = [told, driver.told()].concat();
+    assert!(matches!(told[..], [Told::Publication(_)]), "{told:?}");
+    let log = LogBuffers::open_to_read(told[0].ready().log.as_ref()).unwrap();
+    assert!(!log.metadata().is_connected());
+    let errors = driver.errors();
+    assert!(errors.iter().any(|text| text.contains("4096") && text.contains("2048")), "{errors:?}");
+    let (_, told) = driver.ask(publication(UDP, STREAM + 1));
+    assert_eq!(told.len(), 1);
+}

@@ -94,6 +94,23 @@ fn channels_beyond_the_limit_are_refused_by_name_of_the_limit() {
 }
 
 #[test]
+fn destinations_beyond_the_limit_are_refused_by_name_of_the_limit() {
+    let mut driver = Driver::new();
+    let channel = &*format!("aeron:udp?endpoint=127.0.0.1:9|alias={}", "x".repeat(4096));
+    let registration_id = RegistrationId::new(1);
+    for request in [
+        Request::AddDestination { registration_id, channel },
+        Request::RemoveDestination { registration_id, channel },
+        Request::AddReceiveDestination { registration_id, channel },
+        Request::RemoveReceiveDestination { registration_id, channel },
+    ] {
+        let (_, told) = driver.ask(request);
+        let (code, text) = refusal(&told);
+        assert!(code == ErrorCode::InvalidChannel && text.contains("4095"), "{text}");
+    }
+}
+
+#[test]
 fn destinations_are_refused_where_there_can_be_none() {
     let mut driver = Driver::new();
     let (publication, _) = driver.publish(UDP);

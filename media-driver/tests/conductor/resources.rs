@@ -135,3 +135,25 @@ fn a_driver_that_closes_takes_its_logs_along_and_says_that_it_has_stopped() {
     assert_eq!(driver.cnc.driver_heartbeat().unwrap().get(), -1);
     assert!(exists(&driver.path().join("cnc.dat").to_string_lossy()));
 }
+
+#[test]
+fn a_log_that_cannot_be_deleted_is_tried_again_until_it_can() {
+    let mut driver = Driver::new();
+    let (id, told) = driver.publish("aeron:ipc");
+    let log = std::path::PathBuf::from(&told[1].ready().log);
+    // Something that cannot be deleted as a file is.
+    std::fs::remove_file(&log).unwrap();
+    std::fs::create_dir(&log).unwrap();
+    driver.remove_publication(id);
+    driver.wait_alive(Duration::from_secs(3), CLIENT);
+    let failures = driver.system(SystemCounter::FreeFails);
+    driver.wait_alive(Duration::from_secs(1), CLIENT);
+    assert!(failures > 0 && driver.system(SystemCounter::FreeFails) > failures, "{failures}");
+    std::fs::remove_dir(&log).unwrap();
+    std::fs::write(&log, b"").unwrap();
+    driver.wait_alive(Duration::from_secs(1), CLIENT);
+    assert!(!log.exists());
+    let failures = driver.system(SystemCounter::FreeFails);
+    driver.wait_alive(Duration::from_secs(1), CLIENT);
+    assert_eq!(driver.system(SystemCounter::FreeFails), failures, "nothing is left to try");
+}

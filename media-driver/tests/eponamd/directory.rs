@@ -201,6 +201,25 @@ fn a_publication_that_does_not_fit_the_file_system_is_refused_and_the_driver_liv
 }
 
 #[test]
+fn without_checks_a_sparse_log_may_be_larger_than_what_is_free() {
+    let workspace = workspace();
+    let mount = mount_point(&workspace);
+    let Some(command) = with_small_file_system(&mount, "32m") else {
+        eprintln!("SKIPPED: this user may not mount file systems");
+        return;
+    };
+    let settings = ["-Daeron.perform.storage.checks=false", "-Daeron.term.buffer.sparse.file=true"];
+    let driver = Driver::spawn(command, &workspace, &mount.join("aeron"), &settings);
+    let inside = format!("/proc/{}/root{}/aeron", driver.pid(), mount.display());
+    let aeron = Aeron::connect(client_context(Path::new(&inside))).unwrap();
+    let publication = aeron.add_publication("aeron:ipc?term-length=64m", 1).unwrap();
+    let mut subscription = aeron.add_subscription("aeron:ipc", 1).unwrap();
+    exchange(&publication, &mut subscription, 10);
+    let (code, text) = refused(aeron.add_publication("aeron:ipc?term-length=64m|sparse=false", 2));
+    assert_eq!(code, ErrorCode::StorageSpace, "{text}");
+}
+
+#[test]
 fn an_image_that_does_not_fit_the_file_system_is_recorded_and_the_driver_lives_on() {
     let workspace = workspace();
     let mount = mount_point(&workspace);

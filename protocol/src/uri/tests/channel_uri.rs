@@ -100,3 +100,14 @@ fn a_wildcard_port_gives_way_to_the_one_chosen() {
     uri.resolve_wildcard_port(50_000);
     assert_eq!(uri.to_string(), "aeron:udp?mtu=64|endpoint=localhost:40123");
 }
+
+#[test]
+fn names_of_parameters_match_exactly() {
+    let uri: ChannelUri = "aeron:udp?endpoints=a:1|ENDPOINT=b:2|endpoin=c:3|mtus=2k|xmtu=4k".parse().unwrap();
+    assert_eq!((uri.endpoint(), uri.mtu()), (None, Ok(None)));
+    assert_eq!((uri.get("endpoints"), uri.get("xmtu")), (Some("a:1"), Some("4k")));
+    assert!(
+        "aeron:udp?endpoint=a:1|mtu=".parse::<ChannelUri>().unwrap_err().is_syntax(),
+        "the last value is empty"
+    );
+}
