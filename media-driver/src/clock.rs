@@ -1,11 +1,14 @@
 //! The only clocks of the driver. Everything else is told the time.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::{
+    fmt,
+    time::{Instant, SystemTime, UNIX_EPOCH},
+};
 
 use epona_protocol::types::{EpochMillis, Nanos, Now};
 
-/// Tells what the time is: once per duty cycle, to a runner.
-pub trait Clock {
+/// Tells what the time is: once per duty cycle, to a runner; and around calls that may wait, to what measures them.
+pub trait Clock: fmt::Debug {
     /// Both clocks, read now.
     fn now(&self) -> Now;
 }

@@ -6,7 +6,7 @@ use epona_protocol::{
     command::ErrorCode,
     frame::Setup,
     logbuffer::{LogBuffers, LogParameters},
-    types::{CorrelationId, GroupTag, ReceiverId, RegistrationId, SessionId, StreamId},
+    types::{CorrelationId, CounterId, GroupTag, ReceiverId, RegistrationId, SessionId, StreamId},
 };
 
 use crate::{
@@ -14,6 +14,7 @@ use crate::{
     error::DriverError,
     media::{ChannelPurpose, UdpChannel},
     name_resolution::ResolutionError,
+    re_resolution::ReResolution,
     receiver::{
         destination::ReceiveDestination,
         endpoint::ReceiveEndpoint,
@@ -145,6 +146,8 @@ pub struct PublicationErrorReport {
 /// From sender and receiver to the conductor.
 #[derive(Debug)]
 pub enum ConductorCommand {
+    /// A peer fell silent: its name may stand for another address now.
+    ReResolve(ReResolution),
     /// The sender no longer uses the endpoint.
     SendEndpointReleased(Box<SendEndpoint>),
     /// The sender no longer drives the publication.
@@ -207,6 +210,8 @@ pub enum ResourceCommand {
         parameter: &'static str,
         /// Host and port, as the client wrote them.
         name: Arc<str>,
+        /// Whether it was resolved before, and its peer fell silent.
+        is_re_resolution: bool,
     },
     /// Create and map a log buffer.
     MapLog {
@@ -231,6 +236,8 @@ pub enum ResourceOutcome {
     Channel(JobId, Result<Arc<UdpChannel>, DriverError>),
     /// The address, or why there is none.
     Address(JobId, Result<SocketAddr, ResolutionError>),
+    /// A counter of the name resolver has a new label.
+    Label(CounterId, String),
     /// The log buffer, or why there is none.
     Log(JobId, Result<LogBuffers, DriverError>),
     /// Something that belongs in the error log and failed nothing.

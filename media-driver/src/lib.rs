@@ -24,6 +24,7 @@ pub mod name_resolution;
 pub mod native_resource_agent;
 pub mod proxy;
 pub mod publication;
+pub mod re_resolution;
 pub mod receiver;
 pub mod sender;
 pub mod seq_slot;

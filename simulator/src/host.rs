@@ -64,6 +64,7 @@ impl Host {
         let environment = Environment {
             transports: Box::new(network.host(address)),
             names: Box::new(DefaultNameResolver),
+            clock: Box::new(clock.clone()),
             system_buffers: SYSTEM_BUFFERS,
             random: fastrand::Rng::with_seed(seed),
             now,

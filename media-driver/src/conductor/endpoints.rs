@@ -178,6 +178,8 @@ pub struct SendEndpointEntry {
     pub bind: SocketAddr,
     /// Publications that use it.
     pub publications: usize,
+    /// Where data goes, once the name in the channel was resolved again to another address.
+    pub remote: Option<SocketAddr>,
 }
 
 impl SendEndpointEntry {
@@ -189,7 +191,15 @@ impl SendEndpointEntry {
         destinations: Option<AtomicCounter>,
         bind: SocketAddr,
     ) -> Self {
-        Self { channel, phase: EndpointPhase::Active, counters, destinations, bind, publications: 0 }
+        Self {
+            channel,
+            phase: EndpointPhase::Active,
+            counters,
+            destinations,
+            bind,
+            publications: 0,
+            remote: None,
+        }
     }
 }
 
@@ -211,6 +221,8 @@ pub struct ReceiveEndpointEntry {
     unsettled_responses: usize,
     /// Images that arrive here.
     pub images: usize,
+    /// The control address, once the name in the channel was resolved again to another one.
+    pub control: Option<SocketAddr>,
 }
 
 impl ReceiveEndpointEntry {
@@ -230,6 +242,7 @@ impl ReceiveEndpointEntry {
             interests: HashMap::new(),
             unsettled_responses: 0,
             images: 0,
+            control: None,
         }
     }
 
@@ -307,6 +320,14 @@ pub trait Entry {
     fn is_for(&self, _channel: &UdpChannel) -> bool {
         true
     }
+    /// Its local or control address where that is no longer its channel's.
+    fn moved_local(&self) -> Option<SocketAddr> {
+        None
+    }
+    /// The address of its peer where that is no longer its channel's.
+    fn moved_remote(&self) -> Option<SocketAddr> {
+        None
+    }
 }
 
 impl Entry for SendEndpointEntry {
@@ -316,6 +337,10 @@ impl Entry for SendEndpointEntry {
 
     fn phase(&self) -> EndpointPhase {
         self.phase
+    }
+
+    fn moved_remote(&self) -> Option<SocketAddr> {
+        self.remote
     }
 }
 
@@ -332,6 +357,10 @@ impl Entry for ReceiveEndpointEntry {
     fn is_for(&self, channel: &UdpChannel) -> bool {
         let is_manual = |channel: &UdpChannel| channel.control_mode() == ControlMode::Manual;
         is_manual(&self.channel) == is_manual(channel)
+    }
+
+    fn moved_local(&self) -> Option<SocketAddr> {
+        self.control
     }
 }
 
@@ -391,7 +420,7 @@ impl<E: Entry> Endpoints<E> {
                 .filter_map(|(at, slot)| Some((u32::try_from(at).ok()?, slot.as_ref()?)))
         };
         for (at, entry) in entries() {
-            if channel.matches_tag(entry.channel(), None, None)? {
+            if channel.matches_tag(entry.channel(), entry.moved_local(), entry.moved_remote())? {
                 return Ok(Some((at, entry)));
             }
         }

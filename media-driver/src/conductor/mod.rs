@@ -10,6 +10,7 @@
 //! | `send_endpoints`, `receive_endpoints`, `endpoint_options` | find or open the sockets that channels name |
 //! | `receive_destinations` | add sockets, spies and IPC to subscriptions that take several, and remove them |
 //! | `clients`, `endpoints` | tables of who and what exists |
+//! | `re_resolutions` | has names resolved again whose peers fell silent |
 //! | `client_counters` | counters that clients ask for |
 //! | `timers` | what happens when time passes |
 //! | `services`, `client_proxy`, `error_recorder` | what all of these use |
@@ -30,6 +31,7 @@ mod images;
 mod ipc_publications;
 mod network_publications;
 mod publications;
+mod re_resolutions;
 mod receive_endpoints;
 mod requests;
 mod response_channels;
@@ -49,6 +51,7 @@ use self::{
     clients::Clients,
     endpoints::{Endpoints, ReceiveEndpointEntry, SendEndpointEntry},
     images::PendingImage,
+    re_resolutions::ReResolutions,
     requests::PendingCommand,
     services::Services,
     session_ids::SessionIds,
@@ -126,6 +129,7 @@ pub struct Conductor {
     next_job: u64,
     pending_command: Option<PendingCommand>,
     pending_image: Option<PendingImage>,
+    re_resolutions: ReResolutions,
     blocked_commands: BlockedCommands,
     record: Vec<u8>,
     time_of_next_timer: Nanos,
@@ -171,6 +175,7 @@ impl Conductor {
             next_job: 0,
             pending_command: None,
             pending_image: None,
+            re_resolutions: ReResolutions::default(),
             record: Vec::with_capacity(4096),
             time_of_next_timer: now - Duration::from_nanos(1),
             context,
@@ -188,10 +193,11 @@ impl Conductor {
             let Some(outcome) = self.outcomes.take() else { return taken };
             match outcome {
                 ResourceOutcome::Channel(job, channel) => self.on_channel(job, channel),
-                ResourceOutcome::Address(job, address) => {
-                    self.on_destination_address(job, address.ok());
-                }
                 ResourceOutcome::Log(job, log) => self.on_log(job, log),
+                ResourceOutcome::Address(job, address) => self.on_address(job, address),
+                ResourceOutcome::Label(counter, label) => {
+                    self.services.counters.set_label(counter, label.as_bytes());
+                }
                 ResourceOutcome::Warning(warning) => self.services.record(&warning),
             }
         }
@@ -237,6 +243,7 @@ impl Conductor {
                     image.on_receiver_released();
                 }
             }
+            ConductorCommand::ReResolve(asked) => self.re_resolve(asked),
             ConductorCommand::CreateImage(request) => self.create_image(*request),
             ConductorCommand::PublicationError(report) => self.on_publication_error(&report),
             ConductorCommand::ResponseSetup { subscription, response_session_id } => {
@@ -282,6 +289,7 @@ impl DutyCycle for Conductor {
         }
         work += self.take_outcomes();
         work += self.take_request();
+        self.ask_next();
         work += self.take_commands();
         work + self.update_streams()
     }

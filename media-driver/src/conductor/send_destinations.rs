@@ -72,6 +72,7 @@ impl Conductor {
             job,
             parameter: keys::ENDPOINT,
             name,
+            is_re_resolution: false,
         });
         self.pending_command = Some(PendingCommand::Destination(job, awaited));
         Ok(())

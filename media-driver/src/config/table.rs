@@ -718,48 +718,48 @@ static THREADS: &[Setting] = &[
 
 /// Settings of [`super::Context::resolver`].
 static RESOLVER: &[Setting] = &[
-    later(
+    effective(
         "aeron.name.resolver.supplier",
         &Choice { field: field!(resolver.kind), names: RESOLVER_KIND, is_strict: true },
         "which resolver answers",
     ),
-    later("aeron.name.resolver.init.args", &Text(field!(resolver.init_args)), "argument of the resolver"),
-    later(
+    effective("aeron.name.resolver.init.args", &Text(field!(resolver.init_args)), "argument of the resolver"),
+    effective(
         "aeron.name.resolver.csv.lookup.table.args",
         &Text(field!(resolver.csv_table)),
         "names and addresses of the table resolver",
     ),
-    later(
+    effective(
         "aeron.driver.resolver.name",
         &Text(field!(resolver.name)),
         "name of this driver among its neighbours",
     ),
-    later(
+    effective(
         "aeron.driver.resolver.interface",
         &Text(field!(resolver.interface)),
         "where this driver gossips, host:port",
     ),
-    later(
+    effective(
         "aeron.driver.resolver.bootstrap.neighbor",
         &Text(field!(resolver.bootstrap_neighbors)),
         "neighbours to start from, host:port, comma separated",
     ),
-    later(
+    effective(
         "aeron.driver.resolver.neighbor.timeout",
         &Time { field: field!(resolver.neighbor_timeout), min: MILLISECOND },
         "silence after which a neighbour is forgotten",
     ),
-    later(
+    effective(
         "aeron.driver.resolver.self.resolution.interval",
         &Time { field: field!(resolver.self_resolution_interval), min: MILLISECOND },
         "how often this driver tells its name",
     ),
-    later(
+    effective(
         "aeron.driver.resolver.neighbor.resolution.interval",
         &Time { field: field!(resolver.neighbor_resolution_interval), min: MILLISECOND },
         "how often this driver tells what it knows of others",
     ),
-    later(
+    effective(
         "aeron.driver.resolver.bootstrap.neighbor.resolution.interval",
         &Time { field: field!(resolver.bootstrap_neighbor_resolution_interval), min: MILLISECOND },
         "how often first neighbours are resolved again",

@@ -17,7 +17,11 @@ use super::{
     },
     values::MAX_DURATION,
 };
-use crate::{idle::IdleStrategyError, media::interceptor::InterceptorConfigError};
+use crate::{
+    idle::IdleStrategyError,
+    media::interceptor::InterceptorConfigError,
+    name_resolution::{Plan, PlanError},
+};
 
 /// Why a driver does not start with a configuration: the value, its limit, and the setting to change.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -109,12 +113,9 @@ pub enum ConfigError {
         /// The MTU, in bytes.
         mtu: i32,
     },
-    /// A resolver interface without a name to announce on it.
-    #[error("aeron.driver.resolver.interface={interface} needs aeron.driver.resolver.name")]
-    ResolverName {
-        /// The interface.
-        interface: String,
-    },
+    /// A resolver of names that cannot be made.
+    #[error(transparent)]
+    NameResolver(#[from] PlanError),
     /// An idle strategy that cannot be made.
     #[error("{setting}: {source}")]
     IdleStrategy {
@@ -326,11 +327,8 @@ impl Context {
         if low > high || high.checked_sub(low).is_none() {
             errors.push(ConfigError::ReservedSessionIds { low, high });
         }
-        let resolver = &self.resolver;
-        if let Some(interface) = &resolver.interface
-            && resolver.name.as_ref().is_none_or(String::is_empty)
-        {
-            errors.push(ConfigError::ResolverName { interface: interface.clone() });
+        if let Err(error) = Plan::of(self) {
+            errors.push(error.into());
         }
     }
 

@@ -16,7 +16,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 const EPOCH: i64 = 1_700_000_000_000;
 
 /// A clock that only moves when someone pauses.
-#[derive(Default)]
+#[derive(Default, Debug)]
 struct HandClock {
     elapsed: Cell<Duration>,
 }

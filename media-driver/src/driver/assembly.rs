@@ -20,6 +20,7 @@ use epona_protocol::{
 
 use super::LaunchError;
 use crate::{
+    clock::Clock,
     commands::ConductorCommand,
     conductor::{
         Conductor, ConductorParts, Termination,
@@ -31,7 +32,7 @@ use crate::{
     directory::DriverDirectory,
     duty_cycle::StallTracker,
     media::{ChannelResolver, PollerConfig, ReceiveBuffers, TransportFactory},
-    name_resolution::NameResolver,
+    name_resolution::{Means, NameResolver, supply},
     native_resource_agent::{NativeResourceAgent, ResourceConfig},
     proxy::{Proxy, queue},
     receiver::{Receiver, ReceiverConfig, ReceiverPoller},
@@ -47,8 +48,10 @@ const RECEIVE_BUFFER_LENGTH: usize = 64 * 1024;
 pub struct Environment {
     /// Opens sockets, or what stands for them.
     pub transports: Box<dyn TransportFactory>,
-    /// Resolves names.
+    /// Knows hosts, as the system's resolver does.
     pub names: Box<dyn NameResolver>,
+    /// Measures calls that may wait.
+    pub clock: Box<dyn Clock + Send>,
     /// Socket buffers that the system gives unasked.
     pub system_buffers: ProbedSocketBuffers,
     /// Randomness; one seed makes one behaviour.
@@ -85,7 +88,7 @@ pub fn assemble(
     directory: &DriverDirectory,
     environment: Environment,
 ) -> Result<Roles, LaunchError> {
-    let Environment { transports, names, system_buffers, random, now } = environment;
+    let Environment { mut transports, names, clock, system_buffers, random, now } = environment;
     let cnc = create_cnc(&context, now)?;
     let losses = create_loss_report(&context, directory)?;
     let mut counters = CountersManager::new(
@@ -95,6 +98,17 @@ pub fn assemble(
     );
     let system = SystemCounters::allocate(&mut counters, &label_suffixes(&context), now.epoch)?;
     system.bytes_currently_mapped.add((cnc.length() + losses.length()) as i64);
+    let names = supply(
+        &context,
+        Means {
+            hosts: names,
+            clock,
+            transports: &mut *transports,
+            counters: &mut counters,
+            system: &system,
+            now,
+        },
+    )?;
 
     let (to_sender, sender_inbox) = queue(system.sender_proxy_fails.clone());
     let (to_receiver, receiver_inbox) = queue(system.receiver_proxy_fails.clone());
@@ -132,6 +146,7 @@ pub fn assemble(
         SenderConfig {
             send_to_status_poll_ratio: context.network.send_to_status_poll_ratio,
             status_message_timeout: context.timeouts.status_message,
+            re_resolution_check_interval: context.network.re_resolution_check_interval,
         },
         poller_config(&context),
         ReceiveBuffers::new(1, (context.network.mtu.get() as usize).max(frame::error::MAX_LENGTH)),
@@ -150,6 +165,7 @@ pub fn assemble(
         ReceiverConfig {
             poll_to_slow_work_ratio: context.network.receiver_poll_to_slow_work_ratio,
             status_message_timeout: context.timeouts.status_message,
+            re_resolution_check_interval: context.network.re_resolution_check_interval,
         },
         ReceiverPoller::new(
             poller_config(&context),

@@ -6,10 +6,7 @@ use epona_protocol::types::Now;
 
 use super::{Environment, LaunchError, Roles, assemble, media_driver};
 use crate::{
-    clock::{Clock, SystemClock},
-    config::Context,
-    directory::DriverDirectory,
-    duty_cycle::DutyCycle,
+    clock::SystemClock, config::Context, directory::DriverDirectory, duty_cycle::DutyCycle,
     error::DriverError,
 };
 
@@ -34,7 +31,7 @@ impl InvokedDriver {
     pub fn launch(context: Context) -> Result<Self, LaunchError> {
         let clock = SystemClock::new();
         let directory = media_driver::take_directory(&context, &clock)?;
-        let environment = media_driver::system_environment(&context, clock.now())?;
+        let environment = media_driver::system_environment(&context, &clock)?;
         Self::assemble(context, directory, environment)
     }
 

@@ -11,8 +11,6 @@ use std::{
     time::Duration,
 };
 
-use epona_protocol::types::Now;
-
 use super::{Environment, LaunchError, Roles, assemble};
 use crate::{
     affinity::{Affinity, Machine, Pinned},
@@ -58,7 +56,7 @@ impl MediaDriver {
         }
         let clock = SystemClock::new();
         let directory = take_directory(&context, &clock)?;
-        let environment = system_environment(&context, clock.now())?;
+        let environment = system_environment(&context, &clock)?;
         let path = directory.path().to_owned();
         let mut notices = directory.notices().to_vec();
         let is_deleted_on_close = context.directory.delete_on_shutdown;
@@ -227,7 +225,7 @@ pub(super) fn take_directory(context: &Context, clock: &SystemClock) -> Result<D
 }
 
 /// Real sockets, the system's resolver, real randomness.
-pub(super) fn system_environment(context: &Context, now: Now) -> Result<Environment, LaunchError> {
+pub(super) fn system_environment(context: &Context, clock: &SystemClock) -> Result<Environment, LaunchError> {
     let network = &context.network;
     let probe = |send, receive| {
         probe_socket_buffers(send, receive).map_err(LaunchError::system("probe the system's socket buffers"))
@@ -237,8 +235,9 @@ pub(super) fn system_environment(context: &Context, now: Now) -> Result<Environm
     Ok(Environment {
         transports: Box::new(InterceptingFactory::new(Box::new(UdpTransportFactory), interceptors)),
         names: Box::new(DefaultNameResolver),
+        clock: Box::new(*clock),
         system_buffers: probe(0, 0)?,
         random: fastrand::Rng::new(),
-        now,
+        now: clock.now(),
     })
 }

@@ -24,7 +24,7 @@ pub use media_driver::MediaDriver;
 
 use crate::{
     affinity::AffinityError, config::ConfigError, directory::DirectoryError, idle::IdleStrategyError,
-    media::interceptor::InterceptorConfigError,
+    media::interceptor::InterceptorConfigError, name_resolution::SupplyError,
 };
 
 /// Why a driver did not start.
@@ -33,6 +33,9 @@ pub enum LaunchError {
     /// A setting cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// Names cannot be resolved as configured.
+    #[error(transparent)]
+    NameResolver(#[from] SupplyError),
     /// An idle strategy does not exist or its arguments do not fit.
     #[error(transparent)]
     Idle(#[from] IdleStrategyError),

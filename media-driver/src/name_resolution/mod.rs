@@ -5,8 +5,20 @@
 //! ```
 //!
 //! Both steps may take long, so they happen on the native resource agent. Source: driver spec 6.9, wire spec 9.
+//!
+//! | `aeron.name.resolver.supplier` | answers with | else |
+//! | --- | --- | --- |
+//! | `default` | [`DefaultNameResolver`]: what the system knows | |
+//! | `csv_table` | [`csv`]: a table of names, each with two hosts to choose from while running | the system |
+//! | `driver` | [`driver`]: what drivers tell each other of their names | the system |
+//!
+//! [`supply`] makes the configured one, and wraps it so that slow answers show in counters.
 
+pub mod csv;
 mod default;
+pub mod driver;
+mod supplier;
+mod timed;
 
 use std::{
     borrow::Cow,
@@ -15,11 +27,15 @@ use std::{
 };
 
 use epona_protocol::{
-    types::Now,
+    types::{CounterId, Now},
     uri::address::{AddressError, Host, HostPort},
 };
 
 pub use default::DefaultNameResolver;
+pub use supplier::{Means, Plan, PlanError, SupplyError, supply};
+pub use timed::TimedNameResolver;
+
+use crate::error::DriverError;
 
 /// A question to a resolver.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -71,11 +87,21 @@ pub trait NameResolver: Send + fmt::Debug {
     /// [`ResolutionError::UnknownHost`].
     fn resolve(&mut self, query: NameQuery<'_>) -> Result<IpAddr, ResolutionError>;
 
-    /// Does what the resolver has to do in the background; how much it did.
-    fn do_work(&mut self, now: Now) -> usize {
-        let _ = now;
+    /// Does what the resolver has to do in the background, and adds to `reports` what others should know; how much it
+    /// did.
+    fn do_work(&mut self, now: Now, reports: &mut Vec<Report>) -> usize {
+        let _ = (now, reports);
         0
     }
+}
+
+/// What a resolver's background work leaves to the conductor, which owns error log and labels.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Report {
+    /// Something that belongs in the error log.
+    Error(DriverError),
+    /// A counter has a new label.
+    Label(CounterId, String),
 }
 
 /// The address that a parameter's value stands for.

@@ -18,6 +18,7 @@ use crate::{
     duty_cycle::DutyCycle,
     error::DriverError,
     media::udp_channel::ChannelResolver,
+    name_resolution::{NameQuery, Report},
     proxy::{COMMAND_DRAIN_LIMIT, Inbox, Proxy},
     status::SystemCounters,
 };
@@ -44,6 +45,7 @@ pub struct NativeResourceAgent {
     conductor: Proxy<ResourceOutcome>,
     system: SystemCounters,
     to_delete: VecDeque<PathBuf>,
+    reports: Vec<Report>,
 }
 
 impl NativeResourceAgent {
@@ -56,7 +58,7 @@ impl NativeResourceAgent {
         conductor: Proxy<ResourceOutcome>,
         system: SystemCounters,
     ) -> Self {
-        Self { config, channels, inbox, conductor, system, to_delete: VecDeque::new() }
+        Self { config, channels, inbox, conductor, system, to_delete: VecDeque::new(), reports: Vec::new() }
     }
 
     fn execute(&mut self, command: ResourceCommand) {
@@ -66,8 +68,9 @@ impl NativeResourceAgent {
                 let channel = channel.map(Arc::new).map_err(DriverError::from);
                 self.conductor.send(ResourceOutcome::Channel(job, channel));
             }
-            ResourceCommand::ResolveAddress { job, parameter, name } => {
-                let address = self.channels.resolve_address(parameter, &name);
+            ResourceCommand::ResolveAddress { job, parameter, name, is_re_resolution } => {
+                let query = NameQuery { name: &name, parameter, is_re_resolution };
+                let address = self.channels.resolve_address(query);
                 self.conductor.send(ResourceOutcome::Address(job, address));
             }
             ResourceCommand::MapLog { job, spec } => {
@@ -76,6 +79,21 @@ impl NativeResourceAgent {
             }
             ResourceCommand::FreeLog { path, log } => self.free(path, log),
         }
+    }
+
+    /// Lets the name resolver do what it has to do by itself.
+    fn resolve_names(&mut self, now: Now) -> usize {
+        let work = self.channels.names().do_work(now, &mut self.reports);
+        for report in self.reports.drain(..) {
+            match report {
+                Report::Label(counter, label) => self.conductor.send(ResourceOutcome::Label(counter, label)),
+                Report::Error(error) => {
+                    // Errors come again as long as their cause lasts: what does not fit may be dropped.
+                    let _ = self.conductor.try_send(ResourceOutcome::Warning(Box::new(error)));
+                }
+            }
+        }
+        work
     }
 
     fn map(&mut self, spec: &LogSpec) -> Result<LogBuffers, DriverError> {
@@ -152,9 +170,10 @@ fn mapping_error(spec: &LogSpec, error: &io::Error) -> DriverError {
 }
 
 impl DutyCycle for NativeResourceAgent {
-    fn do_work(&mut self, _now: Now) -> usize {
+    fn do_work(&mut self, now: Now) -> usize {
         self.conductor.flush();
-        let mut work = self.retry_deletes();
+        let mut work = self.resolve_names(now);
+        work += self.retry_deletes();
         for _ in 0..COMMAND_DRAIN_LIMIT {
             let Some(command) = self.inbox.take() else { break };
             self.execute(command);

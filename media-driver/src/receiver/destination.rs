@@ -3,15 +3,16 @@
 //! A plain subscription's endpoint has one for all its life. One with `control-mode=manual` starts without any, and
 //! clients add and remove them. Source: driver spec 5.3, 6.3, 6.4.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc};
 
 use epona_protocol::types::Nanos;
 
 use super::origin::{DestinationIndex, Origin, ReplyRoute};
-use crate::media::{PollToken, transport::Transport, udp_channel::UdpChannel};
-
-/// A destination that heard nothing for this long may have the wrong control address. Source: driver spec 6.8.
-const SILENCE_TIMEOUT: Duration = Duration::from_secs(5);
+use crate::{
+    endpoint_id::ReceiveEndpointId,
+    media::{PollToken, transport::Transport, udp_channel::UdpChannel},
+    re_resolution::{ReResolution, SILENCE, SilentPeer},
+};
 
 /// A socket that data arrives on.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub struct ReceiveDestination {
     transport: Box<dyn Transport>,
     /// Where control frames go when the channel says so: the control group, or explicit control.
     control_address: Option<SocketAddr>,
+    /// The name of explicit control.
+    control_name: Option<Arc<str>>,
     time_of_last_activity: Nanos,
     /// Its place in the receiver's poller, while it has one.
     pub(super) token: Option<PollToken>,
@@ -41,7 +44,16 @@ impl ReceiveDestination {
         } else {
             channel.has_explicit_control().then(|| channel.local())
         };
-        Self { index, channel, transport, control_address, time_of_last_activity: now, token: None }
+        let control_name = channel.uri().control().filter(|_| channel.has_explicit_control()).map(Arc::from);
+        Self {
+            index,
+            channel,
+            transport,
+            control_address,
+            control_name,
+            time_of_last_activity: now,
+            token: None,
+        }
     }
 
     /// Which one this is.
@@ -97,14 +109,15 @@ impl ReceiveDestination {
         self.time_of_last_activity = now;
     }
 
-    /// Whether nothing was heard for so long that the name of its explicit control address should be resolved again.
-    /// Answers yes once per such time. Source: driver spec 6.8.
-    pub fn take_silence(&mut self, now: Nanos) -> bool {
-        let is_silent =
-            self.channel.has_explicit_control() && now > self.time_of_last_activity + SILENCE_TIMEOUT;
-        if is_silent {
-            self.time_of_last_activity = now;
-        }
-        is_silent
+    /// The peer whose name should be resolved again, because nothing was heard for too long: one at an explicit control
+    /// address. It is given once per such time. Source: driver spec 6.8.
+    pub fn take_silent_peer(&mut self, endpoint: ReceiveEndpointId, now: Nanos) -> Option<ReResolution> {
+        let name = self.control_name.as_ref().filter(|_| now > self.time_of_last_activity + SILENCE)?;
+        self.time_of_last_activity = now;
+        Some(ReResolution {
+            peer: SilentPeer::OfReceiver(endpoint, self.index),
+            name: Arc::clone(name),
+            known: self.control_address,
+        })
     }
 }

@@ -40,6 +40,8 @@ pub struct ReceiverConfig {
     pub poll_to_slow_work_ratio: u32,
     /// Half of this is the longest time between two rounds of slow work.
     pub status_message_timeout: Duration,
+    /// How often it is checked whether peers fell silent; zero: never.
+    pub re_resolution_check_interval: Duration,
 }
 
 /// Names a socket in the receiver's poller.
@@ -65,6 +67,7 @@ pub struct Receiver {
     turns_since_slow_work: u32,
     slow_work_deadline: Nanos,
     next_overflow_report: Nanos,
+    next_re_resolution_check: Nanos,
 }
 
 /// Images by the slot that dispatchers know them by.
@@ -128,6 +131,7 @@ impl Receiver {
             turns_since_slow_work: 0,
             slow_work_deadline: Nanos::default(),
             next_overflow_report: Nanos::default(),
+            next_re_resolution_check: Nanos::default(),
         }
     }
 
@@ -181,6 +185,7 @@ impl Receiver {
             }
         }
         work += self.process_pending_setups(now);
+        self.check_silent_peers(now);
         self.report_send_errors();
         work
     }
@@ -210,6 +215,23 @@ impl Receiver {
             endpoint.elicit_setup(now, to, stream, session, system);
             true
         })
+    }
+
+    /// Asks for the control addresses of peers that fell silent. What does not fit now is asked for after the next
+    /// silence.
+    fn check_silent_peers(&mut self, now: Nanos) {
+        let interval = self.config.re_resolution_check_interval;
+        if interval.is_zero() || now < self.next_re_resolution_check {
+            return;
+        }
+        self.next_re_resolution_check = now + interval;
+        let Self { endpoints, conductor, .. } = self;
+        for endpoint in endpoints.iter_mut().flatten() {
+            let id = endpoint.id();
+            for silent in endpoint.destinations().filter_map(|d| d.take_silent_peer(id, now)) {
+                let _ = conductor.try_send(ConductorCommand::ReResolve(silent));
+            }
+        }
     }
 
     fn take_commands(&mut self, now: Nanos) -> usize {

@@ -61,7 +61,11 @@ impl World {
         let (mut commands, inbox) = queue(system.receiver_proxy_fails.clone());
         let (conductor, reports) = to_conductor(&system);
         let poller = ReceiverPoller::new(PollerConfig::default(), ReceiveBuffers::new(4, 65_536)).unwrap();
-        let config = ReceiverConfig { poll_to_slow_work_ratio: 10, status_message_timeout: ms(200) };
+        let config = ReceiverConfig {
+            poll_to_slow_work_ratio: 10,
+            status_message_timeout: ms(200),
+            re_resolution_check_interval: ms(1000),
+        };
         let receiver =
             Receiver::new(inbox, conductor, system.clone(), StallTracker::detached(), config, poller);
         let (wire, now) = (Wire::default(), Nanos::new(1_000_000_000));

@@ -2,10 +2,13 @@
 
 use std::{io, net::SocketAddr, sync::Arc};
 
-use epona_protocol::types::{Nanos, ReceiverId, RegistrationId};
+use epona_protocol::{
+    types::{Nanos, ReceiverId, RegistrationId},
+    uri::ControlMode,
+};
 
 use super::{
-    destinations::{Destinations, Learned},
+    destinations::{Destinations, Learned, SilentDestination},
     sent::{SendFailure, Sent},
 };
 use crate::{
@@ -14,6 +17,7 @@ use crate::{
         transport::{MAX_BATCH, SendRun, Transport},
         udp_channel::UdpChannel,
     },
+    re_resolution::{ReResolution, SILENCE, SilentPeer},
 };
 
 /// Where datagrams of an endpoint go when the publication does not name an address itself.
@@ -36,6 +40,10 @@ pub struct SendEndpoint {
     channel: Arc<UdpChannel>,
     transport: Box<dyn Transport>,
     route: Route,
+    /// The name of the one peer, if it has one that may come to stand for another address.
+    name: Option<Arc<str>>,
+    /// What that stands for now.
+    remote: SocketAddr,
     error: Option<SendFailure>,
     /// When a status message for one of the endpoint's publications last came.
     pub time_of_last_status_message: Nanos,
@@ -51,7 +59,10 @@ impl SendEndpoint {
         route: Route,
         now: Nanos,
     ) -> Self {
-        Self { id, channel, transport, route, error: None, time_of_last_status_message: now }
+        let has_one_peer = channel.control_mode() == ControlMode::None && !channel.is_multicast();
+        let name = channel.uri().endpoint().filter(|_| has_one_peer).map(Arc::from);
+        let remote = channel.remote_data();
+        Self { id, channel, transport, route, name, remote, error: None, time_of_last_status_message: now }
     }
 
     /// Which endpoint this is.
@@ -133,11 +144,27 @@ impl SendEndpoint {
         }
     }
 
+    /// Hands out the names of peers that should be resolved again, because no status message came from them for too
+    /// long. Groups do not move, and receivers that make themselves known say where they are. Source: driver spec 6.8.
+    pub fn take_silent_peers(&mut self, now: Nanos, mut ask: impl FnMut(ReResolution)) {
+        let peer = SilentPeer::OfSender(self.id);
+        if let Route::Destinations(destinations) = &mut self.route {
+            for SilentDestination { name, address } in destinations.take_silent(now) {
+                ask(ReResolution { peer, name, known: address });
+            }
+        } else if let Some(name) = &self.name
+            && now > self.time_of_last_status_message + SILENCE
+        {
+            ask(ReResolution { peer, name: Arc::clone(name), known: Some(self.remote) });
+        }
+    }
+
     /// Sends to a new address from now on, after a name was resolved again: that of the channel, or of a destination.
     ///
     /// # Errors
     /// What the system says of connecting to the address.
     pub fn update_destination(&mut self, name: &str, address: SocketAddr) -> io::Result<()> {
+        self.remote = address;
         match &mut self.route {
             Route::Address(old) => *old = address,
             Route::Connected => self.transport.reconnect(address)?,

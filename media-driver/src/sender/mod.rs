@@ -40,6 +40,8 @@ pub struct SenderConfig {
     pub send_to_status_poll_ratio: u32,
     /// Half of this is the longest time between two reads of control frames.
     pub status_message_timeout: Duration,
+    /// How often it is checked whether peers fell silent; zero: never.
+    pub re_resolution_check_interval: Duration,
 }
 
 /// The sender role.
@@ -57,6 +59,7 @@ pub struct Sender {
     round_robin: usize,
     turns_since_poll: u32,
     control_poll_deadline: Nanos,
+    next_re_resolution_check: Nanos,
 }
 
 /// An endpoint with its place in the poller.
@@ -93,6 +96,7 @@ impl Sender {
             round_robin: 0,
             turns_since_poll: 0,
             control_poll_deadline: Nanos::default(),
+            next_re_resolution_check: Nanos::default(),
         })
     }
 
@@ -167,7 +171,7 @@ impl Sender {
                 }
             }
             SenderCommand::UpdateDestination { endpoint, name, address } => {
-                self.update_destination(endpoint, &name, address, now);
+                self.update_destination(endpoint, &name, address);
             }
         }
     }
@@ -191,13 +195,27 @@ impl Sender {
         endpoint_of(&mut self.endpoints, id)?.destinations_mut()
     }
 
-    fn update_destination(&mut self, id: SendEndpointId, name: &str, address: SocketAddr, now: Nanos) {
+    fn update_destination(&mut self, id: SendEndpointId, name: &str, address: SocketAddr) {
         if let Some(endpoint) = endpoint_of(&mut self.endpoints, id) {
-            endpoint.time_of_last_status_message = now;
             match endpoint.update_destination(name, address) {
                 Ok(()) => self.system.resolution_changes.increment(),
                 Err(error) => report(&mut self.conductor, format_args!("connect to {address}"), &error),
             }
+        }
+    }
+
+    /// Asks for the addresses of peers that fell silent. The check comes again, so what does not fit is dropped.
+    fn check_silent_peers(&mut self, now: Nanos) {
+        let interval = self.config.re_resolution_check_interval;
+        if interval.is_zero() || now < self.next_re_resolution_check {
+            return;
+        }
+        self.next_re_resolution_check = now + interval;
+        let Self { endpoints, conductor, .. } = self;
+        for Slot { endpoint, .. } in endpoints.iter_mut().flatten() {
+            endpoint.take_silent_peers(now, |silent| {
+                let _ = conductor.try_send(ConductorCommand::ReResolve(silent));
+            });
         }
     }
 
@@ -233,6 +251,7 @@ impl DutyCycle for Sender {
             work += self.poll_control(now);
             self.turns_since_poll = 0;
             self.control_poll_deadline = now + self.config.status_message_timeout / 2;
+            self.check_silent_peers(now);
         }
         work
     }

@@ -94,7 +94,11 @@ impl World {
         let system = SystemCounters::detached();
         let (commands, inbox) = queue(system.sender_proxy_fails.clone());
         let (conductor, reports) = to_conductor(&system);
-        let config = SenderConfig { send_to_status_poll_ratio: 6, status_message_timeout: ms(200) };
+        let config = SenderConfig {
+            send_to_status_poll_ratio: 6,
+            status_message_timeout: ms(200),
+            re_resolution_check_interval: ms(1000),
+        };
         let sender = Sender::new(
             inbox,
             conductor,

@@ -114,6 +114,10 @@ system_counters! {
     receiver_max_cycle_time: ReceiverMaxCycleTime,
     /// Turns of the receiver beyond the threshold.
     receiver_cycle_time_threshold_exceeded: ReceiverCycleTimeThresholdExceeded,
+    /// Longest time that resolving a name took, in ns.
+    name_resolver_max_time: NameResolverMaxTime,
+    /// Resolutions of names beyond the threshold.
+    name_resolver_time_threshold_exceeded: NameResolverTimeThresholdExceeded,
     /// Version of Aeron that the driver keeps to.
     aeron_version: AeronVersion,
     /// Bytes of files mapped.

@@ -14,7 +14,7 @@ use epona_media_driver::{
     driver::{Environment, Roles, assemble},
     duty_cycle::DutyCycle,
     media::simulated::{SimulatedFactory, SimulatedNetwork},
-    name_resolution::DefaultNameResolver,
+    name_resolution::{DefaultNameResolver, NameResolver},
 };
 use epona_protocol::{
     broadcast::CopyReceiver,
@@ -163,6 +163,7 @@ impl Ready {
 }
 
 /// Stands still.
+#[derive(Debug)]
 struct Still(Now);
 
 impl Clock for Still {
@@ -194,6 +195,16 @@ impl Driver {
 
     /// A driver on a host of a network.
     pub(crate) fn on(network: &SimulatedNetwork, host: Ipv4Addr, change: impl FnOnce(&mut Context)) -> Self {
+        Self::knowing(Box::new(DefaultNameResolver), network, host, change)
+    }
+
+    /// A driver whose system knows the hosts that the test says.
+    pub(crate) fn knowing(
+        names: Box<dyn NameResolver>,
+        network: &SimulatedNetwork,
+        host: Ipv4Addr,
+        change: impl FnOnce(&mut Context),
+    ) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let mut context =
             Context::default().dir(directory.path().join("aeron")).term_lengths(TermLength::MIN);
@@ -204,7 +215,8 @@ impl Driver {
         let transports: Box<SimulatedFactory> = Box::new(network.host(IpAddr::V4(host)));
         let environment = Environment {
             transports,
-            names: Box::new(DefaultNameResolver),
+            names,
+            clock: Box::new(Still(now)),
             system_buffers: ProbedSocketBuffers { send: 212_992, receive: 212_992 },
             random: fastrand::Rng::with_seed(42),
             now,

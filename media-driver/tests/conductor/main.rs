@@ -11,6 +11,7 @@ mod images;
 mod interfaces;
 mod ipc_publications;
 mod meetings;
+mod names;
 mod network_publications;
 mod receive_destinations;
 mod refusals;

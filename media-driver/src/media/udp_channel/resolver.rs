@@ -56,17 +56,7 @@ impl ChannelResolver {
     ///
     /// # Errors
     /// When it is not `host:port`, or the host has no address.
-    pub fn resolve_address(&mut self, parameter: &str, value: &str) -> Result<SocketAddr, ResolutionError> {
-        let query = NameQuery { name: value, parameter, is_re_resolution: false };
-        resolve_host_and_port(&mut *self.names, query)
-    }
-
-    /// Resolves again what a parameter's value stands for.
-    ///
-    /// # Errors
-    /// When the host has no address any more.
-    pub fn re_resolve(&mut self, parameter: &str, value: &str) -> Result<SocketAddr, ResolutionError> {
-        let query = NameQuery { name: value, parameter, is_re_resolution: true };
+    pub fn resolve_address(&mut self, query: NameQuery<'_>) -> Result<SocketAddr, ResolutionError> {
         resolve_host_and_port(&mut *self.names, query)
     }
 

@@ -316,5 +316,6 @@ fn names_of_the_operating_system_resolve() {
         resolver.resolve("aeron-spy:aeron:udp?endpoint=localhost:7", ChannelPurpose::Endpoint).unwrap();
     assert_eq!(channel.remote_data().to_string(), "127.0.0.1:7");
     assert!(channel.uri().is_spy());
-    assert_eq!(resolver.re_resolve("endpoint", "localhost:8").unwrap().to_string(), "127.0.0.1:8");
+    let query = NameQuery { name: "localhost:8", parameter: "endpoint", is_re_resolution: true };
+    assert_eq!(resolver.resolve_address(query).unwrap().to_string(), "127.0.0.1:8");
 }

@@ -297,16 +297,19 @@ fn a_destination_with_explicit_control_says_once_in_5_s_that_it_hears_nothing() 
     let now = Nanos::new(1);
     let mut silent =
         ReceiveDestination::new(DestinationIndex::FIRST, channel(CONTROL), Wire::default().transport(), now);
-    assert!(!silent.take_silence(now + ms(5000)));
-    assert!(silent.take_silence(now + ms(5001)));
-    assert!(!silent.take_silence(now + ms(5002)));
+    assert!(silent.take_silent_peer(ENDPOINT, now + ms(5000)).is_none());
+    assert!(silent.take_silent_peer(ENDPOINT, now + ms(5001)).is_some());
+    assert!(silent.take_silent_peer(ENDPOINT, now + ms(5002)).is_none());
     silent.on_activity(now + ms(9000));
-    assert!(!silent.take_silence(now + ms(14_000)) && silent.take_silence(now + ms(14_001)));
+    assert!(
+        silent.take_silent_peer(ENDPOINT, now + ms(14_000)).is_none()
+            && silent.take_silent_peer(ENDPOINT, now + ms(14_001)).is_some()
+    );
     let mut plain = ReceiveDestination::new(
         DestinationIndex::FIRST,
         channel("aeron:udp?endpoint=127.0.0.1:24325"),
         Wire::default().transport(),
         now,
     );
-    assert!(!plain.take_silence(now + ms(60_000)), "there is no name to resolve");
+    assert!(plain.take_silent_peer(ENDPOINT, now + ms(60_000)).is_none(), "there is no name to resolve");
 }
