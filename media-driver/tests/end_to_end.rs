@@ -7,6 +7,10 @@
 
 use std::{
     cell::Cell,
+    sync::{
+        Barrier,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -15,7 +19,11 @@ use epona_client::{
     Aeron, Context as ClientContext, FragmentAssembler, OfferError, Publication, Subscription,
 };
 use epona_media_driver::{Context, EmbeddedDriver, config::ThreadingMode};
-use epona_protocol::types::TermLength;
+use epona_protocol::{
+    cnc::{Cnc, CncState},
+    error_log,
+    types::TermLength,
+};
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -88,4 +96,40 @@ fn messages_pass_over_udp_in_order_and_whole_across_terms() {
         let publication = aeron.add_publication(&channel, 1001).unwrap();
         exchange(&publication, &mut subscription, 500, &[0, 1, 100, 1376, 1377, 5000, 8192]);
     }
+}
+
+#[test]
+fn spies_come_and_go_while_the_sender_sends() {
+    let driver = launch(ThreadingMode::Dedicated);
+    let (aeron, watcher) = (connect(&driver), connect(&driver));
+    let channel = format!("aeron:udp?endpoint=127.0.0.1:{}", free_port());
+    let mut subscription = aeron.add_subscription(&channel, 1001).unwrap();
+    let publication = aeron.add_publication(&format!("{channel}|ssc=true"), 1001).unwrap();
+    let (is_done, is_spied) = (AtomicBool::new(false), Barrier::new(2));
+    let spied = format!("aeron-spy:{channel}");
+    let seen = thread::scope(|scope| {
+        let spying = scope.spawn(|| {
+            let mut seen = 0;
+            let mut spy = watcher.add_subscription(&spied, 1001).unwrap();
+            until("the first spy is linked", || (spy.image_count() == 1).then_some(()));
+            is_spied.wait();
+            while !is_done.load(Ordering::Acquire) {
+                until("a spy sees something, or the end", || {
+                    let fragments = spy.poll(|_, _| (), 10);
+                    seen += fragments;
+                    (fragments > 0 || is_done.load(Ordering::Acquire)).then_some(())
+                });
+                drop(spy);
+                spy = watcher.add_subscription(&spied, 1001).unwrap();
+            }
+            seen
+        });
+        is_spied.wait();
+        exchange(&publication, &mut subscription, 3000, &[0, 100, 1376, 5000]);
+        is_done.store(true, Ordering::Release);
+        spying.join().unwrap()
+    });
+    assert!(seen > 0 && publication.is_connected());
+    let CncState::Ready(cnc) = Cnc::open(driver.directory()).unwrap() else { panic!("the driver has gone") };
+    assert_eq!(error_log::entries(cnc.error_log()).count(), 0);
 }

@@ -124,7 +124,8 @@ impl Conductor {
                     subscription.stream_id,
                     own_session.unwrap_or(session),
                 );
-                self.services.receiver.send(command);
+                // Dropped when the receiver is swamped: the frame that asks for it is repeated.
+                let _ = self.services.receiver.try_send(command);
             }
         }
     }

@@ -93,3 +93,28 @@ fn counters_go_with_a_client_that_says_goodbye() {
     assert!(told.contains(&Told::CounterGone(id, counter)), "{told:?}");
     assert_eq!(driver.counter(KIND).owner_id, 2, "that of the other client stays");
 }
+
+#[test]
+fn a_static_counter_that_exists_is_answered_as_it_is_and_each_type_has_its_own() {
+    let mut driver = Driver::new();
+    driver.ask(add_static(42));
+    let counter = driver.counter(KIND);
+    let static_counter = |type_id, registration_id, label| Request::AddStaticCounter {
+        registration_id: RegistrationId::new(registration_id),
+        type_id,
+        key: &[8, 8],
+        label,
+    };
+    let (again, told) = driver.ask(static_counter(KIND, 42, b"another label"));
+    assert_eq!(told, [Told::StaticCounter(again, counter.id)]);
+    let same = driver.counter(KIND);
+    assert_eq!((same.label.as_str(), &same.key), ("static", &counter.key), "unchanged");
+    let other_kind = CounterTypeId::new(1002);
+    let (_, told) = driver.ask(static_counter(other_kind, 42, b"other type"));
+    let other = driver.counter(other_kind);
+    assert!(matches!(told[..], [Told::StaticCounter(_, id)] if id == other.id && id != counter.id));
+    assert_eq!((other.registration_id, other.owner_id), (42, -1));
+    driver.ask(Request::ClientClose);
+    driver.wait(Duration::from_secs(3));
+    assert_eq!(driver.labels(), ["other type", "static"], "they outlive the client that says goodbye");
+}

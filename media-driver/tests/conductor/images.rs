@@ -8,7 +8,7 @@ use epona_protocol::{
     types::{CorrelationId, CounterTypeId, Position, RegistrationId},
 };
 
-use crate::harness::{CLIENT, Driver, STREAM, Told, UDP, exists, publication, subscription};
+use crate::harness::{CLIENT, Driver, STREAM, Told, UDP, exclusive, exists, publication, subscription};
 
 /// A driver that publishes to itself: publication, subscription, and the image's id, counter and log.
 struct Stream {
@@ -244,4 +244,30 @@ fn longer_frames_than_the_window_of_the_receiver_make_no_image() {
     assert!(errors.iter().any(|text| text.contains("4096") && text.contains("2048")), "{errors:?}");
     let (_, told) = driver.ask(publication(UDP, STREAM + 1));
     assert_eq!(told.len(), 1);
+}
+
+#[test]
+fn a_stream_has_no_more_sessions_than_the_limit_until_one_of_them_closes() {
+    let mut driver = Driver::with(|context| context.network.stream_session_limit = 2);
+    let other_channel = "aeron:udp?endpoint=127.0.0.1:24326";
+    driver.subscribe(UDP);
+    driver.subscribe(other_channel);
+    driver.ask(subscription(UDP, STREAM + 1));
+    let (first, _) = driver.publish_exclusively(UDP);
+    driver.publish_exclusively(UDP);
+    let (_, told) = driver.publish_exclusively(UDP);
+    let third = told[0].ready().session;
+    driver.wait_alive(Duration::from_secs(1), CLIENT);
+    assert_eq!((told.len(), driver.told().len()), (1, 0), "the third is not received: {told:?}");
+    assert!(driver.errors().iter().any(|error| error.contains("session limit")), "{:?}", driver.errors());
+    for request in [exclusive(other_channel, STREAM), exclusive(UDP, STREAM + 1)] {
+        let (_, told) = driver.ask(request);
+        assert!(matches!(told[1], Told::Available { .. }), "another channel, another stream: {told:?}");
+    }
+    driver.remove_publication(first);
+    driver.wait_alive(Duration::from_secs(20), CLIENT);
+    let told = driver.told();
+    let come =
+        told.iter().filter(|told| matches!(told, Told::Available { session, .. } if *session == third));
+    assert_eq!(come.count(), 1, "{told:?}");
 }

@@ -18,5 +18,8 @@ mod refusals;
 mod rejections;
 mod resources;
 mod response_channels;
+mod revocations;
 mod send_destinations;
 mod sharing;
+mod simulated_connections;
+mod tags;

@@ -93,3 +93,34 @@ fn a_spy_cannot_reject_what_it_spies_on() {
     driver.wait_alive(Duration::from_secs(2), CLIENT);
     assert_eq!(driver.told(), []);
 }
+
+#[test]
+fn another_stream_is_not_concerned_by_a_rejection() {
+    let (mut driver, ..) = rejected();
+    let (other, told) = driver.publish_exclusively(IPC);
+    assert!(matches!(told[1..], [Told::Available { image, .. }] if image == other), "{told:?}");
+}
+
+#[test]
+fn the_subscription_that_rejected_may_be_removed_while_the_stream_cools_down() {
+    let mut driver = Driver::new();
+    let (subscription, _) = driver.subscribe(IPC);
+    let (id, _) = driver.publish(IPC);
+    driver.ask(reject(id));
+    assert!(matches!(driver.remove_subscription(subscription)[..], [Told::Success(_)]));
+    driver.wait_alive(Duration::from_secs(13), CLIENT);
+    assert_eq!(driver.told(), []);
+}
+
+#[test]
+fn a_second_rejection_is_told_again_and_starts_the_cool_down_anew() {
+    let (mut driver, id, log, _) = rejected();
+    driver.wait_alive(Duration::from_secs(6), CLIENT);
+    let (_, told) = driver.ask(reject(id));
+    assert!(matches!(told[..], [Told::PublicationError { .. }, Told::Success(_)]), "{told:?}");
+    driver.wait_alive(Duration::from_secs(7), CLIENT);
+    assert_eq!(driver.told(), [], "the first cool-down would be over");
+    driver.wait_alive(Duration::from_secs(6), CLIENT);
+    assert!(matches!(driver.told()[..], [Told::Available { image, .. }] if image == id));
+    assert!(log.metadata().is_connected());
+}

@@ -1,0 +1,110 @@
+use std::time::Duration;
+
+use epona_protocol::{
+    counters::SystemCounter,
+    logbuffer::{LogBuffers, appender::ConcurrentAppender},
+    types::{CounterTypeId, Position},
+};
+
+use crate::harness::{CLIENT, Driver, UDP};
+
+/// Longer than a receiver that has gone counts as there.
+const GONE: Duration = Duration::from_secs(8);
+
+/// A publication with a spy; the driver, the publication's log and the spy.
+fn spied(driver: &mut Driver, channel: &str) -> (LogBuffers, i64) {
+    let (spy, _) = driver.subscribe(&format!("aeron-spy:{UDP}"));
+    let (_, told) = driver.publish(channel);
+    let log = LogBuffers::open(told[0].ready().log.as_ref()).unwrap();
+    driver.wait(Duration::from_secs(2));
+    (log, spy)
+}
+
+fn value(driver: &Driver, kind: CounterTypeId) -> i64 {
+    driver.counter(kind).value
+}
+
+#[test]
+fn spies_make_a_connection_where_the_channel_or_the_driver_says_so() {
+    let on = || Driver::with(|context| context.streams.spies_simulate_connection = true);
+    let ssc = |value: bool| format!("{UDP}|ssc={value}");
+    for (mut driver, channel, is_connected) in [
+        (Driver::new(), UDP.to_owned(), false),
+        (Driver::new(), ssc(true), true),
+        (Driver::new(), ssc(false), false),
+        (on(), UDP.to_owned(), true),
+        (on(), ssc(false), false),
+    ] {
+        let (log, _) = spied(&mut driver, &channel);
+        assert_eq!(log.metadata().is_connected(), is_connected, "{channel}");
+    }
+}
+
+#[test]
+fn a_receiver_that_leaves_does_not_end_a_connection_that_spies_simulate() {
+    let mut driver = Driver::new();
+    let (log, spy) = spied(&mut driver, &format!("{UDP}|ssc=true"));
+    let (receiver, _) = driver.subscribe(UDP);
+    driver.wait_alive(Duration::from_secs(2), CLIENT);
+    driver.remove_subscription(receiver);
+    for _ in 0..GONE.as_secs() * 10 {
+        driver.wait_alive(Duration::from_millis(100), CLIENT);
+        assert!(log.metadata().is_connected());
+    }
+    let (receiver, _) = driver.subscribe(UDP);
+    driver.wait_alive(Duration::from_secs(2), CLIENT);
+    driver.remove_subscription(spy);
+    driver.wait_alive(Duration::from_secs(2), CLIENT);
+    assert!(log.metadata().is_connected(), "there is a receiver");
+    driver.remove_subscription(receiver);
+    driver.wait_alive(GONE, CLIENT);
+    assert!(!log.metadata().is_connected(), "nobody is left");
+}
+
+#[test]
+fn without_receivers_the_stream_moves_as_fast_as_its_fastest_spy() {
+    let mut driver = Driver::new();
+    let (log, _) = spied(&mut driver, &format!("{UDP}|ssc=true"));
+    let spy = driver.counter(CounterTypeId::SUBSCRIBER_POSITION).id;
+    let appender = ConcurrentAppender::new(log.clone()).unwrap();
+    let window = value(&driver, CounterTypeId::PUBLISHER_LIMIT);
+    assert_eq!(window, 32 * 1024, "half a term");
+    let mut position = Position::ZERO;
+    for _ in 0..200 {
+        let limit = Position::new(value(&driver, CounterTypeId::PUBLISHER_LIMIT));
+        // The end of a term turns the first attempt down.
+        while let Ok(next) = appender.offer(&[1; 1000], limit) {
+            position = next;
+        }
+        driver.reader().writable(spy).unwrap().set_release(position.get());
+        driver.settle();
+        assert_eq!(value(&driver, CounterTypeId::SENDER_POSITION), position.get());
+        assert!(value(&driver, CounterTypeId::PUBLISHER_LIMIT) <= position.get() + window);
+    }
+    assert!(position.get() > 40 * window, "{position}");
+    assert_eq!(driver.system(SystemCounter::ShortSends), 0);
+}
+
+#[test]
+fn a_slow_receiver_holds_the_stream_back_whatever_spies_have_read() {
+    let mut driver = Driver::new();
+    let (log, _) = spied(&mut driver, &format!("{UDP}|ssc=true"));
+    let spy = driver.counter(CounterTypeId::SUBSCRIBER_POSITION).id;
+    driver.subscribe(UDP);
+    driver.wait_alive(Duration::from_secs(2), CLIENT);
+    let appender = ConcurrentAppender::new(log).unwrap();
+    let mut position = Position::ZERO;
+    for _ in 0..100 {
+        let limit = Position::new(value(&driver, CounterTypeId::PUBLISHER_LIMIT));
+        while let Ok(next) = appender.offer(&[1; 1000], limit) {
+            position = next;
+        }
+        driver.settle();
+        let sent = value(&driver, CounterTypeId::SENDER_POSITION);
+        driver.reader().writable(spy).unwrap().set_release(sent);
+        driver.settle();
+    }
+    let window = 32 * 1024;
+    assert!(position.get() > window && position.get() <= 4 * window, "{position}");
+    assert!(value(&driver, CounterTypeId::SENDER_POSITION) <= value(&driver, CounterTypeId::SENDER_LIMIT));
+}
