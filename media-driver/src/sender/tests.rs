@@ -3,6 +3,7 @@
 mod announcing;
 mod control_frames;
 mod data;
+mod destinations;
 mod response;
 mod retransmit;
 
@@ -47,6 +48,7 @@ struct Wish {
     is_group: bool,
     ssc: bool,
     response: ResponseRole,
+    destinations: Option<Destinations>,
 }
 
 impl Default for Wish {
@@ -59,14 +61,16 @@ impl Default for Wish {
             is_group: false,
             ssc: false,
             response: ResponseRole::None,
+            destinations: None,
         }
     }
 }
 
 impl Wish {
-    fn route(&self) -> Route {
-        match self.response {
-            ResponseRole::Response(_) => Route::Learned,
+    fn route(&mut self) -> Route {
+        match (self.destinations.take(), self.response) {
+            (Some(destinations), _) => Route::Destinations(destinations),
+            (None, ResponseRole::Response(_)) => Route::Learned,
             _ => Route::Connected,
         }
     }
@@ -142,7 +146,7 @@ impl World {
         world
     }
 
-    fn add(&mut self, wish: Wish, counters: SenderCounters) {
+    fn add(&mut self, mut wish: Wish, counters: SenderCounters) {
         let id = SendEndpointId::new(0);
         let retransmits = RetransmitHandler::new(&RetransmitConfig {
             delay: ms(0),
@@ -189,7 +193,11 @@ impl World {
     }
 
     fn hear(&mut self, bytes: &[u8]) {
-        self.wire.deliver(([127, 0, 0, 1], 24_325).into(), bytes);
+        self.hear_from(([127, 0, 0, 1], 24_325).into(), bytes);
+    }
+
+    fn hear_from(&mut self, source: SocketAddr, bytes: &[u8]) {
+        self.wire.deliver(source, bytes);
         // A turn that sends does not read.
         while self.wire.has_incoming() {
             self.turn();
@@ -197,6 +205,10 @@ impl World {
     }
 
     fn hear_status(&mut self, change: impl FnOnce(&mut StatusMessage)) {
+        self.hear_status_from(([127, 0, 0, 1], 24_325).into(), change);
+    }
+
+    fn hear_status_from(&mut self, source: SocketAddr, change: impl FnOnce(&mut StatusMessage)) {
         let mut sm = StatusMessage {
             flags: StatusMessageFlags::NONE,
             session_id: SESSION,
@@ -210,7 +222,7 @@ impl World {
         change(&mut sm);
         let mut bytes = [0; status_message::TAGGED_LENGTH];
         let length = sm.emit(&mut bytes);
-        self.hear(&bytes[..length]);
+        self.hear_from(source, &bytes[..length]);
     }
 
     fn hear_nak(&mut self, term_id: TermId, offset: i32, length: i32) {

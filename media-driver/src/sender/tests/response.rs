@@ -33,13 +33,6 @@ fn elicit() -> Vec<u8> {
 }
 
 impl World {
-    fn hear_from(&mut self, source: SocketAddr, bytes: &[u8]) {
-        self.wire.deliver(source, bytes);
-        while self.wire.has_incoming() {
-            self.turn();
-        }
-    }
-
     fn hear_response_setup(&mut self, session_id: SessionId, length: usize) {
         let mut bytes = [0; response_setup::LENGTH];
         let frame = ResponseSetup { session_id, stream_id: STREAM, response_session_id: SessionId::new(-5) };
