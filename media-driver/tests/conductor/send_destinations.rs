@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use epona_protocol::{
     command::{ErrorCode, Request},
-    counters::{LocalSocketAddressKey, SystemCounter},
+    counters::{ChannelKey, LocalSocketAddressKey, SystemCounter},
     types::{CounterTypeId, RegistrationId},
 };
 
@@ -191,7 +191,30 @@ fn a_command_that_waits_for_a_name_is_refused_when_its_publication_goes_meanwhil
 }
 
 #[test]
-fn a_wildcard_control_port_is_assigned_and_published_and_a_spy_finds_it_by_tag() {
+fn subscribers_make_themselves_destinations_of_a_dynamic_publication() {
+    let mut driver = Driver::new();
+    let channel = "aeron:udp?control=127.0.0.1:24330|control-mode=dynamic";
+    let (early, _) = driver.subscribe("aeron:udp?endpoint=127.0.0.1:24326|control=127.0.0.1:24330");
+    let (publication, _) = driver.publish(channel);
+    let count = driver.counter(CounterTypeId::MDC_DESTINATIONS);
+    assert_eq!((count.registration_id, count.owner_id), (publication, 0));
+    assert_eq!(count.label, format!("mdc-num-dest: {channel}"));
+    assert_eq!(ChannelKey::decode(&count.key).unwrap().channel, channel);
+    driver.wait(Duration::from_secs(2));
+    assert_eq!((images(&driver.told()), destinations(&driver)), (vec![early], 1));
+    let (late, told) = driver.subscribe("aeron:udp?endpoint=127.0.0.1:0|control=127.0.0.1:24330");
+    let mut heard = images(&told);
+    driver.wait(Duration::from_secs(1));
+    heard.extend(images(&driver.told()));
+    assert_eq!((heard, destinations(&driver)), (vec![late], 2));
+    driver.remove_subscription(late);
+    driver.wait_alive(Duration::from_secs(7), CLIENT);
+    assert_eq!(destinations(&driver), 1, "who is silent for 5 s is forgotten");
+    assert_eq!(driver.system(SystemCounter::ShortSends), 0);
+}
+
+#[test]
+fn a_wildcard_control_port_is_assigned_and_published_and_leads_subscribers_and_spies_there() {
     let mut driver = Driver::with(|context| {
         context.network.sender_port_range = "20700 20709".parse().unwrap();
     });
@@ -205,6 +228,11 @@ fn a_wildcard_control_port_is_assigned_and_published_and_a_spy_finds_it_by_tag()
     assert_eq!(address.label, format!("snd-local-sockaddr: {} {bound}", status.id));
     let (spy, told) = driver.subscribe("aeron-spy:aeron:udp?tags=1001");
     assert_eq!(images(&told), [spy]);
+    let (subscription, told) = driver.subscribe(&format!("aeron:udp?endpoint=127.0.0.1:0|control={bound}"));
+    let mut heard = images(&told);
+    driver.wait(Duration::from_secs(1));
+    heard.extend(images(&driver.told()));
+    assert_eq!(heard, [subscription]);
 }
 
 #[test]
