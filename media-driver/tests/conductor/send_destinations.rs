@@ -178,7 +178,7 @@ fn channels_whose_destinations_cannot_be_found_are_refused() {
 }
 
 #[test]
-fn a_command_that_waits_for_a_name_is_refused_when_its_publication_goes_meanwhile() {
+fn a_destination_of_a_publication_that_is_gone_is_refused() {
     let mut driver = Driver::new();
     let (publication, _) = driver.publish(MANUAL);
     driver.remove_publication(publication);
