@@ -46,6 +46,14 @@ impl Clock for SystemClock {
     }
 }
 
+/// The time of day in nanoseconds since 1970-01-01 UTC, read now: for what is stamped with when it passed a socket.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "this is the clock")]
+pub fn epoch_nanos() -> i64 {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since_epoch.as_nanos()).unwrap_or(i64::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -295,7 +295,8 @@ impl Conductor {
         let (transport, address) = opened.inspect_err(|_| self.receiver_ports.release(bind))?;
         address.set_release(ChannelStatus::Active.value());
         let now = self.services.now.nanos;
-        let destination = ReceiveDestination::new(index, Arc::clone(channel), transport, now);
+        let destination = ReceiveDestination::new(index, Arc::clone(channel), transport, now)
+            .with_timestamps(endpoint.timestamps());
         let channel = Arc::clone(channel);
         Ok((DestinationEntry { index, channel, bind, address, is_closing: false }, destination))
     }

@@ -13,6 +13,7 @@ pub mod poller;
 pub mod port_manager;
 pub mod simulated;
 mod sys;
+pub mod timestamps;
 pub mod transport;
 pub mod udp_channel;
 pub mod udp_transport;

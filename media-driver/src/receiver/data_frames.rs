@@ -20,7 +20,7 @@ use crate::{
     commands::{ConductorCommand, ImageRequest},
     endpoint_id::ReceiveEndpointId,
     error::DriverError,
-    media::{ReceiveBuffers, RecvOutcome},
+    media::{ReceiveBuffers, RecvOutcome, timestamps::ReceiveTimestamps},
     proxy::Proxy,
     status::SystemCounters,
 };
@@ -65,9 +65,12 @@ pub(super) fn receive(
     };
     let route = socket.route();
     let mut was_active = false;
-    let outcome = socket.transport_mut().recv_batch(with.now, buffers, &mut |received| {
+    let (transport, mut timestamps) = socket.transport_and_timestamps();
+    let outcome = transport.recv_batch(with.now, buffers, &mut |received| {
         let origin = route.origin(received.source);
-        let mut incoming = Incoming { id, receiver_id, dispatcher, origin, source: received.source, with };
+        let stamps = timestamps.as_deref_mut().map(|stamps| (stamps, received.timestamp_ns));
+        let mut incoming =
+            Incoming { id, receiver_id, dispatcher, origin, source: received.source, stamps, with };
         for datagram in received.datagrams() {
             let reply = incoming.on_datagram(datagram, &mut was_active);
             if let Some(reply) = reply {
@@ -92,6 +95,8 @@ struct Incoming<'a, 'b> {
     dispatcher: &'a mut super::dispatcher::Dispatcher<super::endpoint::ImageSlot>,
     origin: Origin,
     source: SocketAddr,
+    /// What stamps data, with the time that the socket told.
+    stamps: Option<(&'a mut ReceiveTimestamps, Option<i64>)>,
     with: &'a mut Collaborators<'b>,
 }
 
@@ -127,6 +132,10 @@ impl Incoming<'_, '_> {
         match self.dispatcher.on_data(stream_id, session_id, view.flags().contains(frame::DataFlags::EOS)) {
             DataAction::Deliver(slot) => {
                 if let Some(image) = self.with.images.get_mut(slot) {
+                    let datagram = match &mut self.stamps {
+                        Some((stamps, media_time)) => stamps.stamp(datagram, *media_time),
+                        None => datagram,
+                    };
                     image.insert(datagram, &view, self.origin, self.with.now, self.with.system);
                 }
                 None

@@ -10,7 +10,12 @@ use epona_protocol::types::Nanos;
 use super::origin::{DestinationIndex, Origin, ReplyRoute};
 use crate::{
     endpoint_id::ReceiveEndpointId,
-    media::{PollToken, transport::Transport, udp_channel::UdpChannel},
+    media::{
+        PollToken,
+        timestamps::ReceiveTimestamps,
+        transport::Transport,
+        udp_channel::{TimestampOffsets, UdpChannel},
+    },
     re_resolution::{ReResolution, SILENCE, SilentPeer},
 };
 
@@ -24,6 +29,7 @@ pub struct ReceiveDestination {
     control_address: Option<SocketAddr>,
     /// The name of explicit control.
     control_name: Option<Arc<str>>,
+    timestamps: Option<ReceiveTimestamps>,
     time_of_last_activity: Nanos,
     /// Its place in the receiver's poller, while it has one.
     pub(super) token: Option<PollToken>,
@@ -51,9 +57,17 @@ impl ReceiveDestination {
             transport,
             control_address,
             control_name,
+            timestamps: None,
             time_of_last_activity: now,
             token: None,
         }
+    }
+
+    /// Stamps what arrives as the channel of the subscription asks.
+    #[must_use]
+    pub fn with_timestamps(mut self, offsets: TimestampOffsets) -> Self {
+        self.timestamps = ReceiveTimestamps::new(offsets);
+        self
     }
 
     /// Which one this is.
@@ -65,6 +79,12 @@ impl ReceiveDestination {
     /// The socket.
     pub fn transport_mut(&mut self) -> &mut dyn Transport {
         self.transport.as_mut()
+    }
+
+    /// The socket, and what stamps the data that it brings.
+    #[inline]
+    pub fn transport_and_timestamps(&mut self) -> (&mut dyn Transport, Option<&mut ReceiveTimestamps>) {
+        (self.transport.as_mut(), self.timestamps.as_mut())
     }
 
     /// The address that the socket is bound to.

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     endpoint_id::SendEndpointId,
     media::{
+        timestamps::SendTimestamps,
         transport::{MAX_BATCH, SendRun, Transport},
         udp_channel::UdpChannel,
     },
@@ -44,6 +45,7 @@ pub struct SendEndpoint {
     name: Option<Arc<str>>,
     /// What that stands for now.
     remote: SocketAddr,
+    timestamps: Option<SendTimestamps>,
     error: Option<SendFailure>,
     /// When a status message for one of the endpoint's publications last came.
     pub time_of_last_status_message: Nanos,
@@ -62,7 +64,18 @@ impl SendEndpoint {
         let has_one_peer = channel.control_mode() == ControlMode::None && !channel.is_multicast();
         let name = channel.uri().endpoint().filter(|_| has_one_peer).map(Arc::from);
         let remote = channel.remote_data();
-        Self { id, channel, transport, route, name, remote, error: None, time_of_last_status_message: now }
+        let timestamps = SendTimestamps::new(channel.timestamps());
+        Self {
+            id,
+            channel,
+            transport,
+            route,
+            name,
+            remote,
+            timestamps,
+            error: None,
+            time_of_last_status_message: now,
+        }
     }
 
     /// Which endpoint this is.
@@ -75,6 +88,13 @@ impl SendEndpoint {
     #[must_use]
     pub fn channel(&self) -> &Arc<UdpChannel> {
         &self.channel
+    }
+
+    /// What stamps frames that are sent, when the channel asks for that.
+    #[inline]
+    #[must_use]
+    pub fn timestamps(&self) -> Option<SendTimestamps> {
+        self.timestamps
     }
 
     /// The socket, to read control frames from.

@@ -169,7 +169,11 @@ impl SenderPublication {
         if batch.runs.is_empty() {
             return 0;
         }
-        let position = sender_position + i64::from(batch.offset - geometry.term_offset(sender_position));
+        let start = geometry.term_offset(sender_position);
+        if let Some(timestamps) = endpoint.timestamps() {
+            timestamps.stamp(term, start.index(), batch.bytes);
+        }
+        let position = sender_position + i64::from(batch.offset - start);
         match endpoint.send(now, &mut batch.runs, self.response_address) {
             sent @ (Sent::All | Sent::Partly) => {
                 if sent == Sent::Partly {
@@ -400,6 +404,9 @@ fn resend(
         let Availability::Datagram { length, padding } = scan_for_availability(term, offset, limit) else {
             break;
         };
+        if let Some(timestamps) = endpoint.timestamps() {
+            timestamps.stamp(term, offset.index(), length as usize);
+        }
         let mut run = [SendRun::datagram(term.bytes(offset.index(), length as usize), None)];
         match endpoint.send(now, &mut run, learned) {
             Sent::All => {}

@@ -1,0 +1,12 @@
+//! Real drivers and clients on a simulated network, in virtual time: what applications see of streams.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail loudly")]
+
+mod delivery;
+mod destinations;
+mod ends;
+mod groups;
+mod pending;
+mod positions;
+mod timestamps;
+mod untethered;
+mod world;
