@@ -54,10 +54,10 @@ impl SendTimestamps {
                 flags: term.get_u8(at + 5),
                 type_id: term.get_u16(at + 6),
             };
-            if let Some(place) = frame.place_of(self.offset) {
-                if at + place + LENGTH <= end {
-                    term.write(at + place, &time);
-                }
+            if let Some(place) = frame.place_of(self.offset)
+                && at + place + LENGTH <= end
+            {
+                term.write(at + place, &time);
             }
             let Some(next) = frame.next(at) else { return };
             at = next;
@@ -103,10 +103,10 @@ impl ReceiveTimestamps {
 fn stamp(datagram: &mut [u8], offset: TimestampOffset, time: i64) {
     let mut at = 0;
     while let Some(frame) = datagram.get(at..).and_then(FirstBytes::read) {
-        if let Some(place) = frame.place_of(offset) {
-            if let Some(bytes) = datagram.get_mut(at + place..at + place + LENGTH) {
-                bytes.copy_from_slice(&time.to_le_bytes());
-            }
+        if let Some(place) = frame.place_of(offset)
+            && let Some(bytes) = datagram.get_mut(at + place..at + place + LENGTH)
+        {
+            bytes.copy_from_slice(&time.to_le_bytes());
         }
         let Some(next) = frame.next(at) else { return };
         at = next;

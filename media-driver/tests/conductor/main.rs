@@ -23,3 +23,4 @@ mod send_destinations;
 mod sharing;
 mod simulated_connections;
 mod tags;
+mod taken_ports;

@@ -7,6 +7,7 @@ mod ends;
 mod groups;
 mod pending;
 mod positions;
+mod responses;
 mod timestamps;
 mod untethered;
 mod world;
