@@ -51,6 +51,43 @@
 //! | [`Pending`] | an answer of the driver that has not arrived yet |
 //! | [`Invoker`] | steps the client where it shall have no thread |
 //!
+//! # Requests and responses
+//!
+//! A response channel carries the answers to each requester in a session that nobody else receives, though all requesters
+//! use the same channels. A requester names the subscription that its answers are for, and the responder names the image
+//! that it answers, each by `response-correlation-id`:
+//!
+//! ```no_run
+//! use epona_client::{Aeron, ChannelUriBuilder, ControlMode, Publication, RegistrationId, Subscription};
+//!
+//! const REQUESTS: i32 = 1001;
+//! const RESPONSES: i32 = 1002;
+//!
+//! fn requests() -> ChannelUriBuilder {
+//!     ChannelUriBuilder::udp().endpoint("responder:20121")
+//! }
+//!
+//! fn responses() -> ChannelUriBuilder {
+//!     ChannelUriBuilder::udp().control("responder:20122").control_mode(ControlMode::Response)
+//! }
+//!
+//! /// The requester: what to ask on, and where its answers arrive.
+//! fn ask(aeron: &Aeron) -> Result<(Publication, Subscription), Box<dyn std::error::Error>> {
+//!     let answers = aeron.add_subscription(&responses().build()?.to_string(), RESPONSES)?;
+//!     let channel = requests().response_correlation_id(answers.registration_id()).build()?;
+//!     Ok((aeron.add_publication(&channel.to_string(), REQUESTS)?, answers))
+//! }
+//!
+//! /// The responder, for each image of its subscription to requests: where the answers to that requester go.
+//! fn answer(aeron: &Aeron, image: RegistrationId) -> Result<Publication, Box<dyn std::error::Error>> {
+//!     let channel = responses().response_correlation_id(image).build()?;
+//!     Ok(aeron.add_publication(&channel.to_string(), RESPONSES)?)
+//! }
+//! ```
+//!
+//! `image` is [`Image::correlation_id`], as the handler of new images learns it: see [`ImageHandlers::on_available`]. The
+//! handler itself must not add publications; leave that to the thread which polls.
+//!
 //! # What to expect
 //!
 //! - **Order and delivery.** Messages of one publication arrive in order and without gaps, from where the subscription

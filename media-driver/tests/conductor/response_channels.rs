@@ -1,5 +1,6 @@
-use std::time::Duration;
+use std::{net::Ipv4Addr, time::Duration};
 
+use epona_media_driver::media::simulated::{Conditions, SimulatedNetwork};
 use epona_protocol::{
     command::{ErrorCode, Request},
     logbuffer::LogBuffers,
@@ -349,4 +350,68 @@ fn removing_a_response_subscription_that_still_waits_gives_its_socket_up() {
     driver.ask(Request::RemoveSubscription { registration_id: RegistrationId::new(id) });
     driver.wait_alive(Duration::from_secs(3), CLIENT);
     assert_eq!(driver.labels(), [format!("client-heartbeat: id={CLIENT}")]);
+}
+
+/// Two drivers take turns until one of them has something to tell; what that is.
+fn take_turns(one: &mut Driver, other: &mut Driver, teller: fn(&Told) -> Option<(i64, i32)>) -> (i64, i32) {
+    for _ in 0..2000 {
+        for driver in [&mut *one, &mut *other] {
+            driver.wait_alive(Duration::from_millis(50), CLIENT);
+            if let Some(told) = driver.told().iter().find_map(teller) {
+                return told;
+            }
+        }
+    }
+    panic!("nothing within 100 s")
+}
+
+#[test]
+fn a_response_connects_whatever_is_lost_on_the_way_and_leaves_nothing() {
+    let image = |told: &Told| match told {
+        Told::Available { image, session, .. } => Some((*image, *session)),
+        _ => None,
+    };
+    for seed in 0..10 {
+        let network = SimulatedNetwork::new(seed);
+        network.set_conditions(Conditions {
+            loss: 0.4,
+            duplication: 0.1,
+            reordering: 0.2,
+            delay: Duration::from_millis(3),
+            reordering_delay: Duration::from_millis(120),
+        });
+        let mut requester = Driver::on(&network, Ipv4Addr::new(10, 0, 0, 1), |_| ());
+        let mut responder = Driver::on(&network, Ipv4Addr::new(10, 0, 0, 2), |_| ());
+        let (requests, responses) =
+            ("aeron:udp?endpoint=10.0.0.2:24330", "aeron:udp?control-mode=response|control=10.0.0.2:24331");
+        responder.subscribe(requests);
+        let (id, _) = requester.ask(subscription(responses, RESPONSE_STREAM));
+        requester.publish(&format!("{requests}|response-correlation-id={id}"));
+        let (request, _) = take_turns(&mut requester, &mut responder, image);
+        let channel = format!("{responses}|response-correlation-id={request}");
+        let (_, told) = responder.ask(publication(&channel, RESPONSE_STREAM));
+        let ready = told[0].ready().clone();
+        let (_, session) = take_turns(&mut requester, &mut responder, image);
+        assert_eq!(session, ready.session, "seed {seed}");
+        let log = LogBuffers::open(ready.log.as_ref()).unwrap();
+        for _ in 0..200 {
+            if log.metadata().is_connected() {
+                break;
+            }
+            requester.wait_alive(Duration::from_millis(50), CLIENT);
+            responder.wait_alive(Duration::from_millis(50), CLIENT);
+        }
+        assert!(log.metadata().is_connected(), "seed {seed}");
+        for driver in [&requester, &responder] {
+            assert_eq!(driver.errors(), Vec::<String>::new(), "seed {seed}");
+        }
+        // The clients fall silent, and all that they had goes.
+        for _ in 0..60 {
+            requester.wait(SOON);
+            responder.wait(SOON);
+        }
+        for driver in [&requester, &responder] {
+            assert_eq!((driver.labels(), driver.logs()), (vec![], vec![]), "seed {seed}");
+        }
+    }
 }

@@ -11,9 +11,12 @@ use crate::harness::{CLIENT, Driver, UDP};
 /// Longer than a receiver that has gone counts as there.
 const GONE: Duration = Duration::from_secs(8);
 
-/// A publication with a spy; the driver, the publication's log and the spy.
+const DYNAMIC: &str = "aeron:udp?control=127.0.0.1:24326|control-mode=dynamic";
+
+/// A publication with a spy; the publication's log and the spy.
 fn spied(driver: &mut Driver, channel: &str) -> (LogBuffers, i64) {
-    let (spy, _) = driver.subscribe(&format!("aeron-spy:{UDP}"));
+    let addresses = if channel.starts_with(DYNAMIC) { DYNAMIC } else { UDP };
+    let (spy, _) = driver.subscribe(&format!("aeron-spy:{addresses}"));
     let (_, told) = driver.publish(channel);
     let log = LogBuffers::open(told[0].ready().log.as_ref()).unwrap();
     driver.wait(Duration::from_secs(2));
@@ -63,26 +66,28 @@ fn a_receiver_that_leaves_does_not_end_a_connection_that_spies_simulate() {
 
 #[test]
 fn without_receivers_the_stream_moves_as_fast_as_its_fastest_spy() {
-    let mut driver = Driver::new();
-    let (log, _) = spied(&mut driver, &format!("{UDP}|ssc=true"));
-    let spy = driver.counter(CounterTypeId::SUBSCRIBER_POSITION).id;
-    let appender = ConcurrentAppender::new(log.clone()).unwrap();
-    let window = value(&driver, CounterTypeId::PUBLISHER_LIMIT);
-    assert_eq!(window, 32 * 1024, "half a term");
-    let mut position = Position::ZERO;
-    for _ in 0..200 {
-        let limit = Position::new(value(&driver, CounterTypeId::PUBLISHER_LIMIT));
-        // The end of a term turns the first attempt down.
-        while let Ok(next) = appender.offer(&[1; 1000], limit) {
-            position = next;
+    for channel in [UDP, DYNAMIC] {
+        let mut driver = Driver::new();
+        let (log, _) = spied(&mut driver, &format!("{channel}|ssc=true"));
+        let spy = driver.counter(CounterTypeId::SUBSCRIBER_POSITION).id;
+        let appender = ConcurrentAppender::new(log).unwrap();
+        let window = value(&driver, CounterTypeId::PUBLISHER_LIMIT);
+        assert_eq!(window, 32 * 1024, "half a term");
+        let mut position = Position::ZERO;
+        for _ in 0..200 {
+            let limit = Position::new(value(&driver, CounterTypeId::PUBLISHER_LIMIT));
+            // The end of a term turns the first attempt down.
+            while let Ok(next) = appender.offer(&[1; 1000], limit) {
+                position = next;
+            }
+            driver.reader().writable(spy).unwrap().set_release(position.get());
+            driver.settle();
+            assert_eq!(value(&driver, CounterTypeId::SENDER_POSITION), position.get(), "{channel}");
+            assert!(value(&driver, CounterTypeId::PUBLISHER_LIMIT) <= position.get() + window, "{channel}");
         }
-        driver.reader().writable(spy).unwrap().set_release(position.get());
-        driver.settle();
-        assert_eq!(value(&driver, CounterTypeId::SENDER_POSITION), position.get());
-        assert!(value(&driver, CounterTypeId::PUBLISHER_LIMIT) <= position.get() + window);
+        assert!(position.get() > 40 * window, "{channel}: {position}");
+        assert_eq!(driver.system(SystemCounter::ShortSends), 0, "{channel}");
     }
-    assert!(position.get() > 40 * window, "{position}");
-    assert_eq!(driver.system(SystemCounter::ShortSends), 0);
 }
 
 #[test]
