@@ -4,6 +4,7 @@
 //! (commands, resources, timers), the [`sender`], the [`receiver`], and the [`native_resource_agent`] (whatever may
 //! block). They share no state but queues ([`proxy`]), counters and log buffers.
 
+pub mod active_set;
 pub mod affinity;
 pub mod clock;
 pub mod commands;

@@ -29,6 +29,13 @@ impl SeqSlot {
         self.end.store(change, Ordering::Release);
     }
 
+    /// Whether there is a report newer than `seen`.
+    #[inline]
+    #[must_use]
+    pub fn is_newer(&self, seen: ChangeNumber) -> bool {
+        self.end.load(Ordering::Relaxed) != seen.0
+    }
+
     /// The latest report when it is newer than `seen`, which it then updates. None as well while one is being
     /// written: ask again next turn.
     #[inline]

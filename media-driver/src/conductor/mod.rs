@@ -12,6 +12,7 @@
 //! | `clients`, `endpoints` | tables of who and what exists |
 //! | `re_resolutions` | has names resolved again whose peers fell silent |
 //! | `client_counters` | counters that clients ask for |
+//! | `streams` | publications and images, the busy ones of which get every turn |
 //! | `timers` | what happens when time passes |
 //! | `services`, `client_proxy`, `error_recorder` | what all of these use |
 //!
@@ -37,6 +38,7 @@ mod requests;
 mod response_channels;
 mod send_destinations;
 mod send_endpoints;
+mod streams;
 mod subscriptions;
 mod timers;
 
@@ -55,6 +57,7 @@ use self::{
     requests::PendingCommand,
     services::Services,
     session_ids::SessionIds,
+    streams::Streams,
     timers::BlockedCommands,
 };
 use crate::{
@@ -116,9 +119,9 @@ pub struct Conductor {
     system_buffers: ProbedSocketBuffers,
     tracker: StallTracker,
     clients: Clients,
-    ipc_publications: Vec<IpcPublication>,
-    network_publications: Vec<NetworkPublication>,
-    images: Vec<PublicationImage>,
+    ipc_publications: Streams<IpcPublication>,
+    network_publications: Streams<NetworkPublication>,
+    images: Streams<PublicationImage>,
     subscriptions: Vec<Arc<Subscription>>,
     send_endpoints: Endpoints<SendEndpointEntry>,
     receive_endpoints: Endpoints<ReceiveEndpointEntry>,
@@ -164,9 +167,9 @@ impl Conductor {
             termination: parts.termination,
             system_buffers: parts.system_buffers,
             tracker: parts.tracker,
-            ipc_publications: Vec::new(),
-            network_publications: Vec::new(),
-            images: Vec::new(),
+            ipc_publications: Streams::default(),
+            network_publications: Streams::default(),
+            images: Streams::default(),
             subscriptions: Vec::new(),
             send_endpoints: Endpoints::default(),
             receive_endpoints: Endpoints::default(),
@@ -255,18 +258,11 @@ impl Conductor {
     }
 
     fn update_streams(&mut self) -> usize {
-        let now = self.services.now.nanos;
-        let mut work = 0;
-        for image in &mut self.images {
-            work += image.track_rebuild(now, &mut self.services);
-        }
-        for publication in &mut self.network_publications {
-            work += publication.update_limits();
-        }
-        for publication in &mut self.ipc_publications {
-            work += publication.update_limits();
-        }
-        work
+        let Self { images, network_publications, ipc_publications, services, .. } = self;
+        let now = services.now.nanos;
+        images.take_turns(|image| image.track_rebuild(now, services))
+            + network_publications.take_turns(NetworkPublication::update_limits)
+            + ipc_publications.take_turns(IpcPublication::update_limits)
     }
 
     fn flush_queues(&mut self) {

@@ -133,9 +133,9 @@ impl Conductor {
     /// The driver ends: log files go, those too that were just mapped for somebody, and the heartbeat says so. Whoever
     /// still maps a log keeps it mapped.
     pub(super) fn close(&mut self) {
-        let ipc = self.ipc_publications.drain(..).map(|publication| publication.image);
-        let network = self.network_publications.drain(..).map(|publication| publication.image);
-        let images = self.images.drain(..).map(|image| image.image);
+        let ipc = self.ipc_publications.take_all().into_iter().map(|publication| publication.image);
+        let network = self.network_publications.take_all().into_iter().map(|publication| publication.image);
+        let images = self.images.take_all().into_iter().map(|image| image.image);
         for image in ipc.chain(network).chain(images) {
             remove_log(Path::new(&*image.log_path));
         }

@@ -143,6 +143,16 @@ impl Strategy for Min {
         if is_led { slowest } else { limit }
     }
 
+    fn next_timeout(&self) -> Nanos {
+        let oldest = self
+            .receivers
+            .iter()
+            .map(|receiver| receiver.last_heard)
+            .chain(self.hold.map(|hold| hold.since))
+            .min();
+        oldest.map_or(Nanos::new(i64::MAX), |oldest| oldest + self.receiver_timeout)
+    }
+
     fn has_required_receivers(&self) -> bool {
         self.receivers.len() >= self.group_min_size
     }

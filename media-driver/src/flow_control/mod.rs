@@ -85,6 +85,11 @@ trait Strategy: fmt::Debug {
         limit
     }
 
+    /// When the passing of time next changes what `on_idle` answers.
+    fn next_timeout(&self) -> Nanos {
+        Nanos::new(i64::MAX)
+    }
+
     fn has_required_receivers(&self) -> bool {
         true
     }
@@ -154,6 +159,13 @@ impl FlowControl {
     #[inline]
     pub fn on_idle(&mut self, limit: Position, now: Nanos) -> Position {
         self.strategy.on_idle(limit, now)
+    }
+
+    /// When the passing of time next changes what [`FlowControl::on_idle`] answers, unless receivers report before; at
+    /// the end of time when it never does.
+    #[must_use]
+    pub fn next_timeout(&self) -> Nanos {
+        self.strategy.next_timeout()
     }
 
     /// Whether enough receivers are there for the publication to count as connected.

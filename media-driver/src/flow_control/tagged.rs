@@ -43,6 +43,10 @@ impl Strategy for Tagged {
         self.group.on_idle(limit, now)
     }
 
+    fn next_timeout(&self) -> Nanos {
+        self.group.next_timeout()
+    }
+
     fn has_required_receivers(&self) -> bool {
         self.group.has_required_receivers()
     }

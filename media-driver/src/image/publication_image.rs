@@ -264,6 +264,20 @@ impl PublicationImage {
         }
     }
 
+    /// Whether everything that arrived is complete and was read, so that nothing is asked of the source.
+    #[inline]
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        match self.phase {
+            Phase::Linger | Phase::Done => true,
+            // The window of CUBIC moves with time.
+            Phase::Active | Phase::Draining => {
+                self.congestion_control.cubic().is_none()
+                    && self.subscribers.have_reached(Position::new(self.state.high_water_mark.get()))
+            }
+        }
+    }
+
     #[inline]
     fn show_cubic_window(&self) {
         if let (Some(counters), Some(cubic)) = (&self.counters.cubic, self.congestion_control.cubic()) {

@@ -190,6 +190,15 @@ impl ImageState {
         u64::try_from(self.round_trip.load(Ordering::Relaxed)).ok().map(Duration::from_nanos)
     }
 
+    /// Whether the conductor asks for anything that is newer than these; by the receiver.
+    #[inline]
+    #[must_use]
+    pub fn has_reports(&self, status: ChangeNumber, gap: ChangeNumber) -> bool {
+        self.status_reports.is_newer(status)
+            || self.loss_reports.is_newer(gap)
+            || self.is_status_message_requested.load(Ordering::Relaxed)
+    }
+
     /// Hands a status message to the receiver; by the conductor.
     pub fn schedule_status_message(&self, report: ScheduledStatus) {
         self.status_reports.write(report.position.get(), i64::from(report.window));

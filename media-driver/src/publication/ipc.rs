@@ -226,6 +226,14 @@ impl IpcPublication {
         0
     }
 
+    /// Whether all subscribers have read all that was published.
+    #[inline]
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.phase != Phase::Active
+            || self.subscribers.have_reached(Position::new(self.publisher_position.get()))
+    }
+
     /// Every timer interval. Source: driver spec 4, 14.2.
     pub fn on_time_event(&mut self, services: &mut Services) {
         match self.phase {

@@ -271,6 +271,15 @@ impl NetworkPublication {
         0
     }
 
+    /// Whether all that was published has been sent, and nobody reads it from the log here.
+    #[inline]
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.phase != Phase::Active
+            || (self.spies.iter().next().is_none()
+                && self.counters.publisher_position.get() == self.state.sender_position.get())
+    }
+
     /// Every timer interval. Source: driver spec 3.2, 14.2.
     pub fn on_time_event(&mut self, services: &mut Services) {
         match self.phase {

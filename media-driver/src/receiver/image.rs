@@ -204,6 +204,15 @@ impl ReceiverImage {
         }
     }
 
+    /// Whether there may be something to send.
+    #[inline]
+    #[must_use]
+    pub fn is_due(&self, now: Nanos) -> bool {
+        self.status_message_deadline < now
+            || self.state.has_reports(self.status_change, self.gap_change)
+            || self.round_trips.as_ref().is_some_and(|timer| timer.is_due(now))
+    }
+
     /// Sends a status message when the conductor scheduled one or the last is old. Datagrams sent.
     ///
     /// Source: driver spec 5.5, wire spec 5.1.

@@ -13,14 +13,16 @@ pub mod pending_setup;
 mod connections;
 mod data_frames;
 mod destinations;
+mod images;
 
 use std::{io, time::Duration};
 
 use epona_protocol::types::{CorrelationId, Nanos, Now, SessionId, StreamId};
 
 use self::{
-    endpoint::{ImageSlot, ReceiveEndpoint},
+    endpoint::ReceiveEndpoint,
     image::ReceiverImage,
+    images::Images,
     pending_setup::{Due, PendingSetups, SetupTarget},
 };
 use crate::{
@@ -68,43 +70,6 @@ pub struct Receiver {
     slow_work_deadline: Nanos,
     next_overflow_report: Nanos,
     next_re_resolution_check: Nanos,
-}
-
-/// Images by the slot that dispatchers know them by.
-#[derive(Debug, Default)]
-struct Images {
-    slots: Vec<Option<ReceiverImage>>,
-}
-
-impl Images {
-    fn get_mut(&mut self, slot: ImageSlot) -> Option<&mut ReceiverImage> {
-        self.slots.get_mut(slot.0)?.as_mut()
-    }
-
-    fn add(&mut self, image: ReceiverImage) -> ImageSlot {
-        let free = self.slots.iter().position(Option::is_none);
-        let at = free.unwrap_or(self.slots.len());
-        match free {
-            Some(at) => self.slots[at] = Some(image),
-            None => self.slots.push(Some(image)),
-        }
-        ImageSlot(at)
-    }
-
-    fn of_endpoint(&mut self, id: ReceiveEndpointId) -> impl Iterator<Item = &mut ReceiverImage> {
-        self.slots.iter_mut().flatten().filter(move |image| image.state().endpoint == id)
-    }
-
-    fn take(&mut self, correlation_id: CorrelationId) -> Option<(ImageSlot, ReceiverImage)> {
-        let at = self.find(correlation_id)?;
-        let image = self.slots.get_mut(at.0)?.take()?;
-        Some((at, image))
-    }
-
-    fn find(&self, correlation_id: CorrelationId) -> Option<ImageSlot> {
-        let is_it = |image: &ReceiverImage| image.state().correlation_id == correlation_id;
-        self.slots.iter().position(|slot| slot.as_ref().is_some_and(is_it)).map(ImageSlot)
-    }
 }
 
 impl Receiver {
@@ -158,6 +123,7 @@ impl Receiver {
                     system,
                 },
             );
+            report_send_error(conductor, endpoint);
             if let Some(error) = outcome.error.take() {
                 report(conductor, "receive", &error);
             }
@@ -175,32 +141,23 @@ impl Receiver {
     fn do_slow_work(&mut self, now: Nanos) -> usize {
         self.conductor.flush();
         let mut work = self.take_commands(now);
-        let Self { endpoints, images, system, .. } = self;
-        for image in images.slots.iter_mut().flatten() {
-            let endpoint = image.state().endpoint;
-            if let Some(endpoint) = endpoints.get_mut(endpoint.index()).and_then(Option::as_mut) {
-                work += image.send_pending_status_message(now, endpoint, system);
-                work += image.send_pending_loss(now, endpoint, system);
-                work += image.initiate_rttm(now, endpoint, system);
-            }
-        }
+        let Self { endpoints, images, conductor, system, .. } = self;
+        work += images.take_turns(now, |image| {
+            let id = image.state().endpoint;
+            let Some(endpoint) = endpoints.get_mut(id.index()).and_then(Option::as_mut) else { return 0 };
+            let sent = image.send_pending_status_message(now, endpoint, system)
+                + image.send_pending_loss(now, endpoint, system)
+                + image.initiate_rttm(now, endpoint, system);
+            report_send_error(conductor, endpoint);
+            sent
+        });
         work += self.process_pending_setups(now);
         self.check_silent_peers(now);
-        self.report_send_errors();
         work
     }
 
-    fn report_send_errors(&mut self) {
-        let Self { endpoints, conductor, .. } = self;
-        for endpoint in endpoints.iter_mut().flatten() {
-            if let Some(error) = endpoint.take_error() {
-                report(conductor, "send a control frame", &error);
-            }
-        }
-    }
-
     fn process_pending_setups(&mut self, now: Nanos) -> usize {
-        let Self { endpoints, pending_setups, system, .. } = self;
+        let Self { endpoints, pending_setups, conductor, system, .. } = self;
         pending_setups.poll(now, |due| {
             let (Due::Expired(target, stream, session) | Due::Repeat(target, stream, session)) = due;
             let endpoint = endpoints.get_mut(target.endpoint.index()).and_then(Option::as_mut);
@@ -213,6 +170,7 @@ impl Receiver {
             let to = destination.and_then(|destination| destination.explicit_control());
             let Some(to) = to.filter(|_| endpoint.dispatcher.has_interest()) else { return false };
             endpoint.elicit_setup(now, to, stream, session, system);
+            report_send_error(conductor, endpoint);
             true
         })
     }
@@ -299,6 +257,7 @@ impl Receiver {
     fn request_setup(&mut self, id: ReceiveEndpointId, stream: StreamId, session: SessionId, now: Nanos) {
         if let Some(endpoint) = self.endpoints.get_mut(id.index()).and_then(Option::as_mut) {
             endpoint.elicit_setup_by_control(now, stream, session, &self.system);
+            report_send_error(&mut self.conductor, endpoint);
         }
     }
 
@@ -333,7 +292,7 @@ impl Receiver {
         let (id, stream, session) = (state.endpoint, state.stream_id, state.session_id);
         // What an older image of the session has left to say would be taken for the word of the new one: both speak
         // for the same receiver.
-        for older in self.images.slots.iter_mut().flatten() {
+        for older in self.images.iter_mut() {
             let older_state = older.state();
             if (older_state.endpoint, older_state.stream_id, older_state.session_id) == (id, stream, session)
             {
@@ -356,6 +315,7 @@ impl Receiver {
             if image.state().is_revoked() {
                 // The conductor does not wait for a revoked image to drain, yet its source should hear of the end.
                 image.send_pending_status_message(now, endpoint, &self.system);
+                report_send_error(&mut self.conductor, endpoint);
             }
             let state = image.state();
             endpoint.dispatcher.remove_image(
@@ -386,6 +346,14 @@ impl ReceiverPoller {
     }
 }
 
+#[inline]
+fn report_send_error(conductor: &mut Proxy<ConductorCommand>, endpoint: &mut ReceiveEndpoint) {
+    if let Some(error) = endpoint.take_error() {
+        report(conductor, "send a control frame", &error);
+    }
+}
+
+#[cold]
 fn report(conductor: &mut Proxy<ConductorCommand>, action: &str, error: &io::Error) {
     let error = DriverError::generic(format!("receiver failed to {action}: {error}"));
     // Errors come again as long as their cause lasts: what does not fit may be dropped.

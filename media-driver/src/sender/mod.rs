@@ -1,6 +1,7 @@
 //! The sender: puts publications on the wire and hears what their receivers say.
 //!
-//! Each turn sends on every publication, starting with another one each time, then - when there was nothing to send,
+//! Each turn sends on every busy publication, starting with another one each time, and looks at some of the quiet ones;
+//! then - when there was nothing to send,
 //! or often enough anyway - takes commands and reads the control frames of every endpoint.
 //! Source: driver spec 14.3, wire spec 10.1 and 15.3.
 
@@ -14,6 +15,7 @@ pub mod sent;
 mod control_frames;
 mod fan_out;
 mod publications;
+mod watch;
 
 use std::{fmt::Display, io, net::SocketAddr, time::Duration};
 
@@ -56,7 +58,6 @@ pub struct Sender {
     poller: Poller<SendEndpointId>,
     control_frames: Vec<ControlFrame>,
     config: SenderConfig,
-    round_robin: usize,
     turns_since_poll: u32,
     control_poll_deadline: Nanos,
     next_re_resolution_check: Nanos,
@@ -93,7 +94,6 @@ impl Sender {
             control_frames: Vec::with_capacity(buffers.count()),
             poller: Poller::new(poller, buffers)?,
             config,
-            round_robin: 0,
             turns_since_poll: 0,
             control_poll_deadline: Nanos::default(),
             next_re_resolution_check: Nanos::default(),
@@ -101,19 +101,14 @@ impl Sender {
     }
 
     fn send(&mut self, now: Nanos) -> usize {
-        let count = self.publications.list.len();
-        if self.round_robin >= count {
-            self.round_robin = 0;
-        }
-        let (head, tail) = self.publications.list.split_at_mut(self.round_robin);
+        let Self { endpoints, publications, conductor, system, .. } = self;
         let mut bytes = 0;
-        for publication in tail.iter_mut().chain(head) {
-            if let Some(endpoint) = endpoint_of(&mut self.endpoints, publication.endpoint()) {
-                bytes += publication.send(now, endpoint, &self.system);
-                report_send_error(&mut self.conductor, endpoint);
+        publications.take_turns(now, |publication| {
+            if let Some(endpoint) = endpoint_of(endpoints, publication.endpoint()) {
+                bytes += publication.send(now, endpoint, system);
+                report_send_error(conductor, endpoint);
             }
-        }
-        self.round_robin += 1;
+        });
         if bytes > 0 {
             self.system.bytes_sent.add(bytes as i64);
         }

@@ -57,6 +57,13 @@ impl ReceiverLiveness {
         self.receivers.retain(|(_, last_heard)| *last_heard + timeout > now);
     }
 
+    /// When the next receiver is gone unless it reports; at the end of time when there is none.
+    #[must_use]
+    pub fn next_timeout(&self) -> Nanos {
+        let oldest = self.receivers.iter().map(|(_, last_heard)| *last_heard).min();
+        oldest.map_or(Nanos::new(i64::MAX), |oldest| oldest + self.timeout)
+    }
+
     /// Whether anybody is there.
     #[inline]
     #[must_use]

@@ -177,6 +177,18 @@ impl RetransmitHandler {
         work_count
     }
 
+    /// When [`RetransmitHandler::process_timeouts`] next has something to do; at the end of time when nothing is under
+    /// way.
+    #[must_use]
+    pub fn next_timeout(&self) -> Nanos {
+        let mut next = Nanos::new(i64::MAX);
+        if self.active > 0 {
+            let under_way = self.slots.iter().filter(|slot| !matches!(slot.state, State::Free));
+            under_way.for_each(|slot| next = next.min(slot.expiry));
+        }
+        next
+    }
+
     /// Only the start of the gap decides whether it is known: one that starts earlier is answered in full.
     fn slot_for(&self, gap: Gap) -> Result<usize, NakOutcome> {
         if self.active == 0 {

@@ -26,6 +26,12 @@ struct Arguments {
     /// Interleaved runs.
     #[arg(long, default_value_t = 3)]
     runs: usize,
+    /// Idle streams beside the measured one; several numbers compare them.
+    #[arg(long, default_values_t = [0])]
+    idle: Vec<usize>,
+    /// Parties to measure; all of them when none is named.
+    #[arg(long)]
+    party: Vec<String>,
     /// Window of IPC publications, bytes.
     #[arg(long, default_value_t = DriverSettings::default().ipc_window)]
     ipc_window: usize,
@@ -41,11 +47,58 @@ type Values = BTreeMap<&'static str, Vec<f64>>;
 struct Case {
     scenario: Scenario,
     length: usize,
+    parameters: Parameters,
     metrics: Vec<(measure::Metric, Values)>,
     faults: Vec<String>,
 }
 
 impl Case {
+    fn new(scenario: Scenario, length: usize, idle_streams: usize, arguments: &Arguments) -> Self {
+        let parameters = Parameters {
+            length,
+            duration: Duration::from_secs_f64(arguments.seconds),
+            // Long enough to touch every page of the log buffers once.
+            warm_up: Duration::from_secs(1),
+            idle_streams,
+            processors: [0, 1],
+            driver: DriverSettings { ipc_window: arguments.ipc_window, ..DriverSettings::default() },
+        };
+        Self { scenario, length, parameters, metrics: Vec::new(), faults: Vec::new() }
+    }
+
+    /// Once with every party that was asked for.
+    fn run(&mut self, arguments: &Arguments) {
+        let (scenario, parameters) = (self.scenario, self.parameters);
+        let wanted = |name: &str| arguments.party.is_empty() || arguments.party.iter().any(|p| p == name);
+        if wanted("bare_socket") {
+            self.add("bare_socket", measure::run_bare_socket(scenario, &parameters));
+        }
+        if wanted(Epona::NAME) {
+            self.add(Epona::NAME, measure::run::<Epona>(scenario, &parameters).map(Some));
+        }
+        if wanted(Aeron::NAME) {
+            self.add(Aeron::NAME, measure::run::<Aeron>(scenario, &parameters).map(Some));
+        }
+    }
+
+    /// What the idle streams of this case cost, as the share that is left of what was without.
+    fn print_ratios(&self, base: &Self) {
+        for ((metric, values), (_, base_values)) in self.metrics.iter().zip(&base.metrics) {
+            for (party, values) in values {
+                let Some(base_values) = base_values.get(party) else { continue };
+                let ratio = spread(values).median / spread(base_values).median;
+                println!(
+                    "{:?} {} B, {} idle streams over {}: {party} {} x {ratio:.3}",
+                    self.scenario,
+                    self.length,
+                    self.parameters.idle_streams,
+                    base.parameters.idle_streams,
+                    metric.name
+                );
+            }
+        }
+    }
+
     fn add(&mut self, party: &'static str, outcome: measure::Result<Option<Measurement>>) {
         let measurement = match outcome {
             Ok(Some(measurement)) => measurement,
@@ -62,7 +115,7 @@ impl Case {
         }
     }
 
-    fn json(&self, parameters: &Parameters) -> Value {
+    fn json(&self) -> Value {
         let metrics = self.metrics.iter().map(|(metric, values)| {
             let better = if metric.higher_is_better { "higher" } else { "lower" };
             let parties: Map<_, _> =
@@ -71,7 +124,7 @@ impl Case {
         });
         json!({
             "scenario": self.scenario,
-            "parameters": parameters,
+            "parameters": self.parameters,
             "valid": self.faults.is_empty(),
             "faults": self.faults,
             "metrics": metrics.collect::<Vec<_>>(),
@@ -83,9 +136,10 @@ impl Case {
             for (party, values) in values {
                 let Spread { median, min, max } = spread(values);
                 println!(
-                    "{:<16} {:>5} B  {:<12} {:<6} {median:>10.2} {:<7} ({min:.2} to {max:.2})",
+                    "{:<16} {:>5} B {:>5} idle  {:<12} {:<6} {median:>10.2} {:<7} ({min:.2} to {max:.2})",
                     format!("{:?}", self.scenario),
                     self.length,
+                    self.parameters.idle_streams,
                     party,
                     metric.name,
                     metric.unit
@@ -128,26 +182,26 @@ fn main() -> ExitCode {
     let mut valid = true;
     for &scenario in scenarios {
         let lengths = match scenario {
-            Scenario::UdpLatency | Scenario::IpcLatency => &[32][..],
+            Scenario::UdpLatency | Scenario::UdpWake | Scenario::IpcLatency => &[32][..],
             Scenario::UdpThroughput | Scenario::IpcThroughput => &arguments.length,
         };
         for &length in lengths {
-            let parameters = Parameters {
-                length,
-                duration: Duration::from_secs_f64(arguments.seconds),
-                // Long enough to touch every page of the log buffers once.
-                warm_up: Duration::from_secs(1),
-                processors: [0, 1],
-                driver: DriverSettings { ipc_window: arguments.ipc_window, ..DriverSettings::default() },
-            };
-            let mut case = Case { scenario, length, metrics: Vec::new(), faults: Vec::new() };
+            let mut cases: Vec<_> =
+                arguments.idle.iter().map(|&idle| Case::new(scenario, length, idle, &arguments)).collect();
             for _ in 0..arguments.runs {
-                case.add("bare_socket", measure::run_bare_socket(scenario, &parameters));
-                case.add(Epona::NAME, measure::run::<Epona>(scenario, &parameters).map(Some));
-                case.add(Aeron::NAME, measure::run::<Aeron>(scenario, &parameters).map(Some));
+                for case in &mut cases {
+                    case.run(&arguments);
+                }
             }
-            valid &= case.faults.is_empty();
-            if arguments.json { println!("{}", case.json(&parameters)) } else { case.print() }
+            for case in &cases {
+                valid &= case.faults.is_empty();
+                if arguments.json { println!("{}", case.json()) } else { case.print() }
+            }
+            if let [first, others @ ..] = &cases[..]
+                && !arguments.json
+            {
+                others.iter().for_each(|other| other.print_ratios(first));
+            }
         }
     }
     if valid { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -19,6 +19,9 @@ use std::{
 const PING: &str = "aeron:ipc?alias=ping|session-id=1";
 const PONG: &str = "aeron:ipc?alias=pong|session-id=2";
 
+/// Channel of the idle streams.
+const IDLE: &str = "aeron:ipc";
+
 /// Runs the side with the driver in one thread and the other in a second; the first to finish stops both.
 fn in_two_threads<P: Party, T: Send, U: Send>(
     parameters: &Parameters,
@@ -53,12 +56,12 @@ pub(super) fn latency<P: Party>(parameters: &Parameters) -> Result<Histogram<u64
         parameters,
         |mut side, _| {
             let mut incoming = side.add_subscription(PONG)?;
-            let mut outgoing = side.add_publication(PING)?;
-            side.await_connection(|| outgoing.is_connected() && incoming.image_count() == 1)?;
+            let mut outgoing = [side.add_publication(PING)?];
+            side.await_connection(|| outgoing[0].is_connected() && incoming.image_count() == 1)?;
             side.ping(parameters, &mut outgoing, &mut incoming)
         },
         |mut side, stop| {
-            let mut incoming = side.add_subscription(PING)?;
+            let mut incoming = [side.add_subscription(PING)?];
             let mut outgoing = side.add_publication(PONG)?;
             side.pong(stop, parameters, &mut incoming, &mut outgoing);
             Ok(())
@@ -71,12 +74,18 @@ pub(super) fn throughput<P: Party>(parameters: &Parameters) -> Result<f64> {
     let ((), rate) = in_two_threads::<P, _, _>(
         parameters,
         |mut side, stop| {
+            let idle = side.add_idle_publications(IDLE, parameters)?;
+            side.await_connection(|| {
+                stop.load(Ordering::Relaxed) || idle.iter().all(Publication::is_connected)
+            })?;
             let mut publication = side.add_publication(PING)?;
             side.send(stop, parameters, &mut publication);
             Ok(())
         },
         |mut side, _| {
+            let idle = side.add_idle_subscriptions(IDLE, parameters)?;
             let mut subscription = side.add_subscription(PING)?;
+            side.await_images(&idle)?;
             side.await_connection(|| subscription.image_count() == 1)?;
             side.count(parameters, &mut subscription)
         },

@@ -23,6 +23,8 @@ pub enum Scenario {
     UdpLatency,
     /// One stream over UDP on the loopback, as fast as it goes.
     UdpThroughput,
+    /// Ping-pong over UDP where each ping wakes another of the idle streams; needs some.
+    UdpWake,
     /// Ping-pong over shared memory, one message in flight.
     IpcLatency,
     /// One stream over shared memory, as fast as it goes.
@@ -38,6 +40,8 @@ pub struct Parameters {
     pub duration: Duration,
     /// Time before measuring.
     pub warm_up: Duration,
+    /// Connected streams beside the measured one on which nothing is sent, each with a publication and a subscription.
+    pub idle_streams: usize,
     /// Processors of the two sides.
     pub processors: [usize; 2],
     /// Settings of every driver.
@@ -104,6 +108,7 @@ pub fn run<P: Party>(scenario: Scenario, parameters: &Parameters) -> Result<Meas
     match scenario {
         Scenario::UdpLatency => udp::latency::<P>(parameters).map(Measurement::RoundTrip),
         Scenario::UdpThroughput => udp::throughput::<P>(parameters).map(Measurement::Rate),
+        Scenario::UdpWake => udp::wake::<P>(parameters).map(Measurement::RoundTrip),
         Scenario::IpcLatency => ipc::latency::<P>(parameters).map(Measurement::RoundTrip),
         Scenario::IpcThroughput => ipc::throughput::<P>(parameters).map(Measurement::Rate),
     }
@@ -115,7 +120,7 @@ pub fn run<P: Party>(scenario: Scenario, parameters: &Parameters) -> Result<Meas
 /// The operating system refuses, or messages stop arriving.
 pub fn run_bare_socket(scenario: Scenario, parameters: &Parameters) -> Result<Option<Measurement>> {
     match scenario {
-        Scenario::UdpLatency => {
+        Scenario::UdpLatency | Scenario::UdpWake => {
             bare_socket::latency(parameters).map(|histogram| Some(Measurement::RoundTrip(histogram)))
         }
         Scenario::UdpThroughput | Scenario::IpcLatency | Scenario::IpcThroughput => Ok(None),

@@ -64,17 +64,60 @@ impl<P: Party> Side<P> {
     }
 
     pub(super) fn add_publication(&mut self, channel: &str) -> Result<<P::Client as Client>::Publication> {
+        self.add_publication_on(channel, STREAM)
+    }
+
+    fn add_publication_on(
+        &mut self,
+        channel: &str,
+        stream: i32,
+    ) -> Result<<P::Client as Client>::Publication> {
         let driver = &mut self.driver;
         let mut turn = || work(driver);
         self.client
-            .add_publication(channel, STREAM, Sharing::Exclusive, &mut turn)
+            .add_publication(channel, stream, Sharing::Exclusive, &mut turn)
             .map_err(|error| error.to_string())
     }
 
     pub(super) fn add_subscription(&mut self, channel: &str) -> Result<<P::Client as Client>::Subscription> {
+        self.add_subscription_on(channel, STREAM)
+    }
+
+    fn add_subscription_on(
+        &mut self,
+        channel: &str,
+        stream: i32,
+    ) -> Result<<P::Client as Client>::Subscription> {
         let driver = &mut self.driver;
         let mut turn = || work(driver);
-        self.client.add_subscription(channel, STREAM, &mut turn).map_err(|error| error.to_string())
+        self.client.add_subscription(channel, stream, &mut turn).map_err(|error| error.to_string())
+    }
+
+    /// A publication on each of the idle streams.
+    pub(super) fn add_idle_publications(
+        &mut self,
+        channel: &str,
+        parameters: &Parameters,
+    ) -> Result<Vec<<P::Client as Client>::Publication>> {
+        let channel = with_short_terms(channel);
+        idle_streams(parameters).map(|stream| self.add_publication_on(&channel, stream)).collect()
+    }
+
+    /// A subscription to each of the idle streams.
+    pub(super) fn add_idle_subscriptions(
+        &mut self,
+        channel: &str,
+        parameters: &Parameters,
+    ) -> Result<Vec<<P::Client as Client>::Subscription>> {
+        idle_streams(parameters).map(|stream| self.add_subscription_on(channel, stream)).collect()
+    }
+
+    /// Waits until every one of the subscriptions has its image.
+    pub(super) fn await_images(
+        &mut self,
+        subscriptions: &[<P::Client as Client>::Subscription],
+    ) -> Result<()> {
+        self.await_connection(|| subscriptions.iter().all(|subscription| subscription.image_count() == 1))
     }
 
     /// Everybody's turn; housekeeping only when it is due.
@@ -108,11 +151,12 @@ impl<P: Party> Side<P> {
         Ok(())
     }
 
-    /// Sends a message and waits for its echo, over and over: first warming up, then measuring.
+    /// Sends a message on each publication in turn and waits for its echo, over and over: first warming up, then
+    /// measuring.
     pub(super) fn ping(
         &mut self,
         parameters: &Parameters,
-        ping: &mut <P::Client as Client>::Publication,
+        pings: &mut [<P::Client as Client>::Publication],
         pong: &mut <P::Client as Client>::Subscription,
     ) -> Result<Histogram<u64>> {
         let message = vec![0x5a; parameters.length];
@@ -120,7 +164,8 @@ impl<P: Party> Side<P> {
         let start = Instant::now();
         let measured_from = start + parameters.warm_up;
         let end = measured_from + parameters.duration;
-        loop {
+        for at in (0..pings.len()).cycle() {
+            let ping = &mut pings[at];
             let sent_at = Instant::now();
             while !matches!(ping.offer(&message), Offer::Sent(_)) {
                 self.keep_house();
@@ -141,20 +186,23 @@ impl<P: Party> Side<P> {
                 histogram.saturating_record(u64::try_from((now - sent_at).as_nanos()).unwrap_or(u64::MAX));
             }
         }
+        Err("nothing to ping".to_owned())
     }
 
-    /// Echoes every message until told to stop.
+    /// Echoes every message, of each subscription in turn, until told to stop.
     pub(super) fn pong(
         &mut self,
         stop: &AtomicBool,
         parameters: &Parameters,
-        ping: &mut <P::Client as Client>::Subscription,
+        pings: &mut [<P::Client as Client>::Subscription],
         pong: &mut <P::Client as Client>::Publication,
     ) {
         let message = vec![0xa5; parameters.length];
-        let mut owed = 0;
+        let (mut owed, mut next) = (0, 0);
         while !stop.load(Ordering::Relaxed) {
-            owed += ping.poll_fragments(1, |_| ());
+            let received = pings[next].poll_fragments(1, |_| ());
+            owed += received;
+            next = (next + received) % pings.len();
             while owed > 0 && matches!(pong.offer(&message), Offer::Sent(_)) {
                 owed -= 1;
             }
@@ -225,6 +273,17 @@ impl<P: Party> Side<P> {
             }
         }
     }
+}
+
+/// Stream ids of the idle streams.
+fn idle_streams(parameters: &Parameters) -> impl Iterator<Item = i32> {
+    (STREAM..).skip(1).take(parameters.idle_streams)
+}
+
+/// A channel whose publications have the shortest terms there are: nothing is to be sent on them.
+fn with_short_terms(channel: &str) -> String {
+    let separator = if channel.contains('?') { '|' } else { '?' };
+    format!("{channel}{separator}term-length=64k")
 }
 
 #[inline]

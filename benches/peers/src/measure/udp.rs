@@ -52,15 +52,41 @@ pub(super) fn latency<P: Party>(parameters: &Parameters) -> Result<Histogram<u64
     in_two_threads::<P, _>(
         parameters,
         |mut side, stop| {
-            let mut incoming = side.add_subscription(&ping)?;
+            let idle = side.add_idle_subscriptions(&ping, parameters)?;
+            let mut incoming = [side.add_subscription(&ping)?];
+            let mut outgoing = side.add_publication(&pong)?;
+            side.pong(stop, parameters, &mut incoming, &mut outgoing);
+            drop(idle);
+            Ok(())
+        },
+        |mut side| {
+            let idle = side.add_idle_publications(&ping, parameters)?;
+            let mut incoming = side.add_subscription(&pong)?;
+            let mut outgoing = [side.add_publication(&ping)?];
+            side.await_connection(|| {
+                outgoing.iter().chain(&idle).all(Publication::is_connected) && incoming.image_count() == 1
+            })?;
+            side.ping(parameters, &mut outgoing, &mut incoming)
+        },
+    )
+}
+
+pub(super) fn wake<P: Party>(parameters: &Parameters) -> Result<Histogram<u64>> {
+    let (ping, pong) = (channel()?, channel()?);
+    in_two_threads::<P, _>(
+        parameters,
+        |mut side, stop| {
+            let mut incoming = side.add_idle_subscriptions(&ping, parameters)?;
             let mut outgoing = side.add_publication(&pong)?;
             side.pong(stop, parameters, &mut incoming, &mut outgoing);
             Ok(())
         },
         |mut side| {
             let mut incoming = side.add_subscription(&pong)?;
-            let mut outgoing = side.add_publication(&ping)?;
-            side.await_connection(|| outgoing.is_connected() && incoming.image_count() == 1)?;
+            let mut outgoing = side.add_idle_publications(&ping, parameters)?;
+            side.await_connection(|| {
+                outgoing.iter().all(Publication::is_connected) && incoming.image_count() == 1
+            })?;
             side.ping(parameters, &mut outgoing, &mut incoming)
         },
     )
@@ -71,12 +97,18 @@ pub(super) fn throughput<P: Party>(parameters: &Parameters) -> Result<f64> {
     in_two_threads::<P, _>(
         parameters,
         |mut side, stop| {
+            let idle = side.add_idle_publications(&channel, parameters)?;
+            side.await_connection(|| {
+                stop.load(Ordering::Relaxed) || idle.iter().all(Publication::is_connected)
+            })?;
             let mut publication = side.add_publication(&channel)?;
             side.send(stop, parameters, &mut publication);
             Ok(())
         },
         |mut side| {
+            let idle = side.add_idle_subscriptions(&channel, parameters)?;
             let mut subscription = side.add_subscription(&channel)?;
+            side.await_images(&idle)?;
             side.await_connection(|| subscription.image_count() == 1)?;
             side.count(parameters, &mut subscription)
         },

@@ -1,0 +1,240 @@
+//! Which of a role's streams get every turn, and which only now and then, so that idle streams cost next to nothing.
+//!
+//! ```text
+//!               something goes on
+//!   quiet ──────────────────────────► busy     busy:  visited every turn, starting with another one each time
+//!         ◄──────────────────────────          quiet: a slice of them visited each turn, going round
+//!          nothing for PATIENCE visits
+//! ```
+//!
+//! Nobody tells a role that a client has published something: a quiet stream is found out by looking at it, at the
+//! latest after as many turns as there are slices. Up to a slice of streams, everything is looked at in every turn.
+
+/// Visits with nothing going on after which a stream is quiet.
+const PATIENCE: u16 = 256;
+
+/// What a role makes of a stream.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Activity {
+    /// Something goes on.
+    Busy,
+    /// Nothing goes on.
+    Quiet,
+}
+
+/// Streams by their index in a table of the role's.
+///
+/// Visits depend on nothing but the calls made before: the same history gives the same order.
+#[derive(Debug)]
+pub struct ActiveSet {
+    /// Quiet streams that are looked at in one turn.
+    slice: usize,
+    /// Indices of busy streams.
+    busy: Vec<usize>,
+    /// By index, how many visits more a stream is busy; 0 too where the table has none.
+    patience: Vec<u16>,
+    next_busy: usize,
+    next_quiet: usize,
+}
+
+impl ActiveSet {
+    /// A set without streams, `slice` of which are looked at each turn when quiet, 1 and up.
+    #[must_use]
+    pub const fn new(slice: usize) -> Self {
+        Self { slice, busy: Vec::new(), patience: Vec::new(), next_busy: 0, next_quiet: 0 }
+    }
+
+    /// Makes a stream busy, be it new or known.
+    #[inline]
+    pub fn activate(&mut self, index: usize) {
+        match self.patience.get_mut(index) {
+            Some(patience) if *patience > 0 => *patience = PATIENCE,
+            Some(_) => self.wake(index),
+            None => self.add(index),
+        }
+    }
+
+    #[cold]
+    fn add(&mut self, index: usize) {
+        self.patience.resize(index + 1, 0);
+        // So that turns do not allocate, however many streams get busy.
+        self.busy.reserve(self.patience.len() - self.busy.len());
+        self.wake(index);
+    }
+
+    fn wake(&mut self, index: usize) {
+        self.patience[index] = PATIENCE;
+        self.busy.push(index);
+    }
+
+    /// Forgets the stream at `index`; its index may be given to another.
+    pub fn remove(&mut self, index: usize) {
+        if let Some(patience) = self.patience.get_mut(index) {
+            *patience = 0;
+            self.drop_quiet();
+        }
+    }
+
+    /// Follows a `swap_remove` at `index` of the table, which now has `len` streams.
+    pub fn swap_remove(&mut self, index: usize, len: usize) {
+        let is_last_busy = self.patience.get(len).is_some_and(|patience| *patience > 0);
+        self.remove(index);
+        self.remove(len);
+        self.patience.truncate(len);
+        if index < len && is_last_busy {
+            self.activate(index);
+        }
+    }
+
+    /// One turn: visits every busy stream and a slice of the quiet ones. `visit` is told what the stream at an index is
+    /// taken for and says what goes on; it may be called for an index without a stream.
+    #[inline]
+    pub fn take_turns(&mut self, mut visit: impl FnMut(usize, Activity) -> Activity) {
+        if self.next_busy >= self.busy.len() {
+            self.next_busy = 0;
+        }
+        let (head, tail) = self.busy.split_at(self.next_busy);
+        self.next_busy += 1;
+        let mut is_any_quiet = false;
+        for &index in tail.iter().chain(head) {
+            let patience = &mut self.patience[index];
+            match visit(index, Activity::Busy) {
+                Activity::Busy => *patience = PATIENCE,
+                Activity::Quiet => *patience -= 1,
+            }
+            is_any_quiet |= *patience == 0;
+        }
+        if is_any_quiet {
+            self.drop_quiet();
+        }
+        self.visit_quiet(visit);
+    }
+
+    #[inline]
+    fn visit_quiet(&mut self, mut visit: impl FnMut(usize, Activity) -> Activity) {
+        if self.busy.len() == self.patience.len() {
+            return;
+        }
+        for _ in 0..self.patience.len().min(self.slice) {
+            if self.next_quiet >= self.patience.len() {
+                self.next_quiet = 0;
+            }
+            let index = self.next_quiet;
+            self.next_quiet += 1;
+            if self.patience[index] == 0 && visit(index, Activity::Quiet) == Activity::Busy {
+                self.wake(index);
+            }
+        }
+    }
+
+    #[cold]
+    fn drop_quiet(&mut self) {
+        let Self { busy, patience, .. } = self;
+        busy.retain(|index| patience[*index] > 0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SLICE: usize = 64;
+
+    /// The visits of one turn, in which each stream is what `activity` says.
+    fn turn(set: &mut ActiveSet, activity: impl Fn(usize) -> Activity) -> Vec<usize> {
+        let mut visits = Vec::new();
+        set.take_turns(|index, _| {
+            visits.push(index);
+            activity(index)
+        });
+        visits
+    }
+
+    fn busy(_: usize) -> Activity {
+        Activity::Busy
+    }
+
+    fn only(busy: usize) -> impl Fn(usize) -> Activity {
+        move |index| if index == busy { Activity::Busy } else { Activity::Quiet }
+    }
+
+    fn filled(count: usize) -> ActiveSet {
+        let mut set = ActiveSet::new(SLICE);
+        (0..count).for_each(|index| set.activate(index));
+        set
+    }
+
+    /// Gives turns until only what `activity` says is busy.
+    fn settle(set: &mut ActiveSet, activity: impl Fn(usize) -> Activity) {
+        for _ in 0..PATIENCE {
+            turn(set, &activity);
+        }
+    }
+
+    #[test]
+    fn busy_streams_are_visited_every_turn_starting_with_another_one_each_time() {
+        let mut set = filled(3);
+        let turns: Vec<_> = (0..4).map(|_| turn(&mut set, busy)).collect();
+        assert_eq!(turns, [[0, 1, 2], [1, 2, 0], [2, 0, 1], [0, 1, 2]]);
+    }
+
+    #[test]
+    fn a_stream_is_quiet_after_many_visits_with_nothing_going_on() {
+        let mut set = filled(1000);
+        for _ in 1..PATIENCE {
+            turn(&mut set, only(7));
+        }
+        assert_eq!(set.busy.len(), 1000);
+        turn(&mut set, only(7));
+        assert_eq!(set.busy, [7]);
+    }
+
+    #[test]
+    fn quiet_streams_are_visited_in_slices_and_busy_ones_among_them_still_every_turn() {
+        const COUNT: usize = 1000;
+        let mut set = filled(COUNT);
+        settle(&mut set, only(7));
+        let mut visits = vec![0; COUNT];
+        let turns = COUNT.div_ceil(SLICE);
+        for _ in 0..turns {
+            let visited = turn(&mut set, only(7));
+            assert!(visited.len() <= SLICE + 1);
+            visited.into_iter().for_each(|index| visits[index] += 1);
+        }
+        assert_eq!(visits[7], turns);
+        assert!(visits.iter().all(|visits| *visits >= 1));
+    }
+
+    #[test]
+    fn a_quiet_stream_that_wakes_by_itself_or_is_activated_is_visited_every_turn() {
+        let mut set = filled(200);
+        settle(&mut set, only(7));
+        set.activate(9);
+        while !turn(&mut set, only(150)).contains(&150) {}
+        for _ in 0..10 {
+            let visited = turn(&mut set, only(150));
+            assert!([9, 150].iter().all(|index| visited.contains(index)));
+        }
+        settle(&mut set, only(150));
+        assert_eq!(set.busy, [150]);
+    }
+
+    #[test]
+    fn what_is_removed_is_not_busy_and_its_index_can_be_used_again() {
+        let mut set = filled(3);
+        set.remove(1);
+        assert_eq!(set.busy, [0, 2]);
+        set.activate(1);
+        assert_eq!(set.busy, [0, 2, 1]);
+    }
+
+    #[test]
+    fn the_last_stream_of_a_table_takes_the_place_of_one_that_was_swapped_out() {
+        let mut set = filled(4);
+        settle(&mut set, only(3));
+        set.swap_remove(0, 3);
+        assert_eq!((&set.busy[..], set.patience.len()), (&[0][..], 3));
+        set.swap_remove(2, 2);
+        assert_eq!((&set.busy[..], set.patience.len()), (&[0][..], 2));
+    }
+}

@@ -1,0 +1,106 @@
+//! Tables of publications and images, of which the busy ones get every turn.
+
+use std::ops::{Deref, DerefMut};
+
+use crate::{
+    active_set::{ActiveSet, Activity},
+    image::publication_image::PublicationImage,
+    publication::{ipc::IpcPublication, network::NetworkPublication},
+};
+
+/// Quiet streams looked at in one turn, for each table: each costs some cache lines.
+const QUIET_SLICE: usize = 8;
+
+/// A stream that the conductor looks after.
+pub(super) trait Stream {
+    /// Whether the last turn left nothing to be done as long as no data comes: everybody has what there is.
+    fn is_settled(&self) -> bool;
+}
+
+impl Stream for PublicationImage {
+    fn is_settled(&self) -> bool {
+        Self::is_settled(self)
+    }
+}
+
+impl Stream for NetworkPublication {
+    fn is_settled(&self) -> bool {
+        Self::is_settled(self)
+    }
+}
+
+impl Stream for IpcPublication {
+    fn is_settled(&self) -> bool {
+        Self::is_settled(self)
+    }
+}
+
+/// Streams of one kind, in no particular order.
+#[derive(Debug)]
+pub(super) struct Streams<T> {
+    list: Vec<T>,
+    active: ActiveSet,
+}
+
+impl<T> Default for Streams<T> {
+    fn default() -> Self {
+        Self { list: Vec::new(), active: ActiveSet::new(QUIET_SLICE) }
+    }
+}
+
+impl<T: Stream> Streams<T> {
+    /// Adds a stream at the end.
+    pub(super) fn push(&mut self, stream: T) {
+        self.active.activate(self.list.len());
+        self.list.push(stream);
+    }
+
+    /// Takes out the stream at an index, which the last one takes.
+    pub(super) fn swap_remove(&mut self, at: usize) -> T {
+        let stream = self.list.swap_remove(at);
+        self.active.swap_remove(at, self.list.len());
+        stream
+    }
+
+    /// Takes out all of them.
+    pub(super) fn take_all(&mut self) -> Vec<T> {
+        std::mem::take(self).list
+    }
+
+    /// One turn for each busy stream and for some of the others; the sum of what `turn` answers.
+    #[inline]
+    pub(super) fn take_turns(&mut self, mut turn: impl FnMut(&mut T) -> usize) -> usize {
+        let Self { list, active } = self;
+        let mut work = 0;
+        active.take_turns(|at, _| {
+            let Some(stream) = list.get_mut(at) else { return Activity::Quiet };
+            let done = turn(stream);
+            work += done;
+            if done == 0 && stream.is_settled() { Activity::Quiet } else { Activity::Busy }
+        });
+        work
+    }
+}
+
+impl<T> Deref for Streams<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        &self.list
+    }
+}
+
+impl<T> DerefMut for Streams<T> {
+    fn deref_mut(&mut self) -> &mut [T] {
+        &mut self.list
+    }
+}
+
+impl<'a, T> IntoIterator for &'a mut Streams<T> {
+    type Item = &'a mut T;
+    type IntoIter = std::slice::IterMut<'a, T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.list.iter_mut()
+    }
+}

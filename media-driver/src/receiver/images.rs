@@ -1,0 +1,88 @@
+//! The images of the receiver: by slot, and in turns.
+
+use epona_protocol::types::{CorrelationId, Nanos};
+
+use super::{endpoint::ImageSlot, image::ReceiverImage};
+use crate::{
+    active_set::{ActiveSet, Activity},
+    endpoint_id::ReceiveEndpointId,
+};
+
+/// Quiet images looked at in one turn.
+const QUIET_SLICE: usize = 64;
+
+/// Images by the slot that dispatchers know them by, of which those that nothing arrives for cost little.
+#[derive(Debug)]
+pub(super) struct Images {
+    slots: Vec<Option<ReceiverImage>>,
+    active: ActiveSet,
+}
+
+impl Default for Images {
+    fn default() -> Self {
+        Self { slots: Vec::new(), active: ActiveSet::new(QUIET_SLICE) }
+    }
+}
+
+impl Images {
+    /// The image that a frame arrived for.
+    #[inline]
+    pub(super) fn get_mut(&mut self, slot: ImageSlot) -> Option<&mut ReceiverImage> {
+        let image = self.slots.get_mut(slot.0)?.as_mut();
+        if image.is_some() {
+            self.active.activate(slot.0);
+        }
+        image
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut ReceiverImage> {
+        self.slots.iter_mut().flatten()
+    }
+
+    pub(super) fn of_endpoint(&mut self, id: ReceiveEndpointId) -> impl Iterator<Item = &mut ReceiverImage> {
+        self.iter_mut().filter(move |image| image.state().endpoint == id)
+    }
+
+    pub(super) fn add(&mut self, image: ReceiverImage) -> ImageSlot {
+        let free = self.slots.iter().position(Option::is_none);
+        let at = free.unwrap_or(self.slots.len());
+        match free {
+            Some(at) => self.slots[at] = Some(image),
+            None => self.slots.push(Some(image)),
+        }
+        self.active.activate(at);
+        ImageSlot(at)
+    }
+
+    pub(super) fn take(&mut self, correlation_id: CorrelationId) -> Option<(ImageSlot, ReceiverImage)> {
+        let at = self.find(correlation_id)?;
+        let image = self.slots.get_mut(at.0)?.take()?;
+        self.active.remove(at.0);
+        Some((at, image))
+    }
+
+    pub(super) fn find(&self, correlation_id: CorrelationId) -> Option<ImageSlot> {
+        let is_it = |image: &ReceiverImage| image.state().correlation_id == correlation_id;
+        self.slots.iter().position(|slot| slot.as_ref().is_some_and(is_it)).map(ImageSlot)
+    }
+
+    /// Calls `turn` for each image that may have something to say to its source; the sum of what it answers.
+    #[inline]
+    pub(super) fn take_turns(
+        &mut self,
+        now: Nanos,
+        mut turn: impl FnMut(&mut ReceiverImage) -> usize,
+    ) -> usize {
+        let Self { slots, active } = self;
+        let mut work = 0;
+        active.take_turns(|at, activity| {
+            let Some(image) = slots.get_mut(at).and_then(Option::as_mut) else { return Activity::Quiet };
+            if activity == Activity::Busy || image.is_due(now) {
+                work += turn(image);
+            }
+            // Only what arrives makes an image busy.
+            Activity::Quiet
+        });
+        work
+    }
+}
