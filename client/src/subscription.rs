@@ -275,7 +275,15 @@ impl Subscription {
         status::resolve_endpoint_port(&self.state.channel, &self.local_socket_addresses())
     }
 
-    /// Adds a source to a subscription with `control-mode=manual`.
+    /// Adds a source to a subscription with `control-mode=manual`: a socket to listen on, or, with `aeron-spy:` or
+    /// `aeron:ipc`, publications of this driver. The result is the id of the request, which can be waited for.
+    ///
+    /// ```no_run
+    /// # let aeron = epona_client::Aeron::connect(epona_client::Context::new())?;
+    /// let subscription = aeron.add_subscription("aeron:udp?control-mode=manual", 1001)?;
+    /// subscription.add_destination("aeron:udp?endpoint=localhost:20121")?.wait()?;
+    /// # Ok::<(), epona_client::ClientError>(())
+    /// ```
     ///
     /// # Errors
     /// When the client is closed; the result tells what the driver says.
@@ -283,7 +291,7 @@ impl Subscription {
         operation::add_receive_destination(&self.client, self.state.registration_id, channel)
     }
 
-    /// Removes a source by its channel.
+    /// Removes a source by its channel, as it was written when it was added. That there was no such socket is no error.
     ///
     /// # Errors
     /// When the client is closed; the result tells what the driver says.
