@@ -150,6 +150,16 @@ pub trait Subscription {
     fn image_count(&self) -> usize;
     /// Id of the subscription in its driver.
     fn registration_id(&self) -> i64;
+    /// Adds a destination, calling `turn`, which gives the client its turns, while waiting.
+    ///
+    /// # Errors
+    /// The driver's refusal, or its silence.
+    fn add_destination(&mut self, channel: &str, turn: &mut dyn FnMut()) -> Result<()>;
+    /// Removes a destination, likewise.
+    ///
+    /// # Errors
+    /// The driver's refusal, or its silence.
+    fn remove_destination(&mut self, channel: &str, turn: &mut dyn FnMut()) -> Result<()>;
 }
 
 /// A driver on the caller's thread.

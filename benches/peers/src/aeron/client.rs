@@ -44,7 +44,7 @@ unsafe extern "C" fn on_error(clientd: *mut c_void, code: c_int, message: *const
 
 impl AeronClient {
     /// Waits for an asynchronous operation: `poll` answers as the C poll functions do.
-    fn await_completion(
+    pub(super) fn await_completion(
         &mut self,
         what: &str,
         turn: &mut dyn FnMut(),

@@ -1,7 +1,7 @@
 //! Aeron's subscription, with and without reassembly.
 
 use super::{
-    bytes, check,
+    AeronClient, bytes, c_string, check,
     client::{Inner, Reports},
     text,
 };
@@ -9,7 +9,7 @@ use crate::party::{ImageEvent, Result, Subscription};
 use rusteron_client::bindings as c;
 use std::{
     cell::{Cell, RefCell},
-    ffi::c_void,
+    ffi::{c_char, c_int, c_void},
     ptr,
     rc::Rc,
 };
@@ -27,7 +27,7 @@ pub struct AeronSubscription {
     assembler: *mut c::aeron_fragment_assembler_t,
     /// Where whole messages go; the assembler was made with its address (A3).
     delegate: Box<Cell<Option<Delegate>>>,
-    _client: Rc<Inner>,
+    client: Rc<Inner>,
 }
 
 unsafe extern "C-unwind" fn on_fragment<F: FnMut(&[u8])>(
@@ -103,7 +103,7 @@ unsafe fn report(clientd: *mut c_void, image: *mut c::aeron_image_t, available: 
 impl AeronSubscription {
     pub(super) fn new(raw: *mut c::aeron_subscription_t, client: Rc<Inner>) -> Result<Self> {
         let delegate = Box::new(Cell::new(None));
-        let mut this = Self { raw, assembler: ptr::null_mut(), delegate, _client: client };
+        let mut this = Self { raw, assembler: ptr::null_mut(), delegate, client };
         let clientd = ptr::from_ref(&*this.delegate).cast_mut().cast();
         // SAFETY: the delegate's box outlives the assembler: both go in `Drop`, the assembler first.
         let code =
@@ -121,6 +121,33 @@ impl AeronSubscription {
         // SAFETY: the subscription is live (A1); `state` is what `handler` expects, by the two callers below.
         let fragments = unsafe { c::aeron_subscription_poll(self.raw, Some(handler), state, limit) };
         usize::try_from(fragments).unwrap_or(0)
+    }
+}
+
+/// How the C client begins to add or remove a destination.
+type ChangeDestination = unsafe extern "C" fn(
+    *mut *mut c::aeron_async_destination_t,
+    *mut c::aeron_t,
+    *mut c::aeron_subscription_t,
+    *const c_char,
+) -> c_int;
+
+impl AeronSubscription {
+    fn change_destination(
+        &mut self,
+        begin: ChangeDestination,
+        channel: &str,
+        turn: &mut dyn FnMut(),
+    ) -> Result<()> {
+        let uri = c_string(channel)?;
+        let mut pending = ptr::null_mut();
+        // SAFETY: client and subscription are live (A1); the URI is copied.
+        check(unsafe { begin(&mut pending, self.client.client, self.raw, uri.as_ptr()) }, channel)?;
+        let mut client = AeronClient { inner: Rc::clone(&self.client) };
+        // SAFETY: `pending` is live until its poll answers other than zero, after which it is not polled.
+        client.await_completion(channel, turn, || unsafe {
+            c::aeron_subscription_async_destination_poll(pending)
+        })
     }
 }
 
@@ -148,6 +175,14 @@ impl Subscription for AeronSubscription {
         // SAFETY: the subscription is live (A1); the constants are written through a valid pointer.
         unsafe { c::aeron_subscription_constants(self.raw, &mut constants) };
         constants.registration_id
+    }
+
+    fn add_destination(&mut self, channel: &str, turn: &mut dyn FnMut()) -> Result<()> {
+        self.change_destination(c::aeron_subscription_async_add_destination, channel, turn)
+    }
+
+    fn remove_destination(&mut self, channel: &str, turn: &mut dyn FnMut()) -> Result<()> {
+        self.change_destination(c::aeron_subscription_async_remove_destination, channel, turn)
     }
 }
 

@@ -46,6 +46,17 @@ impl EponaClient {
     }
 }
 
+/// Waits for the driver's answer while `turn` gives the client its turns.
+fn await_answer<T>(mut pending: Pending<T>, turn: &mut dyn FnMut()) -> Result<T> {
+    loop {
+        turn();
+        if let Some(answer) = pending.poll().map_err(failed)? {
+            return Ok(answer);
+        }
+        std::thread::yield_now();
+    }
+}
+
 /// Reports are plain data: a panic elsewhere leaves them usable.
 fn with<T>(reports: &Mutex<Reports>, use_them: impl FnOnce(&mut Reports) -> T) -> T {
     use_them(&mut reports.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
@@ -252,5 +263,15 @@ impl Subscription for EponaSubscription {
 
     fn registration_id(&self) -> i64 {
         self.subscription.registration_id().get()
+    }
+
+    fn add_destination(&mut self, channel: &str, turn: &mut dyn FnMut()) -> Result<()> {
+        let pending = self.subscription.add_destination(channel).map_err(failed)?;
+        await_answer(pending, turn).map(drop)
+    }
+
+    fn remove_destination(&mut self, channel: &str, turn: &mut dyn FnMut()) -> Result<()> {
+        let pending = self.subscription.remove_destination(channel).map_err(failed)?;
+        await_answer(pending, turn)
     }
 }
