@@ -123,9 +123,11 @@ fn two_paths_of_one_stream<C: Client>(from: DriverKind, to: DriverKind) {
     assert_eq!(subscription.image_count(), 1);
 
     drop(publications.remove(0));
-    let mut turn = turns_of(&mut subscriber);
-    subscription.remove_destination(&paths[0], &mut turn).expect("a removed destination");
-    transfer::until("its socket is closed", &mut turn, || listening(&receiver) == 1).unwrap();
+    {
+        let mut turn = turns_of(&mut subscriber);
+        subscription.remove_destination(&paths[0], &mut turn).expect("a removed destination");
+        transfer::until("its socket is closed", &mut turn, || listening(&receiver) == 1).unwrap();
+    }
     offer_all(&mut publications, &mut subscriber, &mut subscription, 200..300);
     assert_eq!(subscription.image_count(), 1);
     drop(publications);
