@@ -2,7 +2,7 @@
 //!
 //! Everything here is invoked: the caller's thread does all work, so one thread can run a whole exchange.
 
-use std::{fmt, path::Path, time::Duration};
+use std::{fmt, net::SocketAddr, path::Path, time::Duration};
 
 /// How long a driver may be silent, where a test is not about that.
 const DRIVER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -59,6 +59,29 @@ pub struct ImageEvent {
     pub correlation_id: i64,
     /// Where the publisher is, as the driver describes it: `ip:port`, or `aeron:ipc`.
     pub source_identity: String,
+    /// Position at which the subscriber joined, bytes.
+    pub join_position: i64,
+    /// Whether the publication was revoked, as far as is known at the time.
+    pub revoked: bool,
+}
+
+/// What a publisher's client is told when a receiver rejects the stream.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PublicationErrorEvent {
+    /// Original registration id of the publication.
+    pub registration_id: i64,
+    /// Session of the stream.
+    pub session_id: i32,
+    /// Stream.
+    pub stream_id: i32,
+    /// Group tag of the receiver; -1 for none.
+    pub group_tag: i64,
+    /// Where the error frame came from.
+    pub source: Option<SocketAddr>,
+    /// Kind of error, as numbered in the protocol.
+    pub error_code: i32,
+    /// The receiver's reason.
+    pub message: String,
 }
 
 /// A client of a media driver, of any make; its conductor is invoked by [`Client::do_work`].
@@ -69,6 +92,8 @@ pub trait Client: Sized {
     type Publication: Publication;
     /// Its subscriptions.
     type Subscription: Subscription;
+    /// Its counters.
+    type Counter: Counter;
 
     /// Connects to the driver in `dir`, which may be silent for `driver_timeout` before it counts as gone.
     ///
@@ -107,11 +132,45 @@ pub trait Client: Sized {
         turn: &mut dyn FnMut(),
     ) -> Result<Self::Subscription>;
 
+    /// Adds a counter, calling `turn` while waiting.
+    ///
+    /// # Errors
+    /// The driver's refusal, or its silence.
+    fn add_counter(
+        &mut self,
+        type_id: i32,
+        key: &[u8],
+        label: &str,
+        turn: &mut dyn FnMut(),
+    ) -> Result<Self::Counter>;
+
+    /// Adds a counter that outlives its clients, or finds it by type and registration id, calling `turn` while waiting.
+    ///
+    /// # Errors
+    /// The driver's refusal, or its silence.
+    fn add_static_counter(
+        &mut self,
+        type_id: i32,
+        key: &[u8],
+        label: &str,
+        registration_id: i64,
+        turn: &mut dyn FnMut(),
+    ) -> Result<Self::Counter>;
+
+    /// Asks for a session id that no publication of the stream uses, calling `turn` while waiting.
+    ///
+    /// # Errors
+    /// The driver's refusal, or its silence.
+    fn next_session_id(&mut self, stream_id: i32, turn: &mut dyn FnMut()) -> Result<i32>;
+
     /// One duty cycle of the client's conductor.
     fn do_work(&mut self) -> usize;
 
     /// Images that came and went since the last call, oldest first.
     fn take_image_events(&mut self) -> Vec<ImageEvent>;
+
+    /// Rejections of this client's publications since the last call, oldest first.
+    fn take_publication_errors(&mut self) -> Vec<PublicationErrorEvent>;
 
     /// Errors that reached the client's error handler since the last call.
     fn take_errors(&mut self) -> Vec<String>;
@@ -138,6 +197,10 @@ pub trait Publication {
     fn term_length(&self) -> usize;
     /// Session of the publication.
     fn session_id(&self) -> i32;
+    /// Registration id of the stream's log: that of the first publication to share it.
+    fn original_registration_id(&self) -> i64;
+    /// Ends an exclusive publication at once, consumed or not; a concurrent one just closes.
+    fn revoke(self);
 }
 
 /// A subscription of any make.
@@ -160,6 +223,21 @@ pub trait Subscription {
     /// # Errors
     /// The driver's refusal, or its silence.
     fn remove_destination(&mut self, channel: &str, turn: &mut dyn FnMut()) -> Result<()>;
+    /// Rejects the image of a session, for a reason that its publisher is told.
+    ///
+    /// # Errors
+    /// No such image, or the client refuses the reason.
+    fn reject(&mut self, session_id: i32, reason: &str) -> Result<()>;
+    /// The channel with port 0 of its endpoint replaced by the port that was bound; `None` while there is none.
+    fn resolved_channel(&self) -> Option<String>;
+}
+
+/// A counter of any make; closed when dropped.
+pub trait Counter {
+    /// Index in the counters file.
+    fn id(&self) -> i32;
+    /// Sets the value.
+    fn set(&self, value: i64);
 }
 
 /// A driver on the caller's thread.

@@ -1,6 +1,6 @@
 //! A driver of either kind as a process of its own: settings are Aeron's property names, the end may be violent.
 
-use crate::{aeron::Cnc, net};
+use crate::{aeron::Cnc, namespace::Host, net};
 use std::{
     io::{self, Read},
     path::{Path, PathBuf},
@@ -60,14 +60,44 @@ impl DriverProcess {
         Ok(this)
     }
 
+    /// As [`DriverProcess::spawn`], on a host of its own.
+    ///
+    /// # Errors
+    /// As [`DriverProcess::spawn_in`].
+    pub fn spawn_on(host: &Host, kind: DriverKind, properties: &[(&str, &str)]) -> io::Result<Self> {
+        let scratch = net::scratch_dir()?;
+        let dir = scratch.path().join("driver");
+        let mut this = Self::start(kind, &dir, properties, Some(host))?;
+        this._scratch = Some(scratch);
+        Ok(this)
+    }
+
     /// Starts a driver in `dir`, which stays when the value goes, and waits until it is ready for clients.
     ///
     /// # Errors
     /// The program cannot be started, or ends at once.
     pub fn spawn_in(kind: DriverKind, dir: &Path, properties: &[(&str, &str)]) -> io::Result<Self> {
-        let mut command = match kind {
-            DriverKind::Aeron => Command::new(peer_driver()?),
-            DriverKind::Epona => Command::new(eponamd()?),
+        Self::start(kind, dir, properties, None)
+    }
+
+    fn start(
+        kind: DriverKind,
+        dir: &Path,
+        properties: &[(&str, &str)],
+        host: Option<&Host>,
+    ) -> io::Result<Self> {
+        let program = match kind {
+            DriverKind::Aeron => peer_driver()?,
+            DriverKind::Epona => eponamd()?,
+        };
+        let mut command = match host {
+            // It becomes the program, and keeps its process id.
+            Some(host) => {
+                let mut command = Command::new("ip");
+                command.args(["netns", "exec", host.namespace()]).arg(program);
+                command
+            }
+            None => Command::new(program),
         };
         let settings = QUIET.iter().chain(properties).map(|&(name, value)| (name, value.to_owned()));
         let dir_setting = ("aeron.dir", dir.to_string_lossy().into_owned());

@@ -1,11 +1,15 @@
 //! Aeron's client, its conductor invoked by the caller.
 
-use super::{AeronPublication, AeronSubscription, NAME, c_path, c_string, check, last_error, text};
-use crate::party::{Client, ImageEvent, PartyError, Result, Sharing};
+use super::{
+    AeronCounter, AeronPublication, AeronSubscription, NAME, c_path, c_string, check, last_error, text,
+    text_of,
+};
+use crate::party::{Client, ImageEvent, PartyError, PublicationErrorEvent, Result, Sharing};
 use rusteron_client::bindings as c;
 use std::{
     cell::RefCell,
     ffi::{c_char, c_int, c_void},
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     path::Path,
     ptr,
     rc::Rc,
@@ -19,6 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Default, Debug)]
 pub(super) struct Reports {
     pub(super) images: Vec<ImageEvent>,
+    publication_errors: Vec<PublicationErrorEvent>,
     errors: Vec<String>,
 }
 
@@ -40,6 +45,39 @@ unsafe extern "C" fn on_error(clientd: *mut c_void, code: c_int, message: *const
     // SAFETY: `clientd` is the box of `Inner::reports` (A3), the message a C string.
     let (reports, message) = unsafe { (&*clientd.cast::<RefCell<Reports>>(), text(message)) };
     reports.borrow_mut().errors.push(format!("({code}) {message}"));
+}
+
+unsafe extern "C" fn on_publication_error(
+    clientd: *mut c_void,
+    values: *mut c::aeron_publication_error_values_t,
+) {
+    // SAFETY: `clientd` is the box of `Inner::reports` (A3); the values are live during the call, and may be unaligned.
+    let (reports, values, message) = unsafe {
+        let message = ptr::addr_of!((*values).error_message).cast();
+        let values = ptr::read_unaligned(values);
+        let length = usize::try_from(values.error_message_length).unwrap_or(0);
+        (&*clientd.cast::<RefCell<Reports>>(), values, text_of(message, length))
+    };
+    reports.borrow_mut().publication_errors.push(PublicationErrorEvent {
+        registration_id: values.registration_id,
+        session_id: values.session_id,
+        stream_id: values.stream_id,
+        group_tag: values.group_tag,
+        source: source_address(&values),
+        error_code: values.error_code,
+        message,
+    });
+}
+
+/// Address types are 1 for IPv4 and 2 for IPv6. Source: shared-memory spec 10.5.
+fn source_address(values: &c::aeron_publication_error_values_t) -> Option<SocketAddr> {
+    let address = values.source_address;
+    let ip = match values.address_type {
+        1 => Ipv4Addr::new(address[0], address[1], address[2], address[3]).into(),
+        2 => Ipv6Addr::from(address).into(),
+        _ => return None,
+    };
+    Some(SocketAddr::new(ip, values.source_port))
 }
 
 impl AeronClient {
@@ -74,6 +112,7 @@ impl Client for AeronClient {
     const NAME: &'static str = NAME;
     type Publication = AeronPublication;
     type Subscription = AeronSubscription;
+    type Counter = AeronCounter;
 
     fn connect_within(dir: &Path, driver_timeout: Duration) -> Result<Self> {
         let reports = Box::<RefCell<Reports>>::default();
@@ -90,6 +129,14 @@ impl Client for AeronClient {
             check(c::aeron_context_set_use_conductor_agent_invoker(context, true), "invoker")?;
             check(c::aeron_context_set_driver_timeout_ms(context, timeout), "driver timeout")?;
             check(c::aeron_context_set_error_handler(context, Some(on_error), clientd), "error handler")?;
+            check(
+                c::aeron_context_set_publication_error_frame_handler(
+                    context,
+                    Some(on_publication_error),
+                    clientd,
+                ),
+                "publication error handler",
+            )?;
             check(c::aeron_init(&mut inner.client, context), "client init")?;
             check(c::aeron_start(inner.client), "client start")?;
         }
@@ -164,6 +211,78 @@ impl Client for AeronClient {
         AeronSubscription::new(subscription, Rc::clone(&self.inner))
     }
 
+    fn add_counter(
+        &mut self,
+        type_id: i32,
+        key: &[u8],
+        label: &str,
+        turn: &mut dyn FnMut(),
+    ) -> Result<AeronCounter> {
+        let (client, label_text) = (self.inner.client, label.as_ptr().cast());
+        let (mut pending, mut counter) = (ptr::null_mut(), ptr::null_mut());
+        // SAFETY: the client is live (A1); key and label are copied.
+        let code = unsafe {
+            c::aeron_async_add_counter(
+                &mut pending,
+                client,
+                type_id,
+                key.as_ptr(),
+                key.len(),
+                label_text,
+                label.len(),
+            )
+        };
+        check(code, label)?;
+        // SAFETY: `pending` is live until its poll answers other than zero, after which it is not polled.
+        self.await_completion(label, turn, || unsafe {
+            c::aeron_async_add_counter_poll(&mut counter, pending)
+        })?;
+        Ok(AeronCounter::new(counter, Rc::clone(&self.inner)))
+    }
+
+    fn add_static_counter(
+        &mut self,
+        type_id: i32,
+        key: &[u8],
+        label: &str,
+        registration_id: i64,
+        turn: &mut dyn FnMut(),
+    ) -> Result<AeronCounter> {
+        let (client, label_text) = (self.inner.client, label.as_ptr().cast());
+        let (mut pending, mut counter) = (ptr::null_mut(), ptr::null_mut());
+        // SAFETY: the client is live (A1); key and label are copied.
+        let code = unsafe {
+            c::aeron_async_add_static_counter(
+                &mut pending,
+                client,
+                type_id,
+                key.as_ptr(),
+                key.len(),
+                label_text,
+                label.len(),
+                registration_id,
+            )
+        };
+        check(code, label)?;
+        // SAFETY: `pending` is live until its poll answers other than zero, after which it is not polled.
+        self.await_completion(label, turn, || unsafe {
+            c::aeron_async_add_counter_poll(&mut counter, pending)
+        })?;
+        Ok(AeronCounter::new(counter, Rc::clone(&self.inner)))
+    }
+
+    fn next_session_id(&mut self, stream_id: i32, turn: &mut dyn FnMut()) -> Result<i32> {
+        let (mut pending, mut session_id) = (ptr::null_mut(), 0);
+        // SAFETY: the client is live (A1).
+        let code = unsafe { c::aeron_async_next_session_id(&mut pending, self.inner.client, stream_id) };
+        check(code, "next session id")?;
+        // SAFETY: `pending` is live until its poll answers other than zero, after which it is not polled.
+        self.await_completion("next session id", turn, || unsafe {
+            c::aeron_async_next_session_id_poll(&mut session_id, pending)
+        })?;
+        Ok(session_id)
+    }
+
     fn do_work(&mut self) -> usize {
         // SAFETY: the client is live (A1) and used by this thread only (A4).
         let work = unsafe { c::aeron_main_do_work(self.inner.client) };
@@ -172,6 +291,10 @@ impl Client for AeronClient {
 
     fn take_image_events(&mut self) -> Vec<ImageEvent> {
         std::mem::take(&mut self.inner.reports.borrow_mut().images)
+    }
+
+    fn take_publication_errors(&mut self) -> Vec<PublicationErrorEvent> {
+        std::mem::take(&mut self.inner.reports.borrow_mut().publication_errors)
     }
 
     fn take_errors(&mut self) -> Vec<String> {

@@ -12,12 +12,14 @@
 
 mod client;
 mod cnc;
+mod counter;
 mod driver;
 mod publication;
 mod subscription;
 
 pub use client::AeronClient;
 pub use cnc::{Cnc, CounterEntry, ErrorEntry, LossEntry, request_termination};
+pub use counter::AeronCounter;
 pub use driver::{AeronDriver, run_until};
 pub use publication::AeronPublication;
 pub use subscription::AeronSubscription;

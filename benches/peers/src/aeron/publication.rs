@@ -117,6 +117,17 @@ impl Publication for AeronPublication {
     fn session_id(&self) -> i32 {
         self.constants.session_id
     }
+
+    fn original_registration_id(&self) -> i64 {
+        self.constants.original_registration_id
+    }
+
+    fn revoke(self) {
+        if let Raw::Exclusive(raw) = self.raw {
+            // SAFETY: the publication is live (A1); dropping closes it.
+            unsafe { c::aeron_exclusive_publication_revoke_on_close(raw) };
+        }
+    }
 }
 
 impl Drop for AeronPublication {

@@ -3,7 +3,7 @@
 use super::{
     AeronClient, bytes, c_string, check,
     client::{Inner, Reports},
-    text,
+    last_error, text,
 };
 use crate::party::{ImageEvent, Result, Subscription};
 use rusteron_client::bindings as c;
@@ -87,15 +87,18 @@ pub(super) unsafe extern "C" fn on_unavailable_image(
 unsafe fn report(clientd: *mut c_void, image: *mut c::aeron_image_t, available: bool) {
     let mut constants = c::aeron_image_constants_t::default();
     // SAFETY: by the contract of this function.
-    let (reports, source_identity) = unsafe {
+    let (reports, source_identity, revoked) = unsafe {
         c::aeron_image_constants(image, &mut constants);
-        (&*clientd.cast::<RefCell<Reports>>(), text(constants.source_identity))
+        let revoked = c::aeron_image_is_publication_revoked(image);
+        (&*clientd.cast::<RefCell<Reports>>(), text(constants.source_identity), revoked)
     };
     let event = ImageEvent {
         available,
         session_id: constants.session_id,
         correlation_id: constants.correlation_id,
         source_identity,
+        join_position: constants.join_position,
+        revoked,
     };
     reports.borrow_mut().images.push(event);
 }
@@ -183,6 +186,35 @@ impl Subscription for AeronSubscription {
 
     fn remove_destination(&mut self, channel: &str, turn: &mut dyn FnMut()) -> Result<()> {
         self.change_destination(c::aeron_subscription_async_remove_destination, channel, turn)
+    }
+
+    fn reject(&mut self, session_id: i32, reason: &str) -> Result<()> {
+        let text = c_string(reason)?;
+        // SAFETY: the subscription is live (A1); the image that it lends is given back, the reason copied.
+        let code = unsafe {
+            let image = c::aeron_subscription_image_by_session_id(self.raw, session_id);
+            if image.is_null() {
+                return Err(last_error("no image of that session"));
+            }
+            let code = c::aeron_image_reject(image, text.as_ptr());
+            c::aeron_subscription_image_release(self.raw, image);
+            code
+        };
+        check(code, "reject").map(drop)
+    }
+
+    fn resolved_channel(&self) -> Option<String> {
+        let mut uri = vec![0u8; 4096];
+        // SAFETY: the subscription is live (A1); the text is written with its end within the buffer.
+        let written = unsafe {
+            c::aeron_subscription_try_resolve_channel_endpoint_port(
+                self.raw,
+                uri.as_mut_ptr().cast(),
+                uri.len(),
+            )
+        };
+        uri.truncate(usize::try_from(written).ok().filter(|&length| length > 0)?);
+        String::from_utf8(uri).ok()
     }
 }
 

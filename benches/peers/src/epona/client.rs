@@ -1,10 +1,12 @@
 //! Our client, its conductor invoked by the caller.
 
 use super::{NAME, failed};
-use crate::party::{Client, ImageEvent, Offer, Publication, Result, Sharing, Subscription};
+use crate::party::{
+    Client, Counter, ImageEvent, Offer, Publication, PublicationErrorEvent, Result, Sharing, Subscription,
+};
 use epona_client::{
-    Aeron, Context, ExclusivePublication, FragmentAssembler, Header, Image, ImageHandlers, Invoker,
-    OfferError, Pending, Position,
+    Aeron, Context, CounterTypeId, ExclusivePublication, FragmentAssembler, Header, Image, ImageHandlers,
+    Invoker, OfferError, Pending, Position, PublicationErrorFrame, RegistrationId, SessionId,
 };
 use std::{
     path::Path,
@@ -16,6 +18,7 @@ use std::{
 #[derive(Default, Debug)]
 struct Reports {
     images: Vec<ImageEvent>,
+    publication_errors: Vec<PublicationErrorEvent>,
     errors: Vec<String>,
 }
 
@@ -68,6 +71,20 @@ fn event(available: bool, image: &Image) -> ImageEvent {
         session_id: image.session_id().get(),
         correlation_id: image.correlation_id().get(),
         source_identity: image.source_identity().to_owned(),
+        join_position: image.join_position().get(),
+        revoked: image.is_publication_revoked(),
+    }
+}
+
+fn rejection(frame: &PublicationErrorFrame) -> PublicationErrorEvent {
+    PublicationErrorEvent {
+        registration_id: frame.registration_id.get(),
+        session_id: frame.session_id.get(),
+        stream_id: frame.stream_id.get(),
+        group_tag: frame.group_tag.map_or(-1, |tag| tag.get()),
+        source: frame.source,
+        error_code: frame.error_code.get(),
+        message: frame.message.clone(),
     }
 }
 
@@ -75,14 +92,18 @@ impl Client for EponaClient {
     const NAME: &'static str = NAME;
     type Publication = EponaPublication;
     type Subscription = EponaSubscription;
+    type Counter = epona_client::Counter;
 
     fn connect_within(dir: &Path, driver_timeout: Duration) -> Result<Self> {
         let reports = Arc::<Mutex<Reports>>::default();
-        let told = Arc::clone(&reports);
+        let (told, rejected) = (Arc::clone(&reports), Arc::clone(&reports));
         let context = Context::new()
             .dir(dir)
             .driver_timeout(driver_timeout)
             .use_invoker()
+            .on_publication_error(move |frame| {
+                with(&rejected, |reports| reports.publication_errors.push(rejection(frame)));
+            })
             .on_error(move |error| with(&told, |reports| reports.errors.push(error.to_string())));
         let aeron = Aeron::connect(context).map_err(failed)?;
         let invoker = aeron.invoker().ok_or_else(|| failed("an invoked client without an invoker"))?;
@@ -123,6 +144,37 @@ impl Client for EponaClient {
         Ok(EponaSubscription::new(self.await_completion(pending, turn)?))
     }
 
+    fn add_counter(
+        &mut self,
+        type_id: i32,
+        key: &[u8],
+        label: &str,
+        turn: &mut dyn FnMut(),
+    ) -> Result<epona_client::Counter> {
+        let type_id = CounterTypeId::new(type_id);
+        let pending = self.aeron.add_counter_async(type_id, key, label).map_err(failed)?;
+        self.await_completion(pending, turn)
+    }
+
+    fn add_static_counter(
+        &mut self,
+        type_id: i32,
+        key: &[u8],
+        label: &str,
+        registration_id: i64,
+        turn: &mut dyn FnMut(),
+    ) -> Result<epona_client::Counter> {
+        let (type_id, registration_id) = (CounterTypeId::new(type_id), RegistrationId::new(registration_id));
+        let pending =
+            self.aeron.add_static_counter_async(type_id, key, label, registration_id).map_err(failed)?;
+        self.await_completion(pending, turn)
+    }
+
+    fn next_session_id(&mut self, stream_id: i32, turn: &mut dyn FnMut()) -> Result<i32> {
+        let pending = self.aeron.next_session_id_async(stream_id).map_err(failed)?;
+        self.await_completion(pending, turn).map(SessionId::get)
+    }
+
     fn do_work(&mut self) -> usize {
         // A fatal error has closed the client, which `is_closed` and the error handler tell.
         self.invoker.invoke().unwrap_or(0)
@@ -130,6 +182,10 @@ impl Client for EponaClient {
 
     fn take_image_events(&mut self) -> Vec<ImageEvent> {
         with(&self.reports, |reports| std::mem::take(&mut reports.images))
+    }
+
+    fn take_publication_errors(&mut self) -> Vec<PublicationErrorEvent> {
+        with(&self.reports, |reports| std::mem::take(&mut reports.publication_errors))
     }
 
     fn take_errors(&mut self) -> Vec<String> {
@@ -215,6 +271,27 @@ impl Publication for EponaPublication {
     fn session_id(&self) -> i32 {
         either!(self, publication => publication.session_id().get())
     }
+
+    fn original_registration_id(&self) -> i64 {
+        either!(self, publication => publication.original_registration_id().get())
+    }
+
+    fn revoke(self) {
+        match self {
+            Self::Concurrent(publication) => drop(publication),
+            Self::Exclusive(publication) => publication.revoke(),
+        }
+    }
+}
+
+impl Counter for epona_client::Counter {
+    fn id(&self) -> i32 {
+        self.id().get()
+    }
+
+    fn set(&self, value: i64) {
+        self.set(value);
+    }
 }
 
 /// Takes whole messages out of the assembler, which owns its handler, to the handler of one poll.
@@ -273,5 +350,15 @@ impl Subscription for EponaSubscription {
     fn remove_destination(&mut self, channel: &str, turn: &mut dyn FnMut()) -> Result<()> {
         let pending = self.subscription.remove_destination(channel).map_err(failed)?;
         await_answer(pending, turn)
+    }
+
+    fn reject(&mut self, session_id: i32, reason: &str) -> Result<()> {
+        let image = self.subscription.image_by_session_id(SessionId::new(session_id));
+        let image = image.ok_or_else(|| failed(format!("no image of session {session_id}")))?;
+        image.reject(reason).map(drop).map_err(failed)
+    }
+
+    fn resolved_channel(&self) -> Option<String> {
+        self.subscription.try_resolve_channel_endpoint_port()
     }
 }

@@ -1,6 +1,8 @@
 //! What the interop tests share: pairs of drivers, channels, and the exchange itself.
 #![allow(dead_code, reason = "each test program uses its own part")]
 
+pub(crate) mod ends;
+
 use epona_peers::{
     aeron::Cnc,
     net,
@@ -14,6 +16,23 @@ pub(crate) const SEED: u64 = 0x00E9_0A1E;
 
 /// Stream of all tests.
 pub(crate) const STREAM: i32 = 1001;
+
+/// Who made a client.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Maker {
+    Aeron,
+    Epona,
+}
+
+impl Maker {
+    /// The maker of a driver, whose client knows it best.
+    pub(crate) fn of(kind: DriverKind) -> Self {
+        match kind {
+            DriverKind::Aeron => Self::Aeron,
+            DriverKind::Epona => Self::Epona,
+        }
+    }
+}
 
 /// Five per cent of everything that arrives is lost, at this driver.
 pub(crate) fn lossy(seed: u64) -> Vec<(&'static str, String)> {
@@ -103,6 +122,12 @@ pub(crate) fn system_counter(process: &DriverProcess, label: &str) -> i64 {
     entry.unwrap_or_else(|| panic!("{:?} driver has no counter {label:?}", process.kind())).value
 }
 
+/// The value of a stream counter of a session on the driver in `process`, when there is one.
+pub(crate) fn stream_counter(process: &DriverProcess, type_id: i32, session_id: i32) -> Option<i64> {
+    let stream = format!(" {session_id} {STREAM} ");
+    cnc(process).counter(type_id, &stream).map(|entry| entry.value)
+}
+
 /// Counter types. Source: shared-memory spec, counter type ids.
 pub(crate) mod type_id {
     pub(crate) const SYSTEM: i32 = 0;
@@ -117,4 +142,5 @@ pub(crate) mod type_id {
     pub(crate) const PER_IMAGE: i32 = 10;
     pub(crate) const CLIENT_HEARTBEAT: i32 = 11;
     pub(crate) const PUBLISHER_POSITION: i32 = 12;
+    pub(crate) const FLOW_CONTROL_RECEIVERS: i32 = 17;
 }

@@ -1,0 +1,347 @@
+//! Three hosts on a switch, with a driver each: receivers that are slow or die, cables that are pulled.
+//!
+//! Network namespaces need root and the program `ip`; without them the tests say so and pass.
+
+mod common;
+
+use common::{
+    Maker,
+    ends::{
+        AnyPublisher, AnySubscriber, connect, eventually, exchange, message, numbers, publish_past,
+        publisher, subscriber,
+    },
+    stream_counter, system_counter, type_id,
+};
+use epona_peers::{
+    namespace::{Host, Network},
+    party::Offer,
+    process::{
+        DriverKind::{self, Aeron, Epona},
+        DriverProcess,
+    },
+};
+use std::process::Command;
+
+/// Messages that no window holds: several terms of 64 KiB.
+const MANY: u32 = 600;
+
+/// Runs the tests of this file for a publishing driver and two receiving ones; the second is the one that is slow, is
+/// killed, or loses its link.
+macro_rules! hosts {
+    ($name:ident: $from:ident -> $one:ident, $other:ident) => {
+        mod $name {
+            use super::*;
+
+            const KINDS: [DriverKind; 3] = [$from, $one, $other];
+
+            #[test]
+            fn min_flow_control_waits_for_a_slow_host_until_it_is_killed() {
+                in_network(|network| {
+                    the_slow_host_holds_back_until_killed(network, KINDS, "fc=min,t:2s", "")
+                });
+            }
+
+            #[test]
+            fn tagged_flow_control_waits_for_a_slow_host_until_it_is_killed() {
+                in_network(|network| {
+                    the_slow_host_holds_back_until_killed(network, KINDS, "fc=tagged,g:9,t:2s", "|gtag=9");
+                });
+            }
+
+            #[test]
+            fn max_flow_control_waits_neither_for_a_slow_host_nor_for_a_dead_one() {
+                in_network(|network| the_slow_host_is_left_behind(network, KINDS, "fc=max", ""));
+            }
+
+            #[test]
+            fn tagged_flow_control_waits_for_no_host_without_the_tag() {
+                in_network(|network| {
+                    the_slow_host_is_left_behind(network, KINDS, "fc=tagged,g:9/1", "|gtag=9")
+                });
+            }
+
+            #[test]
+            fn a_multicast_stream_goes_on_after_a_link_was_down_for_less_than_the_timeouts() {
+                in_network(|network| a_short_outage_is_made_good(network, KINDS, &multicast()));
+            }
+
+            #[test]
+            fn a_unicast_stream_goes_on_after_a_link_was_down_for_less_than_the_timeouts() {
+                in_network(|network| {
+                    let channel = unicast(&network.hosts()[2]);
+                    a_short_outage_is_made_good(network, KINDS, &channel);
+                });
+            }
+
+            #[test]
+            fn a_unicast_stream_starts_anew_after_a_link_was_down_for_longer_than_the_timeouts() {
+                in_network(|network| {
+                    let channel = unicast(&network.hosts()[2]);
+                    a_long_outage_starts_anew(network, KINDS, &channel);
+                });
+            }
+
+            #[test]
+            fn a_multicast_stream_goes_on_at_others_while_a_link_is_down_for_longer_than_the_timeouts() {
+                in_network(|network| others_go_on_during_a_long_outage(network, KINDS));
+            }
+
+            #[test]
+            fn a_multicast_stream_reaches_every_host_over_ipv6() {
+                in_network(|network| every_host_hears_everything_over_ipv6(network, KINDS));
+            }
+
+            #[test]
+            fn time_to_live_and_traffic_class_are_on_every_packet() {
+                in_network(|network| packets_are_marked(network, KINDS));
+            }
+        }
+    };
+}
+
+hosts!(control: Aeron -> Aeron, Aeron);
+hosts!(our_publisher: Epona -> Epona, Aeron);
+hosts!(our_receiver: Aeron -> Aeron, Epona);
+
+/// Runs a test with three hosts, where there can be any.
+fn in_network(test: impl FnOnce(&Network)) {
+    match Network::obstacle() {
+        Some(obstacle) => eprintln!("SKIPPED: no hosts of their own for the drivers: {obstacle}"),
+        None => test(&Network::new(3).unwrap_or_else(|error| panic!("network of three hosts: {error}"))),
+    }
+}
+
+/// The ports of a network of its own are all free.
+const PORT: u16 = 24_500;
+
+fn multicast() -> String {
+    format!("aeron:udp?endpoint=224.20.30.39:{PORT}|interface=10.77.0.0/24|term-length=64k")
+}
+
+fn unicast(to: &Host) -> String {
+    format!("aeron:udp?endpoint={}:{PORT}|term-length=64k", to.address())
+}
+
+/// A driver on each host; states that depend on their timers change soon.
+fn drivers(network: &Network, kinds: [DriverKind; 3], more: &[(&str, &str)]) -> [DriverProcess; 3] {
+    let quick = [("aeron.timer.interval", "50ms"), ("aeron.rcv.status.message.timeout", "50ms")];
+    let settings: Vec<_> = quick.iter().chain(more).copied().collect();
+    let mut hosts = network.hosts().iter();
+    kinds.map(|kind| {
+        let host = hosts.next().expect("three hosts");
+        DriverProcess::spawn_on(host, kind, &settings).unwrap_or_else(|error| panic!("{kind:?}: {error}"))
+    })
+}
+
+fn publish(driver: &DriverProcess, channel: &str) -> AnyPublisher {
+    publisher(Maker::of(driver.kind()), driver, channel)
+}
+
+fn subscribe(driver: &DriverProcess, channel: &str) -> AnySubscriber {
+    subscriber(Maker::of(driver.kind()), driver, channel)
+}
+
+fn followed(from: &DriverProcess, session: i32) -> Option<i64> {
+    stream_counter(from, type_id::FLOW_CONTROL_RECEIVERS, session)
+}
+
+/// Both receivers count: the slow one limits, which the counters tell, until it is dead for longer than the timeout.
+fn the_slow_host_holds_back_until_killed(
+    network: &Network,
+    kinds: [DriverKind; 3],
+    flow_control: &str,
+    tag: &str,
+) {
+    let [from, one, mut other] = drivers(network, kinds, &[]);
+    let channel = multicast() + tag;
+    let (mut fast, mut slow) = (subscribe(&one, &channel), subscribe(&other, &channel));
+    let mut publication = publish(&from, &format!("{channel}|{flow_control}"));
+    connect(&mut publication, &mut [&mut fast, &mut slow]);
+    let session = publication.session_id();
+    eventually("both are followed", || {
+        publication.turn();
+        followed(&from, session) == Some(2)
+    });
+    let sent = publish_past(&from, &mut publication, &mut fast, &mut slow, MANY);
+    assert!(sent < MANY, "the slow host does not hold the publisher back");
+    let limit = stream_counter(&from, type_id::SENDER_LIMIT, session).unwrap();
+    let position =
+        |host: &DriverProcess| stream_counter(host, type_id::SUBSCRIBER_POSITION, session).unwrap();
+    let window = (publication.term_length() / 2) as i64;
+    assert_eq!(limit, position(&other) + window, "the slow host is the one that limits");
+    assert!(limit < position(&one) + window, "the fast host is not");
+
+    other.kill().unwrap();
+    let mut next = sent;
+    eventually("the fast host has everything", || {
+        if next < MANY && matches!(publication.offer(&message(next)), Offer::Sent(_)) {
+            next += 1;
+        }
+        publication.turn();
+        fast.turn();
+        fast.poll();
+        fast.messages().len() == MANY as usize
+    });
+    assert_eq!(numbers(fast.messages()), (0..MANY).collect::<Vec<_>>());
+    assert_eq!(followed(&from, session), Some(1));
+    assert!(publication.is_connected());
+    let limit = stream_counter(&from, type_id::SENDER_LIMIT, session).unwrap();
+    assert!(limit > position(&one), "the host that is left limits now");
+    // Its client has nobody to say goodbye to.
+    std::mem::forget(slow);
+}
+
+/// Only the first receiver counts; the other is slow at first and dead in the end.
+fn the_slow_host_is_left_behind(network: &Network, kinds: [DriverKind; 3], flow_control: &str, tag: &str) {
+    let [from, one, mut other] = drivers(network, kinds, &[]);
+    let mut fast = subscribe(&one, &format!("{}{tag}", multicast()));
+    let mut slow = subscribe(&other, &multicast());
+    let mut publication = publish(&from, &format!("{}|{flow_control}", multicast()));
+    connect(&mut publication, &mut [&mut fast, &mut slow]);
+    let sent = publish_past(&from, &mut publication, &mut fast, &mut slow, MANY);
+    assert_eq!(sent, MANY, "the slow host does not matter");
+    eventually("the fast host has everything", || {
+        fast.turn();
+        fast.poll();
+        fast.messages().len() == MANY as usize
+    });
+    eventually("the slow host was overrun", || system_counter(&other, "Flow control over runs") > 0);
+    other.kill().unwrap();
+    exchange(&mut publication, &mut [&mut fast], MANY..2 * MANY);
+    assert_eq!(numbers(fast.messages()), (0..2 * MANY).collect::<Vec<_>>());
+    std::mem::forget(slow);
+}
+
+/// A short outage costs time and nothing else: the image stays, what was lost is sent again.
+fn a_short_outage_is_made_good(network: &Network, kinds: [DriverKind; 3], channel: &str) {
+    let [from, _, other] = drivers(network, kinds, &[]);
+    let mut subscription = subscribe(&other, channel);
+    let mut publication = publish(&from, channel);
+    connect(&mut publication, &mut [&mut subscription]);
+    exchange(&mut publication, &mut [&mut subscription], 0..50);
+    network.set_link(&network.hosts()[2], false).unwrap();
+    let mut next = 50;
+    eventually("the publisher is held back, as nobody answers", || {
+        publication.turn();
+        subscription.turn();
+        subscription.poll();
+        match publication.offer(&message(next)) {
+            Offer::Sent(_) => next += 1,
+            Offer::BackPressured => return true,
+            Offer::AdminAction => {}
+            other => panic!("message {next}: {other:?}"),
+        }
+        false
+    });
+    network.set_link(&network.hosts()[2], true).unwrap();
+    eventually("everything has arrived", || {
+        publication.turn();
+        subscription.turn();
+        subscription.poll();
+        subscription.messages().len() == next as usize
+    });
+    exchange(&mut publication, &mut [&mut subscription], next..next + 300);
+    assert_eq!(numbers(subscription.messages()), (0..next + 300).collect::<Vec<_>>());
+    let images = subscription.take_image_events();
+    assert_eq!(images.len(), 1, "one image all the time: {images:?}");
+    assert!(publication.is_connected());
+}
+
+/// Settings with which an outage of more than a second is a long one.
+const IMPATIENT: &[(&str, &str)] =
+    &[("aeron.image.liveness.timeout", "1s"), ("aeron.publication.connection.timeout", "1s")];
+
+/// A long outage ends the image and the connection; both come back with the link, and the stream goes on from there.
+fn a_long_outage_starts_anew(network: &Network, kinds: [DriverKind; 3], channel: &str) {
+    let [from, _, other] = drivers(network, kinds, IMPATIENT);
+    let mut subscription = subscribe(&other, channel);
+    let mut publication = publish(&from, channel);
+    connect(&mut publication, &mut [&mut subscription]);
+    exchange(&mut publication, &mut [&mut subscription], 0..50);
+    network.set_link(&network.hosts()[2], false).unwrap();
+    eventually("both sides have given the other up", || {
+        publication.turn();
+        subscription.turn();
+        !publication.is_connected() && subscription.image_count() == 0
+    });
+    assert_eq!(publication.offer(&message(50)), Offer::NotConnected);
+    network.set_link(&network.hosts()[2], true).unwrap();
+    connect(&mut publication, &mut [&mut subscription]);
+    exchange(&mut publication, &mut [&mut subscription], 50..350);
+    assert_eq!(numbers(subscription.messages()), (0..350).collect::<Vec<_>>());
+    let images = subscription.take_image_events();
+    assert_eq!(images.iter().map(|image| image.available).collect::<Vec<_>>(), [true, false, true]);
+}
+
+fn others_go_on_during_a_long_outage(network: &Network, kinds: [DriverKind; 3]) {
+    let [from, one, other] = drivers(network, kinds, IMPATIENT);
+    let (mut near, mut far) = (subscribe(&one, &multicast()), subscribe(&other, &multicast()));
+    let mut publication = publish(&from, &format!("{}|fc=min,t:1s", multicast()));
+    connect(&mut publication, &mut [&mut near, &mut far]);
+    exchange(&mut publication, &mut [&mut near, &mut far], 0..50);
+    network.set_link(&network.hosts()[2], false).unwrap();
+    exchange(&mut publication, &mut [&mut near], 50..MANY);
+    eventually("the host without a link has lost its image", || {
+        publication.turn();
+        near.turn();
+        far.turn();
+        far.image_count() == 0
+    });
+    network.set_link(&network.hosts()[2], true).unwrap();
+    // It joins where the stream is now; what it missed in the meantime is gone for it.
+    far.poll();
+    connect(&mut publication, &mut [&mut near, &mut far]);
+    eventually("both are followed", || {
+        publication.turn();
+        near.turn();
+        far.turn();
+        followed(&from, publication.session_id()) == Some(2)
+    });
+    exchange(&mut publication, &mut [&mut near, &mut far], MANY..MANY + 300);
+    assert_eq!(numbers(near.messages()), (0..MANY + 300).collect::<Vec<_>>());
+}
+
+fn every_host_hears_everything_over_ipv6(network: &Network, kinds: [DriverKind; 3]) {
+    let [from, one, other] = drivers(network, kinds, &[]);
+    let group = format!("aeron:udp?endpoint=[ff02::3:5]:{PORT}|term-length=64k");
+    let mut by_prefix = subscribe(&one, &format!("{group}|interface=[fd77::]/64"));
+    let mut by_name = subscribe(&other, &format!("{group}|interface={{eth0}}"));
+    let address = network.hosts()[0].address_v6();
+    let mut publication = publish(&from, &format!("{group}|interface=[{address}]|fc=min,g:/2"));
+    let mut all = [&mut by_prefix, &mut by_name];
+    connect(&mut publication, &mut all);
+    exchange(&mut publication, &mut all, 0..300);
+}
+
+/// What a capture says of a packet: source address, time to live, traffic class.
+fn captured(line: &str) -> Option<(String, u8, u8)> {
+    let mut fields = line.split(';');
+    let (source, ttl, class) = (fields.next()?, fields.next()?, fields.next()?);
+    let class = u8::from_str_radix(class.trim_start_matches("0x"), 16).ok()?;
+    Some((source.to_owned(), ttl.parse().ok()?, class))
+}
+
+fn packets_are_marked(network: &Network, kinds: [DriverKind; 3]) {
+    if !Command::new("tshark").arg("-v").output().is_ok_and(|output| output.status.success()) {
+        eprintln!("SKIPPED: tshark is not installed, so nothing is captured");
+        return;
+    }
+    let [from, _, other] = drivers(network, kinds, &[]);
+    let mut subscription = subscribe(&other, &format!("{}|so-tos=40", multicast()));
+    let mut publication = publish(&from, &format!("{}|ttl=7|so-tos=184", multicast()));
+    connect(&mut publication, &mut [&mut subscription]);
+    let output = Command::new("ip")
+        .args(["netns", "exec", network.hosts()[2].namespace(), "tshark", "-l", "-q", "-i", "eth0"])
+        .args(["-a", "duration:3", "-f", &format!("udp port {PORT}"), "-T", "fields"])
+        .args(["-E", "separator=;", "-e", "ip.src", "-e", "ip.ttl", "-e", "ip.dsfield"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let packets: Vec<_> = text.lines().filter_map(captured).collect();
+    let of = |host: &Host| packets.iter().filter(|packet| packet.0 == host.address()).collect::<Vec<_>>();
+    let (data, status) = (of(&network.hosts()[0]), of(&network.hosts()[2]));
+    assert!(!data.is_empty() && !status.is_empty(), "nothing captured: {text}");
+    assert!(data.iter().all(|packet| (packet.1, packet.2) == (7, 184)), "{data:?}");
+    assert!(status.iter().all(|packet| packet.2 == 40), "{status:?}");
+    drop((publication, subscription));
+}
