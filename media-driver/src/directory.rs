@@ -25,6 +25,8 @@ use epona_protocol::{
 use crate::{clock::Clock, config};
 
 mod saved_errors;
+
+pub(crate) use saved_errors::timestamp;
 pub mod storage;
 
 /// Name of the loss report in the directory.

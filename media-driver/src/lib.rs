@@ -16,6 +16,7 @@ pub mod driver;
 pub mod duty_cycle;
 pub mod endpoint_id;
 pub mod error;
+pub mod event_log;
 pub mod flow_control;
 pub mod idle;
 pub mod image;

@@ -134,7 +134,14 @@ impl SubscriberPositions {
         for subscriber in &mut self.list {
             let position = subscriber.position();
             let subscription = &subscriber.subscription;
-            match subscriber.tether.check(position, limit, timeouts, may_rejoin, now) {
+            let before = subscriber.tether.state();
+            let action = subscriber.tether.check(position, limit, timeouts, may_rejoin, now);
+            if action.is_some() {
+                let change = (before, subscriber.tether.state());
+                let id = subscription.registration_id;
+                services.events.tether(id, image.stream_id, image.session_id, change, now);
+            }
+            match action {
                 None | Some(TetherAction::Rest) => {}
                 Some(TetherAction::ReportUnavailable) => {
                     services.on_unavailable_image(image.correlation_id, subscription, &subscription.channel);

@@ -32,6 +32,7 @@ use crate::{
         services::{AvailableImage, Services},
     },
     endpoint_id::ReceiveEndpointId,
+    event_log::EventLog,
     media::{
         ChannelPurpose, ChannelResolver, ReceiveBuffers, Received, RecvOutcome, SendOutcome, SendRun,
         Transport, UdpChannel,
@@ -273,6 +274,7 @@ impl Bench {
                 system.errors.clone(),
             ),
             losses: LossReport::new(loss_report.clone()),
+            events: EventLog::off(),
             system,
             sender,
             receiver,

@@ -12,6 +12,7 @@ use epona_media_driver::{
     directory::DriverDirectory,
     driver::{Environment, Roles, assemble, fresh_directory},
     duty_cycle::DutyCycle,
+    event_log::EventLog,
     media::simulated::SimulatedNetwork,
     name_resolution::DefaultNameResolver,
 };
@@ -62,6 +63,7 @@ impl Host {
             DriverDirectory::take_over(&context.directory, clock, |_| ()).map_err(|error| broken(&error))?;
         let now = clock.now();
         let environment = Environment {
+            events: EventLog::off(),
             transports: Box::new(network.host(address)),
             names: Box::new(DefaultNameResolver),
             clock: Box::new(clock.clone()),

@@ -19,12 +19,13 @@ impl ClientProxy {
         Self { transmitter, record: Vec::with_capacity(4096) }
     }
 
-    /// Sends one event. There is no back pressure: clients that fall behind notice by themselves.
+    /// Sends one event; its record. There is no back pressure: clients that fall behind notice by themselves.
     ///
     /// # Errors
     /// When the event is longer than an eighth of the buffer.
-    pub fn send(&mut self, event: &Event<'_>) -> Result<(), TransmitError> {
+    pub fn send(&mut self, event: &Event<'_>) -> Result<&[u8], TransmitError> {
         event.encode(&mut self.record);
-        self.transmitter.transmit(event.type_id(), &self.record)
+        self.transmitter.transmit(event.type_id(), &self.record)?;
+        Ok(&self.record)
     }
 }

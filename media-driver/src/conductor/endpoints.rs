@@ -22,6 +22,7 @@ use crate::{
     commands::{ReceiverCommand, SenderCommand},
     endpoint_id::{ReceiveEndpointId, SendEndpointId},
     error::DriverError,
+    event_log::DriverEvent,
     media::{Transport, TransportSpec, address::Identity, udp_channel::UdpChannel},
     receiver::origin::DestinationIndex,
     subscription::Subscription,
@@ -447,6 +448,8 @@ impl Endpoints<SendEndpointEntry> {
         if entry.publications == 0 && entry.phase == EndpointPhase::Active {
             entry.phase = EndpointPhase::Closing;
             entry.counters.set_closing();
+            let now = services.now.nanos;
+            services.events.endpoint(DriverEvent::SendChannelClose, &entry.channel, now);
             services.sender.send(SenderCommand::RemoveEndpoint(id));
         }
     }
@@ -470,6 +473,8 @@ impl Endpoints<ReceiveEndpointEntry> {
             entry.phase = EndpointPhase::Closing;
             entry.counters.set_closing();
             entry.destinations.iter_mut().for_each(DestinationEntry::set_closing);
+            let now = services.now.nanos;
+            services.events.endpoint(DriverEvent::ReceiveChannelClose, &entry.channel, now);
             services.receiver.send(ReceiverCommand::RemoveEndpoint(id));
         }
     }

@@ -28,6 +28,7 @@ pub mod session_ids;
 
 mod client_counters;
 mod endpoint_options;
+mod events;
 mod images;
 mod ipc_publications;
 mod network_publications;

@@ -18,7 +18,7 @@ use crate::{
     commands::SenderCommand,
     endpoint_id::SendEndpointId,
     error::DriverError,
-    flow_control::FlowControl,
+    flow_control::{FlowControl, GroupObserver},
     media::udp_channel::UdpChannel,
     publication::{
         network::{NetworkPublication, NetworkPublicationCounters, NetworkPublicationParams, Phase},
@@ -156,10 +156,16 @@ impl Conductor {
         &mut self,
         endpoint: SendEndpointId,
         planned: PlannedPublication,
-        flow_control: FlowControl,
+        mut flow_control: FlowControl,
         log: LogBuffers,
     ) -> Result<(), DriverError> {
         let PlannedPublication { add, params, session_id, .. } = &planned;
+        flow_control.observe(GroupObserver {
+            events: self.services.events.clone(),
+            session_id: *session_id,
+            stream_id: add.stream_id,
+            channel: Arc::from(&*add.channel),
+        });
         let start = log.producer_position();
         let sender_params = self.sender_params(endpoint, params)?;
         let retransmits = self.retransmit_handler(&sender_params, params);

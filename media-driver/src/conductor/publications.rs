@@ -19,6 +19,7 @@ use epona_protocol::{
 use super::{
     Conductor,
     clients::PublicationLink,
+    events::IPC_CHANNEL,
     requests::{AwaitedLog, PendingCommand},
     services::{AvailableImage, CounterStream},
 };
@@ -26,6 +27,7 @@ use crate::{
     commands::{LogSpec, ResourceCommand},
     directory::publication_log,
     error::DriverError,
+    event_log::DriverEvent,
     media::udp_channel::UdpChannel,
     publication::params::{PublicationParams, TaggedPublication},
 };
@@ -265,15 +267,21 @@ impl Conductor {
         if let Some(publication) = self.ipc_publications.iter_mut().find(|p| p.registration_id() == id) {
             if revoke {
                 publication.revoke();
+                let (event, position) = (DriverEvent::PublicationRevoke, publication.log.producer_position());
+                let stream = (publication.params.session_id, publication.params.stream_id);
+                self.services.events.revoked(event, position, stream, IPC_CHANNEL, now);
             }
             publication.remove_reference();
-        } else if let Some(publication) =
-            self.network_publications.iter_mut().find(|p| p.registration_id() == id)
-        {
+        } else if let Some(at) = self.network_publications.iter().position(|p| p.registration_id() == id) {
+            let publication = &mut self.network_publications[at];
             if revoke {
                 publication.revoke();
             }
             publication.remove_reference(now);
+            if revoke {
+                let publication = &self.network_publications[at];
+                self.log_publication_revoked(publication.params.endpoint, &publication.state);
+            }
         }
     }
 

@@ -18,6 +18,7 @@ use crate::{
     commands::ReceiverCommand,
     endpoint_id::ReceiveEndpointId,
     error::DriverError,
+    event_log::DriverEvent,
     media::udp_channel::UdpChannel,
     publication::params::SubscriptionParams,
     receiver::{
@@ -134,7 +135,7 @@ impl Conductor {
         let index = self.receive_endpoints.next_index();
         let id = ReceiveEndpointId::new(index);
         let session_limit = usize::try_from(network.stream_session_limit).unwrap_or(usize::MAX);
-        let endpoint = ReceiveEndpoint::new(
+        let mut endpoint = ReceiveEndpoint::new(
             id,
             registration_id,
             ReceiverId::new(self.next_receiver_id),
@@ -142,6 +143,8 @@ impl Conductor {
             destination,
             Dispatcher::new(session_limit, self.random.u64(..)),
         );
+        endpoint.events = self.services.events.clone();
+        endpoint.events.endpoint(DriverEvent::ReceiveChannelCreation, channel, self.services.now.nanos);
         self.next_receiver_id = self.next_receiver_id.wrapping_add(1);
         self.services.receiver.send(ReceiverCommand::AddEndpoint(Box::new(endpoint)));
         self.receive_endpoints.insert(index, ReceiveEndpointEntry::new(Arc::clone(channel), counters, entry));

@@ -94,6 +94,7 @@ impl Conductor {
     }
 
     fn on_record(&mut self, type_id: i32, record: &[u8]) {
+        self.services.events.command_in(type_id, record, self.services.now.nanos);
         match Command::parse(type_id, record) {
             Ok(command) => {
                 if let Err(error) = self.on_command(&command) {

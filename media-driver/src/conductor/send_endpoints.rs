@@ -17,6 +17,7 @@ use crate::{
     commands::SenderCommand,
     endpoint_id::SendEndpointId,
     error::DriverError,
+    event_log::DriverEvent,
     media::udp_channel::UdpChannel,
     sender::{
         destinations::Destinations,
@@ -94,7 +95,9 @@ impl Conductor {
             _ => Route::Address(channel.remote_data()),
         };
         let now = self.services.now.nanos;
-        let endpoint = SendEndpoint::new(id, Arc::clone(channel), transport, route, now);
+        let mut endpoint = SendEndpoint::new(id, Arc::clone(channel), transport, route, now);
+        endpoint.events = self.services.events.clone();
+        endpoint.events.endpoint(DriverEvent::SendChannelCreation, channel, now);
         self.services.sender.send(SenderCommand::AddEndpoint(Box::new(endpoint)));
         let entry = SendEndpointEntry::new(Arc::clone(channel), counters, destinations, bind);
         self.send_endpoints.insert(index, entry);

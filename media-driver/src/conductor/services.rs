@@ -14,6 +14,7 @@ use super::{client_proxy::ClientProxy, error_recorder::ErrorRecorder};
 use crate::{
     commands::{ReceiverCommand, ResourceCommand, SenderCommand},
     error::DriverError,
+    event_log::EventLog,
     proxy::Proxy,
     status::SystemCounters,
     subscription::Subscription,
@@ -38,6 +39,8 @@ pub struct Services {
     pub resources: Proxy<ResourceCommand>,
     /// The distinct error log.
     pub errors: ErrorRecorder,
+    /// What is told to those who look for a fault.
+    pub events: EventLog,
     /// What streams have lost.
     pub losses: LossReport,
 }
@@ -60,7 +63,10 @@ pub struct CounterStream<'a> {
 impl Services {
     /// Sends an event to the clients; one that cannot be sent goes to the error log instead.
     pub fn tell(&mut self, event: &Event<'_>) {
-        if let Err(error) = self.clients.send(event) {
+        let sent = self.clients.send(event);
+        if let Ok(record) = sent {
+            self.events.command_out(event.type_id(), record, self.now.nanos);
+        } else if let Err(error) = sent {
             let error = DriverError::generic(format!(
                 "event {:#x} was not sent to clients: {error}; raise aeron.clients.buffer.length",
                 event.type_id()

@@ -144,6 +144,8 @@ impl Conductor {
     /// Takes a subscription off everything it is linked to.
     pub(super) fn unlink(&mut self, subscription: &Subscription) {
         let id = subscription.registration_id;
+        let now = self.services.now.nanos;
+        self.services.events.subscription_removed(id, subscription.stream_id, &subscription.channel, now);
         match &subscription.kind {
             SubscriptionKind::Ipc => {
                 for publication in &mut self.ipc_publications {

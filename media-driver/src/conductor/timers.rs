@@ -9,6 +9,7 @@ use epona_protocol::types::{ClientId, EpochMillis, Nanos, RegistrationId};
 use super::{
     Conductor,
     clients::{Client, End},
+    events::IPC_CHANNEL,
     requests::{AwaitedLog, PendingCommand},
 };
 use crate::image::publication_image::TimeEvent;
@@ -77,7 +78,11 @@ impl Conductor {
             let publication = &mut self.ipc_publications[at];
             publication.on_time_event(&mut self.services);
             if publication.is_finished() {
-                self.ipc_publications.swap_remove(at).close(&mut self.services);
+                let finished = self.ipc_publications.swap_remove(at);
+                let (params, now) = (&finished.params, self.services.now.nanos);
+                let (session, stream) = (params.session_id, params.stream_id);
+                self.services.events.publication_removed(session, stream, IPC_CHANNEL, now);
+                finished.close(&mut self.services);
             } else if publication.take_cool_down_end(self.services.now.nanos) {
                 self.link_subscriptions_to_ipc(at);
             }
@@ -94,6 +99,7 @@ impl Conductor {
                 let finished = self.network_publications.swap_remove(at);
                 let endpoint = finished.params.endpoint;
                 self.forget_response(&finished);
+                self.log_publication_removed(endpoint, &finished.state);
                 finished.close(&mut self.services);
                 self.send_endpoints.release_publication(endpoint, &mut self.services);
             }
@@ -106,6 +112,7 @@ impl Conductor {
             at -= 1;
             let image = &mut self.images[at];
             if let TimeEvent::ReleaseEndpoint(endpoint) = image.on_time_event(&mut self.services) {
+                self.log_image_removed(endpoint, &self.images[at].state);
                 if let Some(entry) = self.receive_endpoints.get_mut(endpoint.index()) {
                     entry.images = entry.images.saturating_sub(1);
                 }

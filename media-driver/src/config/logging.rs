@@ -11,7 +11,7 @@ pub struct Logging {
     pub disabled_events: Option<String>,
     /// File for events; standard output without one.
     pub file: Option<String>,
-    /// Length in bytes at which the file starts over; 0: never.
+    /// Length in bytes at which the file is put aside and a new one starts; 0: never.
     pub file_max_length: u64,
     /// Accepted as Aeron does; nothing is gated by it.
     pub experimental_features: bool,

@@ -27,7 +27,6 @@ impl fmt::Display for Report<'_> {
             write!(f, "{line:<72}  # {source}")?;
             match setting.status {
                 Status::Effective => {}
-                Status::NotYetEffective => f.write_str("; accepted, not yet effective")?,
                 Status::Ignored(why) => write!(f, "; no effect: {why}")?,
             }
             writeln!(f)?;
@@ -51,7 +50,6 @@ impl fmt::Display for Reference {
             }
             match setting.status {
                 Status::Effective => writeln!(f)?,
-                Status::NotYetEffective => writeln!(f, " (accepted, not yet effective)")?,
                 Status::Ignored(why) => writeln!(f, " (no effect: {why})")?,
             }
         }

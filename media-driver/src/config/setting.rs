@@ -34,8 +34,6 @@ pub struct Setting {
 pub enum Status {
     /// It does.
     Effective,
-    /// It is read and checked, and will be when its feature is there.
-    NotYetEffective,
     /// It is accepted so that shared files work, and never will: here is why.
     Ignored(&'static str),
 }

@@ -273,13 +273,11 @@ fn apply(
                     setting.takes()
                 )));
             }
-            let is_default = setting.show(context) == setting.show(defaults);
-            let effect = match setting.status {
-                Status::NotYetEffective if !is_default => Some("is accepted, not yet effective".to_owned()),
-                Status::Ignored(why) if value != "default" => Some(format!("has no effect: {why}")),
-                _ => None,
-            };
-            notices.extend(effect.map(|effect| Notice::Warning(format!("{name}={value} {effect}"))));
+            if let Status::Ignored(why) = setting.status
+                && value != "default"
+            {
+                notices.push(Notice::Warning(format!("{name}={value} has no effect: {why}")));
+            }
         }
         Err(Rejected::Invalid(takes)) => notices.push(Notice::Ignored(format!(
             "{name}={value} is invalid, using default {}: it takes {takes}",

@@ -1,7 +1,6 @@
 //! Every setting of the driver: its name, the field it fills, its limits, and what it means.
 //!
-//! To add one: a field in the area's struct with its default, and a line here. What a later feature makes effective
-//! changes from `later` to `effective`. Source: driver spec 9.2, 14.5.
+//! To add one: a field in the area's struct with its default, and a line here. Source: driver spec 9.2, 14.5.
 
 use std::time::Duration;
 
@@ -50,10 +49,6 @@ macro_rules! field {
 
 const fn effective(property: &'static str, kind: &'static dyn Kind, doc: &'static str) -> Setting {
     Setting { property, aliases: &[], status: Status::Effective, doc, kind }
-}
-
-const fn later(property: &'static str, kind: &'static dyn Kind, doc: &'static str) -> Setting {
-    Setting { property, aliases: &[], status: Status::NotYetEffective, doc, kind }
 }
 
 const fn ignored(
@@ -817,17 +812,21 @@ static LOGGING: &[Setting] = &[
         &Flag(field!(logging.print_configuration)),
         "print the configuration at start",
     ),
-    later(
+    effective(
         "aeron.event.log",
         &Text(field!(logging.events)),
         "events to log: names, ids, all, admin or a mask",
     ),
-    later("aeron.event.log.disable", &Text(field!(logging.disabled_events)), "events to leave out"),
-    later("aeron.event.log.filename", &Text(field!(logging.file)), "file for events; unset: standard output"),
-    later(
+    effective("aeron.event.log.disable", &Text(field!(logging.disabled_events)), "events to leave out"),
+    effective(
+        "aeron.event.log.filename",
+        &Text(field!(logging.file)),
+        "file for events; unset: standard output",
+    ),
+    effective(
         "aeron.event.log.file.max.length",
         &Size { field: field!(logging.file_max_length), min: 0, max: i64::MAX },
-        "length at which that file starts over; 0: never",
+        "length at which that file is put aside; 0: never",
     ),
     ignored(
         "aeron.enable.experimental.features",

@@ -309,10 +309,7 @@ fn settings_without_effect_say_so_when_set() {
     let told = notices(&[("aeron.event.log", "all"), ("aeron.driver.dynamic.libraries", "libx.so")]);
     assert_eq!(
         told,
-        [
-            "WARNING: aeron.event.log=all is accepted, not yet effective",
-            "WARNING: aeron.driver.dynamic.libraries=libx.so has no effect: this driver loads no native code"
-        ]
+        ["WARNING: aeron.driver.dynamic.libraries=libx.so has no effect: this driver loads no native code"]
     );
 }
 
@@ -345,7 +342,7 @@ fn later_sources_win_and_empty_values_take_back() {
         line("aeron.ipc.mtu.length").contains("= 512 ") && line("aeron.ipc.mtu.length").contains("second")
     );
     assert!(line("aeron.dir").ends_with("# environment") && line("aeron.max.resend").ends_with("# default"));
-    assert!(line("aeron.event.log").ends_with("# default; accepted, not yet effective"));
+    assert!(line("aeron.event.log").ends_with("# default"));
 }
 
 #[test]

@@ -42,7 +42,7 @@ fn file_name(directory: &Path, now: EpochMillis) -> PathBuf {
 }
 
 /// `YYYY-MM-DD hh:mm:ss.mmm+0000`, in UTC.
-fn timestamp(time: EpochMillis) -> String {
+pub(crate) fn timestamp(time: EpochMillis) -> String {
     let millis = time.get();
     let (days, of_day) = (millis.div_euclid(86_400_000), millis.rem_euclid(86_400_000));
     let (year, month, day) = civil_date(days);

@@ -31,6 +31,7 @@ use crate::{
     config::{Context, ProbedSocketBuffers, TerminationValidator},
     directory::DriverDirectory,
     duty_cycle::StallTracker,
+    event_log::EventLog,
     media::{ChannelResolver, PollerConfig, ReceiveBuffers, TransportFactory},
     name_resolution::{Means, NameResolver, supply},
     native_resource_agent::{NativeResourceAgent, ResourceConfig},
@@ -56,6 +57,8 @@ pub struct Environment {
     pub system_buffers: ProbedSocketBuffers,
     /// Randomness; one seed makes one behaviour.
     pub random: fastrand::Rng,
+    /// What is told to those who look for a fault.
+    pub events: EventLog,
     /// The time of the start.
     pub now: Now,
 }
@@ -88,7 +91,7 @@ pub fn assemble(
     directory: &DriverDirectory,
     environment: Environment,
 ) -> Result<Roles, LaunchError> {
-    let Environment { mut transports, names, clock, system_buffers, random, now } = environment;
+    let Environment { mut transports, names, clock, system_buffers, random, events, now } = environment;
     let cnc = create_cnc(&context, now)?;
     let losses = create_loss_report(&context, directory)?;
     let mut counters = CountersManager::new(
@@ -106,6 +109,7 @@ pub fn assemble(
             transports: &mut *transports,
             counters: &mut counters,
             system: &system,
+            events: &events,
             now,
         },
     )?;
@@ -132,6 +136,7 @@ pub fn assemble(
         receiver: to_receiver,
         resources: to_resources,
         errors: ErrorRecorder::new(DistinctErrorLog::new(cnc.error_log()), system.errors.clone()),
+        events,
         losses: LossReport::new(losses.view().clone()),
         system: system.clone(),
     };

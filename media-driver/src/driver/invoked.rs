@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::atomic::Ordering};
 
 use epona_protocol::types::Now;
 
-use super::{Environment, LaunchError, Roles, assemble, media_driver};
+use super::{Environment, LaunchError, Roles, assemble, event_logging::EventLogging, media_driver};
 use crate::{
     clock::SystemClock, config::Context, directory::DriverDirectory, duty_cycle::DutyCycle,
     error::DriverError,
@@ -21,6 +21,8 @@ pub struct InvokedDriver {
     path: PathBuf,
     is_deleted_on_close: bool,
     last: Now,
+    /// The last to go, so that the end is logged too.
+    logging: EventLogging,
 }
 
 impl InvokedDriver {
@@ -31,8 +33,11 @@ impl InvokedDriver {
     pub fn launch(context: Context) -> Result<Self, LaunchError> {
         let clock = SystemClock::new();
         let directory = media_driver::take_directory(&context, &clock)?;
-        let environment = media_driver::system_environment(&context, &clock)?;
-        Self::assemble(context, directory, environment)
+        let logging = EventLogging::start(&context.logging, clock)?;
+        let environment = media_driver::system_environment(&context, &logging.log, &clock)?;
+        let mut driver = Self::assemble(context, directory, environment)?;
+        driver.logging = logging;
+        Ok(driver)
     }
 
     /// A driver in an environment of the caller's making.
@@ -48,7 +53,8 @@ impl InvokedDriver {
         let is_deleted_on_close = context.directory.delete_on_shutdown;
         let last = environment.now;
         let roles = assemble(context, &directory, environment)?;
-        Ok(Self { roles, directory: Some(directory), path, is_deleted_on_close, last })
+        let logging = EventLogging::default();
+        Ok(Self { roles, directory: Some(directory), path, is_deleted_on_close, last, logging })
     }
 
     /// Gives every role one turn; how much work there was. Time is what the caller says it is, and must not go back.

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Environment, LaunchError, Roles, assemble};
+use super::{Environment, LaunchError, Roles, assemble, event_logging::EventLogging};
 use crate::{
     affinity::{Affinity, Machine, Pinned},
     clock::{Clock, SystemClock},
@@ -20,7 +20,8 @@ use crate::{
     directory::DriverDirectory,
     duty_cycle::{AgentRunner, DutyCycle, RunningAgent, Shared, StopSignal, ThreadRole},
     error::DriverError,
-    media::{UdpTransportFactory, interceptor::InterceptingFactory, probe_socket_buffers},
+    event_log::{EventLog, LoggingFactory},
+    media::{TransportFactory, UdpTransportFactory, interceptor::InterceptingFactory, probe_socket_buffers},
     name_resolution::DefaultNameResolver,
 };
 
@@ -39,6 +40,8 @@ pub struct MediaDriver {
     unrecorded_errors: UnrecordedErrors,
     failed: StopSignal,
     notices: Vec<String>,
+    /// The last to go, so that the end is logged too.
+    _logging: EventLogging,
 }
 
 impl MediaDriver {
@@ -56,13 +59,14 @@ impl MediaDriver {
         }
         let clock = SystemClock::new();
         let directory = take_directory(&context, &clock)?;
-        let environment = system_environment(&context, &clock)?;
+        let logging = EventLogging::start(&context.logging, clock)?;
+        let environment = system_environment(&context, &logging.log, &clock)?;
         let path = directory.path().to_owned();
         let mut notices = directory.notices().to_vec();
         let is_deleted_on_close = context.directory.delete_on_shutdown;
         let threads = context.threads.clone();
         let (affinity, doubts) = Affinity::resolve(&threads, &Machine::default())?;
-        notices.extend(doubts);
+        notices.extend(doubts.into_iter().chain(logging.notices.iter().cloned()));
         let roles = assemble(context, &directory, environment)?;
         let errors = roles.errors.another();
         let termination_requested = Arc::clone(&roles.termination_requested);
@@ -77,6 +81,7 @@ impl MediaDriver {
             unrecorded_errors,
             failed,
             notices,
+            _logging: logging,
         };
         // The conductor last: by then there is someone to take what it sends.
         for (role, agent, idle) in agents_of(roles, &threads).into_iter().rev() {
@@ -225,19 +230,31 @@ pub(super) fn take_directory(context: &Context, clock: &SystemClock) -> Result<D
 }
 
 /// Real sockets, the system's resolver, real randomness.
-pub(super) fn system_environment(context: &Context, clock: &SystemClock) -> Result<Environment, LaunchError> {
+pub(super) fn system_environment(
+    context: &Context,
+    events: &EventLog,
+    clock: &SystemClock,
+) -> Result<Environment, LaunchError> {
     let network = &context.network;
     let probe = |send, receive| {
         probe_socket_buffers(send, receive).map_err(LaunchError::system("probe the system's socket buffers"))
     };
     context.validate_socket_buffers(probe(network.socket_send_buffer, network.socket_receive_buffer)?)?;
     let interceptors = context.interceptors.parse()?;
+    let mut transports: Box<dyn TransportFactory> =
+        Box::new(LoggingFactory::new(Box::new(UdpTransportFactory), events.clone()));
+    if !interceptors.is_empty() {
+        // What the network sees and what the driver sees are two things then; both are logged, as Aeron does.
+        transports = Box::new(InterceptingFactory::new(transports, interceptors));
+        transports = Box::new(LoggingFactory::new(transports, events.clone()));
+    }
     Ok(Environment {
-        transports: Box::new(InterceptingFactory::new(Box::new(UdpTransportFactory), interceptors)),
+        transports,
         names: Box::new(DefaultNameResolver),
         clock: Box::new(*clock),
         system_buffers: probe(0, 0)?,
         random: fastrand::Rng::new(),
+        events: events.clone(),
         now: clock.now(),
     })
 }

@@ -10,6 +10,7 @@
 
 mod assembly;
 mod embedded;
+mod event_logging;
 mod invoked;
 mod media_driver;
 

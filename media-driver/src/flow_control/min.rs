@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use epona_protocol::types::{GroupTag, Nanos, Position, ReceiverId};
 
-use super::{GroupOptions, ReceiverStatus, Strategy};
+use super::{GroupObserver, GroupOptions, ReceiverStatus, Strategy};
 
 #[derive(Debug)]
 struct Receiver {
@@ -29,6 +29,7 @@ pub(super) struct Min {
     group_min_size: usize,
     is_setup_triggered: bool,
     hold: Option<Hold>,
+    observer: Option<GroupObserver>,
 }
 
 impl Min {
@@ -39,6 +40,7 @@ impl Min {
             group_min_size: options.group_min_size as usize,
             is_setup_triggered: false,
             hold: None,
+            observer: None,
         }
     }
 
@@ -92,6 +94,9 @@ impl Min {
             is_leaving: false,
         });
         self.hold = None;
+        if let Some(observer) = &self.observer {
+            observer.joined(status.receiver_id, self.receivers.len(), now);
+        }
     }
 
     /// The limit held for a joiner, or no limit.
@@ -132,10 +137,17 @@ impl Strategy for Min {
     fn on_idle(&mut self, limit: Position, now: Nanos) -> Position {
         let timeout = self.receiver_timeout;
         let mut slowest = self.held_limit(now);
-        self.receivers.retain(|receiver| {
+        let Self { receivers, observer, .. } = self;
+        let mut count = receivers.len();
+        receivers.retain(|receiver| {
             let stays = !receiver.is_leaving && receiver.last_heard + timeout >= now;
             if stays {
                 slowest = slowest.min(receiver.window_end);
+            } else {
+                count -= 1;
+                if let Some(observer) = observer {
+                    observer.left(receiver.id, count, now);
+                }
             }
             stays
         });
@@ -159,5 +171,9 @@ impl Strategy for Min {
 
     fn receiver_count(&self) -> Option<usize> {
         Some(self.receivers.len())
+    }
+
+    fn observe(&mut self, observer: GroupObserver) {
+        self.observer = Some(observer);
     }
 }

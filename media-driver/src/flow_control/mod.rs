@@ -5,6 +5,7 @@
 
 mod max;
 mod min;
+mod observer;
 pub mod spec;
 mod tagged;
 
@@ -16,6 +17,7 @@ use epona_protocol::{
 };
 
 use self::{max::Max, min::Min, tagged::Tagged};
+pub use observer::GroupObserver;
 pub use spec::{FlowControlConfig, GroupOptions, SpecError, Supplier};
 
 /// What an accepted status message says about its receiver.
@@ -101,6 +103,9 @@ trait Strategy: fmt::Debug {
     fn reads_group_tags(&self) -> bool {
         false
     }
+
+    /// Who is to hear of receivers that join and leave.
+    fn observe(&mut self, _observer: GroupObserver) {}
 }
 
 /// The flow control of one publication: a strategy, and how much one NAK may bring back.
@@ -132,6 +137,11 @@ impl FlowControl {
     pub fn tagged(group_tag: GroupTag, options: &GroupOptions) -> Self {
         let strategy = Box::new(Tagged::new(group_tag, options));
         Self { strategy, retransmit_window_multiple: options.rrwm }
+    }
+
+    /// Tells of receivers that join and leave, where the strategy tracks any.
+    pub fn observe(&mut self, observer: GroupObserver) {
+        self.strategy.observe(observer);
     }
 
     /// The new sender limit after an accepted status message without the setup flag; never before `limit`.

@@ -3,7 +3,7 @@
 
 use epona_protocol::types::{GroupTag, Nanos, Position, ReceiverId};
 
-use super::{GroupOptions, Min, ReceiverStatus, Strategy};
+use super::{GroupObserver, GroupOptions, Min, ReceiverStatus, Strategy};
 
 /// A group whose members name it in their status messages.
 #[derive(Debug)]
@@ -57,5 +57,9 @@ impl Strategy for Tagged {
 
     fn reads_group_tags(&self) -> bool {
         true
+    }
+
+    fn observe(&mut self, observer: GroupObserver) {
+        self.group.observe(observer);
     }
 }

@@ -19,6 +19,7 @@ use crate::{
     clock::Clock,
     config::{Context, ResolverKind},
     duty_cycle::StallTracker,
+    event_log::EventLog,
     media::{
         Affinity, OpenError, TransportFactory, TransportSpec,
         interface::{self, InterfaceError},
@@ -166,6 +167,8 @@ pub struct Means<'a> {
     pub counters: &'a mut CountersManager,
     /// The driver's own counters.
     pub system: &'a SystemCounters,
+    /// What is told to those who look for a fault.
+    pub events: &'a EventLog,
     /// The time of the start.
     pub now: Now,
 }
@@ -200,10 +203,12 @@ pub enum SupplyError {
 /// # Errors
 /// When a setting cannot be used, the socket to gossip on cannot be had, or counters are short.
 pub fn supply(context: &Context, means: Means<'_>) -> Result<Box<dyn NameResolver>, SupplyError> {
-    let Means { mut hosts, clock, transports, counters, system, now } = means;
-    let names: Box<dyn NameResolver> = match Plan::of(context)? {
-        Plan::Default => hosts,
-        Plan::CsvTable(rows) => Box::new(CsvTableNameResolver::new(rows, hosts, counters, now.epoch)?),
+    let Means { mut hosts, clock, transports, counters, system, events, now } = means;
+    let (name, names): (_, Box<dyn NameResolver>) = match Plan::of(context)? {
+        Plan::Default => ("default", hosts),
+        Plan::CsvTable(rows) => {
+            ("csv-table", Box::new(CsvTableNameResolver::new(rows, hosts, counters, now.epoch)?))
+        }
         Plan::Driver { interface, settings } => {
             let network = &context.network;
             let bind = bind_address(&interface, &mut *hosts)?;
@@ -215,7 +220,10 @@ pub fn supply(context: &Context, means: Means<'_>) -> Result<Box<dyn NameResolve
             };
             let opened = transports.open(&spec);
             let transport = opened.map_err(|source| SupplyError::Open { interface, source })?;
-            Box::new(DriverNameResolver::new(settings, hosts, transport, counters, system.clone(), now)?)
+            let mut names =
+                DriverNameResolver::new(settings, hosts, transport, counters, system.clone(), now)?;
+            names.log_neighbors(events.clone());
+            ("driver", Box::new(names))
         }
     };
     let tracker = StallTracker::new(
@@ -223,7 +231,7 @@ pub fn supply(context: &Context, means: Means<'_>) -> Result<Box<dyn NameResolve
         system.name_resolver_time_threshold_exceeded.handle().clone(),
         context.timeouts.name_resolver_threshold,
     );
-    Ok(Box::new(TimedNameResolver::new(names, clock, tracker)))
+    Ok(Box::new(TimedNameResolver::new(names, clock, tracker).logging(name, events.clone())))
 }
 
 /// The address that an interface setting stands for; a prefix does not matter.

@@ -2,10 +2,10 @@
 
 use std::{borrow::Cow, net::IpAddr};
 
-use epona_protocol::types::Now;
+use epona_protocol::types::{Nanos, Now};
 
 use super::{NameQuery, NameResolver, Report, ResolutionError};
-use crate::{clock::Clock, duty_cycle::StallTracker};
+use crate::{clock::Clock, duty_cycle::StallTracker, event_log::EventLog};
 
 /// Measures another resolver.
 #[derive(Debug)]
@@ -13,30 +13,46 @@ pub struct TimedNameResolver {
     names: Box<dyn NameResolver>,
     clock: Box<dyn Clock + Send>,
     tracker: StallTracker,
+    name: &'static str,
+    events: EventLog,
 }
 
 impl TimedNameResolver {
     /// Measures `names` by a clock that its runner hands in: a call that waits cannot be told the time it took.
     #[must_use]
     pub fn new(names: Box<dyn NameResolver>, clock: Box<dyn Clock + Send>, tracker: StallTracker) -> Self {
-        Self { names, clock, tracker }
+        Self { names, clock, tracker, name: "default", events: EventLog::off() }
     }
 
-    fn measured<T>(&mut self, call: impl FnOnce(&mut dyn NameResolver) -> T) -> T {
+    /// Tells the event log what is asked and answered, under the name of the resolver.
+    #[must_use]
+    pub fn logging(self, name: &'static str, events: EventLog) -> Self {
+        Self { name, events, ..self }
+    }
+
+    /// The answer, how long it took, and when it was there.
+    fn measured<T>(&mut self, call: impl FnOnce(&mut dyn NameResolver) -> T) -> (T, Nanos, Nanos) {
         let start = self.clock.now().nanos;
         let answer = call(&mut *self.names);
-        self.tracker.record(self.clock.now().nanos.get() - start.get());
-        answer
+        let end = self.clock.now().nanos;
+        let took = end.get() - start.get();
+        self.tracker.record(took);
+        (answer, Nanos::new(took), end)
     }
 }
 
 impl NameResolver for TimedNameResolver {
     fn lookup<'a>(&mut self, query: NameQuery<'a>) -> Result<Cow<'a, str>, ResolutionError> {
-        self.measured(|names| names.lookup(query))
+        let (answer, took, now) = self.measured(|names| names.lookup(query));
+        let found = answer.as_deref().unwrap_or_default();
+        self.events.looked_up(self.name, query, took, found, now);
+        answer
     }
 
     fn resolve(&mut self, query: NameQuery<'_>) -> Result<IpAddr, ResolutionError> {
-        self.measured(|names| names.resolve(query))
+        let (answer, took, now) = self.measured(|names| names.resolve(query));
+        self.events.resolved(self.name, query, took, answer.as_ref().ok().copied(), now);
+        answer
     }
 
     fn do_work(&mut self, now: Now, reports: &mut Vec<Report>) -> usize {
@@ -48,7 +64,7 @@ impl NameResolver for TimedNameResolver {
 mod tests {
     use std::{cell::Cell, time::Duration};
 
-    use epona_protocol::{counters::AtomicCounter, types::Nanos};
+    use epona_protocol::counters::AtomicCounter;
 
     use super::*;
     use crate::name_resolution::DefaultNameResolver;

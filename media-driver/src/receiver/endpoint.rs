@@ -13,7 +13,9 @@ use super::{
     dispatcher::Dispatcher,
     origin::{DestinationIndex, Origin},
 };
-use crate::{endpoint_id::ReceiveEndpointId, media::transport::SendRun, status::SystemCounters};
+use crate::{
+    endpoint_id::ReceiveEndpointId, event_log::EventLog, media::transport::SendRun, status::SystemCounters,
+};
 
 /// Slot of an image in the receiver; what the dispatcher knows images by.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,6 +29,8 @@ pub struct ReceiveEndpoint {
     receiver_id: ReceiverId,
     group_tag: Option<GroupTag>,
     error: Option<io::Error>,
+    /// What is told to those who look for a fault.
+    pub events: EventLog,
     /// Open sockets, each at a place of its own: those of removed destinations are empty until they are used again.
     pub(super) destinations: Vec<Option<ReceiveDestination>>,
     /// Streams of interest and their images.
@@ -45,13 +49,30 @@ impl ReceiveEndpoint {
         dispatcher: Dispatcher<ImageSlot>,
     ) -> Self {
         let destinations = destination.into_iter().map(Some).collect();
-        Self { id, registration_id, receiver_id, group_tag, error: None, destinations, dispatcher }
+        Self {
+            id,
+            registration_id,
+            receiver_id,
+            group_tag,
+            error: None,
+            events: EventLog::off(),
+            destinations,
+            dispatcher,
+        }
     }
 
     /// Which endpoint this is.
     #[must_use]
     pub fn id(&self) -> ReceiveEndpointId {
         self.id
+    }
+
+    /// The channel of one of its sockets, as the log names it; empty when that is gone.
+    #[must_use]
+    pub fn channel_text(&self, destination: DestinationIndex) -> &str {
+        let mut open = self.destinations.iter().flatten();
+        let found = open.find(|open| open.index() == destination);
+        found.map_or("", |destination| destination.channel().text())
     }
 
     /// Registration id of the command that created the endpoint.

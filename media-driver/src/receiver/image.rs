@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     congestion_control::RoundTripTimer,
+    event_log::DriverEvent,
     image::{shared::ImageState, status_message_schedule::ScheduledStatus},
     seq_slot::ChangeNumber,
     status::SystemCounters,
@@ -336,6 +337,7 @@ impl ReceiverImage {
             endpoint.send(now, origin, &bytes, system);
             system.naks_sent.increment();
             self.state.naks_sent.increment();
+            log_nak(&nak, origin, now, endpoint);
             sent += 1;
         }
         sent
@@ -391,6 +393,14 @@ impl ReceiverImage {
     fn publish_active_transports(&self, now: Nanos) {
         let active = self.connections.transports(now, self.params.liveness_timeout);
         self.state.log.metadata().set_active_transport_count(active as i32);
+    }
+}
+
+fn log_nak(nak: &Nak, origin: Origin, now: Nanos, endpoint: &ReceiveEndpoint) {
+    if endpoint.events.is_on(DriverEvent::NakSent) {
+        let (stream, channel) = ((nak.session_id, nak.stream_id), endpoint.channel_text(origin.destination));
+        let to = origin.control_address;
+        endpoint.events.nak(DriverEvent::NakSent, to, stream, (*nak).into(), channel, now);
     }
 }
 

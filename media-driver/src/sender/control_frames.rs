@@ -19,6 +19,7 @@ use super::{
 use crate::{
     commands::{ConductorCommand, PublicationErrorReport},
     error::DriverError,
+    event_log::{DriverEvent, Range},
     media::{ReceiveBuffers, RecvOutcome},
     proxy::Proxy,
     publication::response::ResponseRole,
@@ -94,7 +95,7 @@ fn on_frame(
     let (bytes, source) = (&frame.bytes[..frame.length], frame.source);
     match frame.kind {
         FrameKind::StatusMessage => on_status_message(bytes, source, endpoint, publications, with),
-        FrameKind::Nak => on_nak(bytes, endpoint, publications, with),
+        FrameKind::Nak => on_nak(bytes, source, endpoint, publications, with),
         FrameKind::Rttm => on_rttm(bytes, endpoint, publications, with),
         FrameKind::Error => on_error(bytes, source, endpoint, publications, with),
         FrameKind::ResponseSetup => on_response_setup(bytes, endpoint, publications, with),
@@ -170,6 +171,7 @@ fn report_too_many(conductor: &mut Proxy<ConductorCommand>, endpoint: &SendEndpo
 
 fn on_nak(
     bytes: &[u8],
+    source: SocketAddr,
     endpoint: &mut SendEndpoint,
     publications: &mut Publications,
     with: &mut Collaborators<'_>,
@@ -180,6 +182,8 @@ fn on_nak(
     };
     nak.validate(publication.state().geometry.term_length()).ok()?;
     with.system.naks_received.increment();
+    let (stream, range) = ((nak.session_id, nak.stream_id), Range::from(nak));
+    endpoint.events.nak(DriverEvent::NakReceived, source, stream, range, endpoint.channel().text(), with.now);
     publication.on_nak(&nak, with.now, endpoint, with.system);
     Some(())
 }

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     endpoint_id::SendEndpointId,
+    event_log::EventLog,
     media::{
         timestamps::SendTimestamps,
         transport::{MAX_BATCH, SendRun, Transport},
@@ -47,6 +48,8 @@ pub struct SendEndpoint {
     remote: SocketAddr,
     timestamps: Option<SendTimestamps>,
     error: Option<SendFailure>,
+    /// What is told to those who look for a fault.
+    pub events: EventLog,
     /// When a status message for one of the endpoint's publications last came.
     pub time_of_last_status_message: Nanos,
 }
@@ -74,6 +77,7 @@ impl SendEndpoint {
             remote,
             timestamps,
             error: None,
+            events: EventLog::off(),
             time_of_last_status_message: now,
         }
     }

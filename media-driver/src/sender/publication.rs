@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     endpoint_id::SendEndpointId,
+    event_log::Range,
     flow_control::{FlowControl, ReceiverStatus},
     media::{MAX_BATCH, SendRun},
     publication::{response::ResponseRole, shared::NetworkPublicationState},
@@ -432,6 +433,9 @@ fn resend(
     if !due.is_allowed(Position::new(state.sender_position.get()), geometry) {
         return;
     }
+    let range = Range { term_id: due.term_id, term_offset: due.offset, length: due.length };
+    let stream = (state.session_id, state.stream_id);
+    endpoint.events.resend(stream, range, endpoint.channel().text(), now);
     let term = state.log.term_at(geometry.position(due.term_id, due.offset));
     let (mut offset, mut remaining, mut resent) = (due.offset, due.length, 0_i64);
     while remaining > 0 {

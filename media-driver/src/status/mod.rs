@@ -233,3 +233,33 @@ impl SystemCounters {
         Self::over(|_| AtomicCounter::detached())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// DRV-15
+    #[test]
+    fn labels_of_duty_cycle_counters_have_the_threshold_and_the_threading_mode() {
+        let suffixes = LabelSuffixes {
+            threading_mode: "SHARED_NETWORK".to_owned(),
+            conductor_threshold: "100ms".to_owned(),
+            sender_threshold: "20us".to_owned(),
+            receiver_threshold: "7ns".to_owned(),
+            resolver_threshold: "5s".to_owned(),
+            resolver_name: "me".to_owned(),
+        };
+        for (counter, suffix) in [
+            (SystemCounter::ConductorMaxCycleTime, ": SHARED_NETWORK"),
+            (SystemCounter::SenderMaxCycleTime, ": SHARED_NETWORK"),
+            (SystemCounter::ReceiverMaxCycleTime, ": SHARED_NETWORK"),
+            (SystemCounter::ConductorCycleTimeThresholdExceeded, ": threshold=100ms SHARED_NETWORK"),
+            (SystemCounter::SenderCycleTimeThresholdExceeded, ": threshold=20us SHARED_NETWORK"),
+            (SystemCounter::ReceiverCycleTimeThresholdExceeded, ": threshold=7ns SHARED_NETWORK"),
+            (SystemCounter::NameResolverTimeThresholdExceeded, ": threshold=5s"),
+            (SystemCounter::ResolutionChanges, ": driverName=me"),
+        ] {
+            assert_eq!(suffixes.label_of(counter), format!("{}{suffix}", counter.label()));
+        }
+    }
+}

@@ -13,6 +13,7 @@ use epona_media_driver::{
     directory::DriverDirectory,
     driver::{Environment, Roles, assemble},
     duty_cycle::DutyCycle,
+    event_log::EventLog,
     media::simulated::{SimulatedFactory, SimulatedNetwork},
     name_resolution::{DefaultNameResolver, NameResolver},
 };
@@ -214,6 +215,7 @@ impl Driver {
         let driver_directory = DriverDirectory::take_over(&context.directory, &Still(now), |_| ()).unwrap();
         let transports: Box<SimulatedFactory> = Box::new(network.host(IpAddr::V4(host)));
         let environment = Environment {
+            events: EventLog::off(),
             transports,
             names,
             clock: Box::new(Still(now)),

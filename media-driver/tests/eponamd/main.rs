@@ -12,6 +12,7 @@ mod commands;
 mod crashes;
 mod datagrams;
 mod directory;
+mod event_log;
 mod lifecycle;
 mod limits;
 mod process;

@@ -236,6 +236,7 @@ fn start(
     change(&mut context);
     let directory = DriverDirectory::take_over(&context.directory, &At(now), |_| ()).unwrap();
     let environment = Environment {
+        events: epona_media_driver::event_log::EventLog::off(),
         transports: Box::new(network.host(address(host))),
         names: Box::new(DefaultNameResolver),
         clock: Box::new(At(now)),

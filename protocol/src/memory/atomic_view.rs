@@ -379,6 +379,14 @@ impl<'a> SharedBytes<'a> {
         Self { base: unsafe { self.base.add(offset) }, length, view: PhantomData }
     }
 
+    /// Copies the first bytes out, as many as fit; how many.
+    pub fn copy_start(&self, target: &mut [u8]) -> usize {
+        let length = self.length.min(target.len());
+        // SAFETY: the source lives as long as 'a and has at least `length` bytes (M1); the target too.
+        unsafe { ptr::copy_nonoverlapping(self.base.as_ptr(), target.as_mut_ptr(), length) };
+        length
+    }
+
     /// Copies all bytes out, as a transport without a kernel does.
     #[must_use]
     pub fn to_vec(&self) -> Vec<u8> {

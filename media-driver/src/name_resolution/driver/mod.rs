@@ -33,6 +33,7 @@ use self::{bootstrap::Bootstrap, cache::NameCache, gossip::Gossip, neighbors::Ne
 use super::{NameQuery, NameResolver, Report, ResolutionError};
 use crate::{
     error::DriverError,
+    event_log::EventLog,
     media::{ReceiveBuffers, SendRun, Transport, address::Identity},
     status::SystemCounters,
 };
@@ -133,6 +134,11 @@ impl DriverNameResolver {
             next_others: now.nanos + settings.neighbor_resolution_interval,
             settings,
         })
+    }
+
+    /// Tells the event log of neighbours that come and go.
+    pub fn log_neighbors(&mut self, events: EventLog) {
+        self.gossip.neighbors.events = events;
     }
 
     fn receive(&mut self, now: Nanos, reports: &mut Vec<Report>) -> usize {

@@ -8,6 +8,8 @@ use std::{
 
 use epona_protocol::{counters::AtomicCounter, types::Nanos};
 
+use crate::event_log::{DriverEvent, EventLog};
+
 /// Most neighbours kept: what is made up must not cost us memory, nor make us send to everybody.
 pub const MAX_NEIGHBORS: usize = 1024;
 
@@ -23,13 +25,15 @@ pub struct Neighbors {
     neighbors: BTreeMap<(IpAddr, u16), Neighbor>,
     timeout: Duration,
     counter: AtomicCounter,
+    /// What is told to those who look for a fault.
+    pub events: EventLog,
 }
 
 impl Neighbors {
     /// No neighbours; `counter` follows how many there are.
     #[must_use]
     pub fn new(timeout: Duration, counter: AtomicCounter) -> Self {
-        Self { neighbors: BTreeMap::new(), timeout, counter }
+        Self { neighbors: BTreeMap::new(), timeout, counter, events: EventLog::off() }
     }
 
     /// Somebody told of a driver. One that is known stays for what it says itself, not for what others say of it.
@@ -46,6 +50,7 @@ impl Neighbors {
             return false;
         }
         self.neighbors.insert(key, Neighbor { address, last_activity });
+        self.events.neighbor(DriverEvent::NameResolutionNeighborAdded, address, last_activity);
         self.count();
         true
     }
@@ -59,7 +64,14 @@ impl Neighbors {
     /// Forgets those that were silent for the timeout; how many.
     pub fn expire(&mut self, now: Nanos) -> usize {
         let before = self.neighbors.len();
-        self.neighbors.retain(|_, neighbor| neighbor.last_activity + self.timeout > now);
+        let Self { neighbors, timeout, events, .. } = self;
+        neighbors.retain(|_, neighbor| {
+            let stays = neighbor.last_activity + *timeout > now;
+            if !stays {
+                events.neighbor(DriverEvent::NameResolutionNeighborRemoved, neighbor.address, now);
+            }
+            stays
+        });
         let removed = before - self.neighbors.len();
         if removed > 0 {
             self.count();
