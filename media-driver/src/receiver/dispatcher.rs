@@ -67,6 +67,7 @@ enum Session<I> {
 struct Interest {
     all_sessions: bool,
     sessions: HashSet<SessionId>,
+    /// Images, and those being made: otherwise a burst of setups would pass the session limit.
     image_count: usize,
 }
 
@@ -136,10 +137,11 @@ impl<I: Copy + PartialEq> Dispatcher<I> {
     /// Decides on a validated SETUP frame.
     pub fn on_setup(&mut self, stream: StreamId, session: SessionId) -> SetupAction<I> {
         let Some(interest) = self.interests.get(&stream) else { return SetupAction::Ignore };
-        if interest.image_count >= self.session_limit {
+        let key = Key::of(stream, session);
+        let is_being_made = self.sessions.get(&key) == Some(&Session::InitInProgress);
+        if interest.image_count >= self.session_limit && !is_being_made {
             return SetupAction::SessionLimitReached;
         }
-        let key = Key::of(stream, session);
         let was_elicited = match self.sessions.get(&key) {
             Some(&Session::Active(image)) => return SetupAction::RefreshConnection(image),
             Some(Session::PendingSetup) => true,
@@ -272,11 +274,11 @@ impl<I: Copy + PartialEq> Dispatcher<I> {
             Some(session) => self.sessions.insert(key, session),
             None => self.sessions.remove(&key),
         };
-        let is_active = |session| matches!(session, Some(Session::Active(_)));
+        let is_image = |session| matches!(session, Some(Session::Active(_) | Session::InitInProgress));
         let is_pending = |session| session == Some(Session::PendingSetup);
         if let Some(interest) = self.interests.get_mut(&key.stream()) {
-            interest.image_count += usize::from(is_active(session));
-            interest.image_count -= usize::from(is_active(previous));
+            interest.image_count += usize::from(is_image(session));
+            interest.image_count -= usize::from(is_image(previous));
         }
         self.pending_setups += usize::from(is_pending(session));
         self.pending_setups -= usize::from(is_pending(previous));

@@ -13,6 +13,7 @@ mod crashes;
 mod datagrams;
 mod directory;
 mod event_log;
+mod floods;
 mod lifecycle;
 mod limits;
 mod process;

@@ -142,6 +142,17 @@ fn a_stream_takes_no_more_sessions_than_its_limit() {
 }
 
 #[test]
+fn images_that_are_being_made_count_against_the_session_limit() {
+    let mut dispatcher = Dispatcher::<u32>::new(1, 0);
+    dispatcher.add_subscription(STREAM);
+    assert!(matches!(dispatcher.on_setup(STREAM, SESSION), SetupAction::CreateImage { .. }));
+    assert_eq!(dispatcher.on_setup(STREAM, SESSION), SetupAction::Ignore);
+    assert_eq!(dispatcher.on_setup(STREAM, OTHER), SetupAction::SessionLimitReached);
+    dispatcher.remove_init_in_progress(STREAM, SESSION);
+    assert!(matches!(dispatcher.on_setup(STREAM, OTHER), SetupAction::CreateImage { .. }));
+}
+
+#[test]
 fn a_flood_of_strangers_is_bounded_and_leaves_room_for_images() {
     let mut dispatcher = active();
     for session in 0..MAX_PENDING_SETUPS as i32 {
@@ -209,7 +220,10 @@ impl Model {
 
     fn on_setup(&mut self, stream: StreamId, session: SessionId, limit: usize) -> SetupAction<u32> {
         let Some(interest) = self.0.get_mut(&stream) else { return SetupAction::Ignore };
-        if limit <= interest.images.len() {
+        let is_init = |state: &ModelState| *state == ModelState::Init;
+        let in_progress = interest.states.values().filter(|state| is_init(state)).count();
+        let is_own = interest.states.get(&session).is_some_and(is_init);
+        if limit <= interest.images.len() + in_progress && !is_own {
             return SetupAction::SessionLimitReached;
         }
         if let Some(&image) = interest.images.get(&session) {
