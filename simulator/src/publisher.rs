@@ -1,7 +1,7 @@
 //! An application that publishes.
 
 use epona_client::{Aeron, ClientError, ExclusivePublication, OfferError, Pending, Publication};
-use epona_protocol::types::{Position, SessionId};
+use epona_protocol::types::{Position, RegistrationId, SessionId};
 
 use crate::{
     Violation,
@@ -32,6 +32,7 @@ enum State {
     Waiting,
     AddingShared(Pending<Publication>),
     AddingExclusive(Pending<ExclusivePublication>),
+    AddingDestinations(Box<Handle>, Vec<Pending<RegistrationId>>),
     Open(Box<Handle>),
     Closed,
 }
@@ -106,12 +107,35 @@ impl Publisher {
             }
             State::AddingShared(pending) => pending.poll().map_err(failed)?.map(Handle::Shared),
             State::AddingExclusive(pending) => pending.poll().map_err(failed)?.map(Handle::Exclusive),
+            State::AddingDestinations(..) => return self.await_destinations(turn),
             State::Open(_) | State::Closed => None,
         };
         let Some(handle) = handle else { return Ok(0) };
+        let destinations = self.spec.destinations.iter().map(|channel| handle.add_destination(channel));
+        let pending = destinations.collect::<Result<_, _>>().map_err(failed)?;
+        self.state = State::AddingDestinations(Box::new(handle), pending);
+        self.await_destinations(turn)
+    }
+
+    /// Is ready to send once all destinations are there.
+    fn await_destinations(&mut self, turn: &mut Turn<'_>) -> Result<usize, Violation> {
+        let State::AddingDestinations(handle, mut pending) =
+            std::mem::replace(&mut self.state, State::Waiting)
+        else {
+            return Ok(0);
+        };
+        while let Some(next) = pending.last_mut() {
+            let outcome =
+                next.poll().map_err(|error| Violation(format!("a destination was refused: {error}")))?;
+            if outcome.is_none() {
+                self.state = State::AddingDestinations(handle, pending);
+                return Ok(0);
+            }
+            pending.pop();
+        }
         let session = handle.session();
         self.session = Some(turn.ledger.open(self.home, session, self.lengths, handle.limits()));
-        self.state = State::Open(Box::new(handle));
+        self.state = State::Open(handle);
         turn.record(Event::Added { who: self.who, session: Some(session) });
         Ok(1)
     }
@@ -173,6 +197,13 @@ impl Handle {
         match self {
             Self::Shared(publication) => publication.session_id(),
             Self::Exclusive(publication) => publication.session_id(),
+        }
+    }
+
+    fn add_destination(&self, channel: &str) -> Result<Pending<RegistrationId>, ClientError> {
+        match self {
+            Self::Shared(publication) => publication.add_destination(channel),
+            Self::Exclusive(publication) => publication.add_destination(channel),
         }
     }
 

@@ -33,7 +33,7 @@ pub struct Scenario {
 /// Publishers and subscribers of one channel and stream id.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Stream {
-    /// Channel of the publishers, and of subscribers that are no spies.
+    /// Channel of the publishers.
     pub channel: String,
     /// Stream id.
     pub stream_id: i32,
@@ -54,6 +54,8 @@ pub struct Publisher {
     pub client: usize,
     /// When it adds its publication, after the start.
     pub starts_at: Duration,
+    /// Destinations that it adds to its publication.
+    pub destinations: Vec<String>,
     /// Whether the publication is its own.
     pub exclusive: bool,
     /// Messages that it sends, at least; more while a subscriber has no image yet.
@@ -73,6 +75,10 @@ pub struct Subscriber {
     pub client: usize,
     /// When it adds its subscription, after the start.
     pub starts_at: Duration,
+    /// Channel of its subscription.
+    pub channel: String,
+    /// Destinations that it adds to its subscription.
+    pub destinations: Vec<String>,
     /// Whether it listens to the publications of its own driver.
     pub is_spy: bool,
     /// Fragments per poll.
@@ -125,38 +131,121 @@ fn delay(random: &mut fastrand::Rng) -> Duration {
     shortest.mul_f64(1.0 + 0.2 * random.f64())
 }
 
+/// How the channels of a stream lead from publishers to subscribers.
+#[derive(Clone, Copy)]
+enum Topology {
+    Ipc,
+    Unicast,
+    /// Every host's subscriber is learned from its status messages.
+    DynamicDestinations,
+    /// Every host's subscriber is added by the publisher.
+    ManualDestinations,
+    /// Two paths to one subscriber, which takes whatever comes first.
+    Multipath,
+}
+
 fn stream(index: usize, hosts: usize, random: &mut fastrand::Rng) -> Stream {
-    let is_ipc = random.u8(..3) == 0;
+    let stream_id = 1001 + i32::try_from(index).unwrap_or(0);
+    let waits_for_subscribers = random.bool();
+    let lengths = [Lengths::Short, Lengths::Frame, Lengths::Edges, Lengths::Any][random.usize(..4)];
+    let topology = match random.u8(..8) {
+        0 | 1 => Topology::Ipc,
+        2..=4 => Topology::Unicast,
+        5 => Topology::DynamicDestinations,
+        6 => Topology::ManualDestinations,
+        _ => Topology::Multipath,
+    };
+    let (channel, publishers, subscribers) = match topology {
+        Topology::Ipc => ipc(hosts, random),
+        Topology::Unicast => unicast(hosts, random),
+        Topology::DynamicDestinations => dynamic_destinations(index, hosts, random),
+        Topology::ManualDestinations => manual_destinations(index, hosts, random),
+        Topology::Multipath => multipath(index, hosts, random),
+    };
+    Stream { channel, stream_id, lengths, waits_for_subscribers, publishers, subscribers }
+}
+
+/// A stream's publishers' channel, its publishers and its subscribers.
+type Parties = (String, Vec<Publisher>, Vec<Subscriber>);
+
+fn log(random: &mut fastrand::Rng) -> String {
+    format!("term-length=64k|mtu={}", [1408, 1408, 512, 4096][random.usize(..4)])
+}
+
+fn ipc(hosts: usize, random: &mut fastrand::Rng) -> Parties {
+    let client = random.usize(..hosts);
+    let channel = format!("aeron:ipc?{}", log(random));
+    let publishers = (0..random.usize(1..=2)).map(|_| publisher(client, &[], random)).collect();
+    let subscribers = (0..random.usize(1..=2)).map(|_| subscriber(client, &channel, random)).collect();
+    (channel, publishers, subscribers)
+}
+
+fn unicast(hosts: usize, random: &mut fastrand::Rng) -> Parties {
     let receiver = random.usize(..hosts);
     // A small choice, so that streams share endpoints.
     let port = random.u16(20_121..=20_122);
-    let mtu = [1408, 1408, 512, 4096][random.usize(..4)];
-    let channel = if is_ipc {
-        format!("aeron:ipc?term-length=64k|mtu={mtu}")
-    } else {
-        format!("aeron:udp?endpoint={}:{port}|term-length=64k|mtu={mtu}", address(receiver))
-    };
-    let sender_of = |random: &mut fastrand::Rng| if is_ipc { receiver } else { random.usize(..hosts) };
-    let publishers: Vec<_> = (0..random.usize(1..=2)).map(|_| publisher(sender_of(random), random)).collect();
+    let channel = format!("aeron:udp?endpoint={}:{port}|{}", address(receiver), log(random));
+    let publishers: Vec<_> =
+        (0..random.usize(1..=2)).map(|_| publisher(random.usize(..hosts), &[], random)).collect();
     let mut subscribers: Vec<_> =
-        (0..random.usize(1..=2)).map(|_| subscriber(receiver, false, random)).collect();
-    if !is_ipc && random.u8(..4) == 0 {
-        subscribers.push(subscriber(publishers[0].client, true, random));
+        (0..random.usize(1..=2)).map(|_| subscriber(receiver, &channel, random)).collect();
+    if random.u8(..4) == 0 {
+        let spy = subscriber(publishers[0].client, &channel, random);
+        subscribers.push(Subscriber { is_spy: true, ..spy });
     }
-    Stream {
-        channel,
-        stream_id: 1001 + i32::try_from(index).unwrap_or(0),
-        lengths: [Lengths::Short, Lengths::Frame, Lengths::Edges, Lengths::Any][random.usize(..4)],
-        waits_for_subscribers: random.bool(),
-        publishers,
-        subscribers,
-    }
+    (channel, publishers, subscribers)
 }
 
-fn publisher(client: usize, random: &mut fastrand::Rng) -> Publisher {
+/// First of the ports that only this stream uses.
+fn own_port(index: usize) -> u16 {
+    20_200 + 10 * u16::try_from(index).unwrap_or(0)
+}
+
+/// Flow control that starts with the last receiver and follows the slowest, so that everybody sees everything.
+fn everybody(receivers: usize) -> String {
+    format!("fc=min,g:/{receivers}")
+}
+
+fn dynamic_destinations(index: usize, hosts: usize, random: &mut fastrand::Rng) -> Parties {
+    let sender = random.usize(..hosts);
+    let port = own_port(index);
+    let control = format!("control={}:{port}", address(sender));
+    let channel = format!("aeron:udp?{control}|control-mode=dynamic|{}|{}", everybody(hosts), log(random));
+    let publishers = (0..random.usize(1..=2)).map(|_| publisher(sender, &[], random)).collect();
+    let hear = |host| format!("aeron:udp?endpoint={}:{}|{control}", address(host), port + 1);
+    let subscribers = (0..hosts).map(|host| subscriber(host, &hear(host), random)).collect();
+    (channel, publishers, subscribers)
+}
+
+fn manual_destinations(index: usize, hosts: usize, random: &mut fastrand::Rng) -> Parties {
+    let port = own_port(index);
+    let channel = format!("aeron:udp?control-mode=manual|{}|{}", everybody(hosts), log(random));
+    let endpoints: Vec<_> =
+        (0..hosts).map(|host| format!("aeron:udp?endpoint={}:{port}", address(host))).collect();
+    let publishers = (0..random.usize(1..=2))
+        .map(|_| Publisher { exclusive: true, ..publisher(random.usize(..hosts), &endpoints, random) })
+        .collect();
+    let subscribers =
+        endpoints.iter().enumerate().map(|(host, endpoint)| subscriber(host, endpoint, random)).collect();
+    (channel, publishers, subscribers)
+}
+
+fn multipath(index: usize, hosts: usize, random: &mut fastrand::Rng) -> Parties {
+    let receiver = random.usize(..hosts);
+    let port = own_port(index);
+    let channel = format!("aeron:udp?control-mode=manual|{}|{}", everybody(1), log(random));
+    let paths: Vec<_> =
+        (port..port + 2).map(|port| format!("aeron:udp?endpoint={}:{port}", address(receiver))).collect();
+    let publishers = vec![Publisher { exclusive: true, ..publisher(random.usize(..hosts), &paths, random) }];
+    let one = subscriber(receiver, "aeron:udp?control-mode=manual", random);
+    (channel, publishers, vec![Subscriber { destinations: paths, ..one }])
+}
+
+fn publisher(client: usize, destinations: &[String], random: &mut fastrand::Rng) -> Publisher {
     Publisher {
         client,
         starts_at: start(random),
+        destinations: destinations.to_vec(),
         exclusive: random.bool(),
         messages: random.usize(100..=300),
         burst: random.usize(1..=8),
@@ -165,11 +254,13 @@ fn publisher(client: usize, random: &mut fastrand::Rng) -> Publisher {
     }
 }
 
-fn subscriber(client: usize, is_spy: bool, random: &mut fastrand::Rng) -> Subscriber {
+fn subscriber(client: usize, channel: &str, random: &mut fastrand::Rng) -> Subscriber {
     Subscriber {
         client,
         starts_at: start(random),
-        is_spy,
+        channel: channel.to_owned(),
+        destinations: Vec::new(),
+        is_spy: false,
         fragment_limit: random.usize(1..=20),
         controlled: random.bool(),
     }

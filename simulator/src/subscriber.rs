@@ -10,7 +10,7 @@ use epona_client::{
     Action, Aeron, ClientError, ControlledFragmentAssembler, FragmentAssembler, Header, Image, ImageHandlers,
     Pending, Subscription,
 };
-use epona_protocol::types::{Position, SessionId, StreamId};
+use epona_protocol::types::{Position, RegistrationId, SessionId, StreamId};
 
 use crate::{
     Violation, ensure,
@@ -33,6 +33,7 @@ pub(crate) struct Subscriber {
 enum State {
     Waiting,
     Adding(Pending<Subscription>),
+    AddingDestinations(Subscription, Vec<Pending<RegistrationId>>),
     Open(Subscription),
     Closed,
 }
@@ -110,7 +111,7 @@ impl Subscriber {
         match &mut self.state {
             State::Waiting => {
                 let prefix = if self.spec.is_spy { "aeron-spy:" } else { "" };
-                let channel = format!("{prefix}{}", stream.channel);
+                let channel = format!("{prefix}{}", self.spec.channel);
                 let pending = aeron
                     .add_subscription_with_async(&channel, stream.stream_id, self.handlers())
                     .map_err(failed)?;
@@ -119,12 +120,36 @@ impl Subscriber {
             }
             State::Adding(pending) => {
                 let Some(subscription) = pending.poll().map_err(failed)? else { return Ok(0) };
-                self.state = State::Open(subscription);
-                turn.record(Event::Added { who: self.who(), session: None });
-                Ok(1)
+                let destinations = &self.spec.destinations;
+                let pending = destinations.iter().map(|channel| subscription.add_destination(channel));
+                let pending = pending.collect::<Result<_, _>>().map_err(failed)?;
+                self.state = State::AddingDestinations(subscription, pending);
+                self.await_destinations(turn)
             }
+            State::AddingDestinations(..) => self.await_destinations(turn),
             State::Open(_) | State::Closed => Ok(0),
         }
+    }
+
+    /// Is ready to receive once all destinations are there.
+    fn await_destinations(&mut self, turn: &mut Turn<'_>) -> Result<usize, Violation> {
+        let State::AddingDestinations(subscription, mut pending) =
+            std::mem::replace(&mut self.state, State::Waiting)
+        else {
+            return Ok(0);
+        };
+        while let Some(next) = pending.last_mut() {
+            let outcome =
+                next.poll().map_err(|error| Violation(format!("a destination was refused: {error}")))?;
+            if outcome.is_none() {
+                self.state = State::AddingDestinations(subscription, pending);
+                return Ok(0);
+            }
+            pending.pop();
+        }
+        self.state = State::Open(subscription);
+        turn.record(Event::Added { who: self.who(), session: None });
+        Ok(1)
     }
 
     fn handlers(&self) -> ImageHandlers {

@@ -18,8 +18,9 @@ const MONOTONIC: [CounterTypeId; 5] = [
     CounterTypeId::PUBLISHER_POSITION,
 ];
 
-/// Pairs of which the first never passes the second, for the same publication or image; but for padding, of which only
-/// the header is sent and counts.
+/// Pairs of which the first never passes the highest that the second has been, for the same publication or image; but
+/// for padding, of which only the header is sent and counts. (The limit of `fc=min` goes back when status messages
+/// arrive out of order: wire spec 5.4.)
 const ORDERED: [(CounterTypeId, CounterTypeId); 2] = [
     (CounterTypeId::SENDER_POSITION, CounterTypeId::SENDER_LIMIT),
     (CounterTypeId::RECEIVER_POSITION, CounterTypeId::RECEIVER_HWM),
@@ -58,6 +59,7 @@ struct Seen {
     registration_id: i64,
     type_id: i32,
     value: i64,
+    highest: i64,
 }
 
 impl CounterWatch {
@@ -102,13 +104,18 @@ impl CounterWatch {
     fn check_one(&mut self, id: CounterId, index: usize) -> Result<u64, Violation> {
         let Some(type_id) = self.counters.type_id(id) else { return Ok(0) };
         let before = self.seen[index];
-        let now = Seen {
+        let value = self.counters.value(id).unwrap_or(0);
+        let mut now = Seen {
             registration_id: self.counters.registration_id(id).unwrap_or(0),
             type_id: type_id.get(),
-            value: self.counters.value(id).unwrap_or(0),
+            value,
+            highest: value,
         };
-        self.seen[index] = now;
         let is_same = (before.registration_id, before.type_id) == (now.registration_id, now.type_id);
+        if is_same {
+            now.highest = value.max(before.highest);
+        }
+        self.seen[index] = now;
         if !is_same || !MONOTONIC.contains(&type_id) {
             return Ok(0);
         }
@@ -131,15 +138,15 @@ impl CounterWatch {
             let Some(upper) = self.seen.iter().find(same) else { continue };
             // At the end of a term, or for a claim that was given up.
             let is_end_of_term = lower.value % TermLength::MIN.bytes() as i64 == 0;
-            let is_padding = is_end_of_term || lower.value - upper.value < LONGEST_CLAIM;
+            let is_padding = is_end_of_term || lower.value - upper.highest < LONGEST_CLAIM;
             ensure!(
-                lower.value <= upper.value || is_padding,
+                lower.value <= upper.highest || is_padding,
                 "registration {}: {} at {} passed {} at {}",
                 lower.registration_id,
                 position.label_name().unwrap_or("position"),
                 lower.value,
                 limit.label_name().unwrap_or("limit"),
-                upper.value
+                upper.highest
             );
             checks += 1;
         }
