@@ -163,6 +163,28 @@ pub trait Client: Sized {
     /// The driver's refusal, or its silence.
     fn next_session_id(&mut self, stream_id: i32, turn: &mut dyn FnMut()) -> Result<i32>;
 
+    /// Adds a destination to a publication with `control-mode=manual`; its registration id.
+    ///
+    /// # Errors
+    /// The driver's refusal, or its silence.
+    fn add_destination(
+        &mut self,
+        publication: &Self::Publication,
+        channel: &str,
+        turn: &mut dyn FnMut(),
+    ) -> Result<i64>;
+
+    /// Removes the destination with that registration id.
+    ///
+    /// # Errors
+    /// The driver's refusal, or its silence.
+    fn remove_destination(
+        &mut self,
+        publication: &Self::Publication,
+        registration_id: i64,
+        turn: &mut dyn FnMut(),
+    ) -> Result<()>;
+
     /// One duty cycle of the client's conductor.
     fn do_work(&mut self) -> usize;
 

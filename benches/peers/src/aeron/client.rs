@@ -1,8 +1,8 @@
 //! Aeron's client, its conductor invoked by the caller.
 
 use super::{
-    AeronCounter, AeronPublication, AeronSubscription, NAME, c_path, c_string, check, last_error, text,
-    text_of,
+    AeronCounter, AeronPublication, AeronSubscription, NAME, c_path, c_string, check, last_error,
+    publication::Raw, text, text_of,
 };
 use crate::party::{Client, ImageEvent, PartyError, PublicationErrorEvent, Result, Sharing};
 use rusteron_client::bindings as c;
@@ -281,6 +281,70 @@ impl Client for AeronClient {
             c::aeron_async_next_session_id_poll(&mut session_id, pending)
         })?;
         Ok(session_id)
+    }
+
+    fn add_destination(
+        &mut self,
+        publication: &AeronPublication,
+        channel: &str,
+        turn: &mut dyn FnMut(),
+    ) -> Result<i64> {
+        let (uri, client, raw) = (c_string(channel)?, self.inner.client, publication.raw);
+        let mut pending = ptr::null_mut();
+        // SAFETY: client and publication are live (A1); the URI is copied.
+        let code = unsafe {
+            match raw {
+                Raw::Concurrent(raw) => {
+                    c::aeron_publication_async_add_destination(&mut pending, client, raw, uri.as_ptr())
+                }
+                Raw::Exclusive(raw) => c::aeron_exclusive_publication_async_add_destination(
+                    &mut pending,
+                    client,
+                    raw,
+                    uri.as_ptr(),
+                ),
+            }
+        };
+        check(code, channel)?;
+        // SAFETY: `pending` is live until its poll answers other than zero.
+        let registration_id = unsafe { c::aeron_async_destination_get_registration_id(pending) };
+        // SAFETY: as above, after which it is not polled.
+        self.await_completion(channel, turn, || unsafe {
+            c::aeron_publication_async_destination_poll(pending)
+        })?;
+        Ok(registration_id)
+    }
+
+    fn remove_destination(
+        &mut self,
+        publication: &AeronPublication,
+        registration_id: i64,
+        turn: &mut dyn FnMut(),
+    ) -> Result<()> {
+        let (client, raw) = (self.inner.client, publication.raw);
+        let mut pending = ptr::null_mut();
+        // SAFETY: client and publication are live (A1).
+        let code = unsafe {
+            match raw {
+                Raw::Concurrent(raw) => c::aeron_publication_async_remove_destination_by_id(
+                    &mut pending,
+                    client,
+                    raw,
+                    registration_id,
+                ),
+                Raw::Exclusive(raw) => c::aeron_exclusive_publication_async_remove_destination_by_id(
+                    &mut pending,
+                    client,
+                    raw,
+                    registration_id,
+                ),
+            }
+        };
+        check(code, "remove destination")?;
+        // SAFETY: `pending` is live until its poll answers other than zero, after which it is not polled.
+        self.await_completion("remove destination", turn, || unsafe {
+            c::aeron_publication_async_destination_poll(pending)
+        })
     }
 
     fn do_work(&mut self) -> usize {

@@ -6,7 +6,7 @@ use rusteron_client::bindings as c;
 use std::{ptr, rc::Rc};
 
 #[derive(Clone, Copy, Debug)]
-enum Raw {
+pub(super) enum Raw {
     Concurrent(*mut c::aeron_publication_t),
     Exclusive(*mut c::aeron_exclusive_publication_t),
 }
@@ -14,7 +14,7 @@ enum Raw {
 /// A concurrent or exclusive publication.
 #[derive(Debug)]
 pub struct AeronPublication {
-    raw: Raw,
+    pub(super) raw: Raw,
     constants: c::aeron_publication_constants_t,
     _client: Rc<Inner>,
 }

@@ -175,6 +175,33 @@ impl Client for EponaClient {
         self.await_completion(pending, turn).map(SessionId::get)
     }
 
+    fn add_destination(
+        &mut self,
+        publication: &EponaPublication,
+        channel: &str,
+        turn: &mut dyn FnMut(),
+    ) -> Result<i64> {
+        let pending = match publication {
+            EponaPublication::Concurrent(publication) => publication.add_destination(channel),
+            EponaPublication::Exclusive(publication) => publication.add_destination(channel),
+        };
+        Ok(self.await_completion(pending.map_err(failed)?, turn)?.get())
+    }
+
+    fn remove_destination(
+        &mut self,
+        publication: &EponaPublication,
+        registration_id: i64,
+        turn: &mut dyn FnMut(),
+    ) -> Result<()> {
+        let id = RegistrationId::new(registration_id);
+        let pending = match publication {
+            EponaPublication::Concurrent(publication) => publication.remove_destination_by_id(id),
+            EponaPublication::Exclusive(publication) => publication.remove_destination_by_id(id),
+        };
+        self.await_completion(pending.map_err(failed)?, turn)
+    }
+
     fn do_work(&mut self) -> usize {
         // A fatal error has closed the client, which `is_closed` and the error handler tell.
         self.invoker.invoke().unwrap_or(0)
