@@ -8,7 +8,12 @@
 //! ```
 //!
 //! Nobody tells a role that a client has published something: a quiet stream is found out by looking at it, at the
-//! latest after as many turns as there are slices. Up to a slice of streams, everything is looked at in every turn.
+//! latest after as many turns as there are slices, and in few turns while nothing goes on at all. Up to a slice of streams,
+//! everything is looked at in every turn.
+
+/// Turns without anything going on, after which every quiet stream was looked at: such turns may be long, as roles rest
+/// between them.
+const ROUND: usize = 16;
 
 /// Visits with nothing going on after which a stream is quiet.
 const PATIENCE: u16 = 256;
@@ -27,7 +32,7 @@ pub enum Activity {
 /// Visits depend on nothing but the calls made before: the same history gives the same order.
 #[derive(Debug)]
 pub struct ActiveSet {
-    /// Quiet streams that are looked at in one turn.
+    /// Quiet streams that are looked at in one turn, at least.
     slice: usize,
     /// Indices of busy streams.
     busy: Vec<usize>,
@@ -95,11 +100,11 @@ impl ActiveSet {
         }
         let (head, tail) = self.busy.split_at(self.next_busy);
         self.next_busy += 1;
-        let mut is_any_quiet = false;
+        let (mut is_any_quiet, mut is_any_active) = (false, false);
         for &index in tail.iter().chain(head) {
             let patience = &mut self.patience[index];
             match visit(index, Activity::Busy) {
-                Activity::Busy => *patience = PATIENCE,
+                Activity::Busy => (*patience, is_any_active) = (PATIENCE, true),
                 Activity::Quiet => *patience -= 1,
             }
             is_any_quiet |= *patience == 0;
@@ -107,15 +112,16 @@ impl ActiveSet {
         if is_any_quiet {
             self.drop_quiet();
         }
-        self.visit_quiet(visit);
+        let round = if is_any_active { 0 } else { self.patience.len().div_ceil(ROUND) };
+        self.visit_quiet(self.slice.max(round), visit);
     }
 
     #[inline]
-    fn visit_quiet(&mut self, mut visit: impl FnMut(usize, Activity) -> Activity) {
+    fn visit_quiet(&mut self, slice: usize, mut visit: impl FnMut(usize, Activity) -> Activity) {
         if self.busy.len() == self.patience.len() {
             return;
         }
-        for _ in 0..self.patience.len().min(self.slice) {
+        for _ in 0..self.patience.len().min(slice) {
             if self.next_quiet >= self.patience.len() {
                 self.next_quiet = 0;
             }

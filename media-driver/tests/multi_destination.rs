@@ -235,7 +235,7 @@ fn a_rejected_image_tells_the_publisher_which_destination_rejected_it() {
 }
 
 #[test]
-fn spies_that_simulate_a_connection_read_on_with_no_a_slow_and_a_leaving_subscriber() {
+fn spies_that_simulate_a_connection_read_on_with_and_without_subscribers() {
     let driver = launch();
     let aeron = connect(&driver);
     let control = free_port();

@@ -13,7 +13,7 @@ use std::{
 };
 
 use epona_client::{
-    Aeron, ChannelUriBuilder, Context as ClientContext, ControlMode, ExclusivePublication, Image,
+    Action, Aeron, ChannelUriBuilder, Context as ClientContext, ControlMode, ExclusivePublication, Image,
     ImageHandlers, OfferError, Publication, RegistrationId, SessionId, Subscription,
 };
 use epona_media_driver::{Context, EmbeddedDriver, config::ThreadingMode};
@@ -116,16 +116,19 @@ impl<'a> Responder<'a> {
 
     /// Adds a publication for each new requester, and answers each request by its bytes backwards.
     fn do_work(&mut self) {
-        for (session, image) in std::mem::take(&mut *self.new_images.lock().unwrap()) {
+        // Not in the loop's head, where the lock would be held while the client's conductor wants it.
+        let new_images = std::mem::take(&mut *self.new_images.lock().unwrap());
+        for (session, image) in new_images {
             let channel = self.channels.responses.clone().response_correlation_id(image);
             let answer = self.aeron.add_publication(&text(&channel), RESPONSES).unwrap();
             self.answers.insert(session, answer);
         }
         let answers = &self.answers;
-        self.requests.poll(
+        self.requests.controlled_poll(
             |bytes, header| {
+                // Came since: its publication is there next time.
+                let Some(publication) = answers.get(&header.session_id()) else { return Action::Abort };
                 let answer: Vec<u8> = bytes.iter().rev().copied().collect();
-                let publication = &answers[&header.session_id()];
                 until("an answer is taken", || match publication.offer(&answer) {
                     Ok(_) => true,
                     Err(OfferError::NotConnected | OfferError::BackPressured | OfferError::AdminAction) => {
@@ -133,6 +136,7 @@ impl<'a> Responder<'a> {
                     }
                     Err(error) => panic!("{error}"),
                 });
+                Action::Continue
             },
             10,
         );

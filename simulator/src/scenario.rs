@@ -94,7 +94,7 @@ pub fn address(host: usize) -> IpAddr {
 }
 
 impl Scenario {
-    /// Two drivers and two clients, a handful of streams over UDP and IPC, loss, delay, reordering and duplication.
+    /// Two drivers and two clients, a handful of streams over IPC, UDP, to several destinations and by two paths, loss, delay, reordering and duplication.
     #[must_use]
     pub fn from_seed(seed: u64) -> Self {
         let random = &mut fastrand::Rng::with_seed(mix(seed, 0));

@@ -164,12 +164,12 @@ fn the_slow_host_holds_back_until_killed(
     });
     let sent = publish_past(&from, &mut publication, &mut fast, &mut slow, MANY);
     assert!(sent < MANY, "the slow host does not hold the publisher back");
-    let limit = stream_counter(&from, type_id::SENDER_LIMIT, session).unwrap();
+    let limit = || stream_counter(&from, type_id::SENDER_LIMIT, session).unwrap();
     let position =
         |host: &DriverProcess| stream_counter(host, type_id::SUBSCRIBER_POSITION, session).unwrap();
     let window = (publication.term_length() / 2) as i64;
-    assert_eq!(limit, position(&other) + window, "the slow host is the one that limits");
-    assert!(limit < position(&one) + window, "the fast host is not");
+    eventually("the slow host is the one that limits", || limit() == position(&other) + window);
+    assert!(limit() < position(&one) + window, "the fast host is not");
 
     other.kill().unwrap();
     let mut next = sent;
@@ -212,9 +212,13 @@ fn the_slow_host_is_left_behind(network: &Network, kinds: [DriverKind; 3], flow_
     std::mem::forget(slow);
 }
 
+/// Settings with which every outage is a short one, however slow the machine.
+const PATIENT: &[(&str, &str)] =
+    &[("aeron.image.liveness.timeout", "600s"), ("aeron.publication.connection.timeout", "600s")];
+
 /// A short outage costs time and nothing else: the image stays, what was lost is sent again.
 fn a_short_outage_is_made_good(network: &Network, kinds: [DriverKind; 3], channel: &str) {
-    let [from, _, other] = drivers(network, kinds, &[]);
+    let [from, _, other] = drivers(network, kinds, PATIENT);
     let mut subscription = subscribe(&other, channel);
     let mut publication = publish(&from, channel);
     connect(&mut publication, &mut [&mut subscription]);
@@ -270,7 +274,9 @@ fn a_long_outage_starts_anew(network: &Network, kinds: [DriverKind; 3], channel:
     exchange(&mut publication, &mut [&mut subscription], 50..350);
     assert_eq!(numbers(subscription.messages()), (0..350).collect::<Vec<_>>());
     let images = subscription.take_image_events();
-    assert_eq!(images.iter().map(|image| image.available).collect::<Vec<_>>(), [true, false, true]);
+    let comings: Vec<_> = images.iter().map(|image| image.available).collect();
+    // More than once each where the machine slept for as long as an outage takes.
+    assert!(comings.starts_with(&[true, false]) && comings.ends_with(&[true]), "{comings:?}");
 }
 
 fn others_go_on_during_a_long_outage(network: &Network, kinds: [DriverKind; 3]) {

@@ -89,8 +89,10 @@ impl RollingFile {
             let aside = numbered(&self.path, self.next_number);
             self.next_number += 1;
             if !aside.try_exists()? {
-                fs::rename(&self.path, aside)?;
-                break;
+                match fs::rename(&self.path, aside) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                    _ => break,
+                }
             }
         }
         self.file = open(&self.path)?;
@@ -195,9 +197,12 @@ impl EventLogger {
         self.text.clear();
         if let Target::File(file) = &mut self.output.0
             && file.length >= file.max_length
-            && file.roll().is_ok()
         {
-            self.start_log(now);
+            match file.roll() {
+                Ok(()) => self.start_log(now),
+                // Goes on in the same file, and tries again when that has grown by as much once more.
+                Err(_) => file.length = 0,
+            }
         }
     }
 }

@@ -35,6 +35,7 @@ pub(super) struct Collaborators<'a> {
     pub(super) pending_setups: &'a mut PendingSetups<SetupTarget>,
     /// When it may be reported again that too many sessions await their SETUP.
     pub(super) next_overflow_report: &'a mut Nanos,
+    pub(super) next_limit_report: &'a mut Nanos,
     pub(super) conductor: &'a mut Proxy<ConductorCommand>,
     pub(super) system: &'a SystemCounters,
 }
@@ -74,7 +75,7 @@ pub(super) fn receive(
         for datagram in received.datagrams() {
             let reply = incoming.on_datagram(datagram, &mut was_active);
             if let Some(reply) = reply {
-                // A full list only postpones: the next packet of the session asks again.
+                // A full list only postpones: the request expires, and the next packet of the session asks again.
                 let _ = replies.try_push(reply);
             }
         }
@@ -172,6 +173,18 @@ impl Incoming<'_, '_> {
         let _ = self.with.conductor.try_send(ConductorCommand::Error(Box::new(error)));
     }
 
+    #[cold]
+    fn report_session_limit(&mut self, stream_id: StreamId) {
+        if self.with.now < *self.with.next_limit_report {
+            return;
+        }
+        *self.with.next_limit_report = self.with.now + OVERFLOW_REPORT_INTERVAL;
+        let error = DriverError::generic(format!(
+            "stream {stream_id} exceeded its session limit: raise aeron.driver.stream.session.limit"
+        ));
+        let _ = self.with.conductor.try_send(ConductorCommand::Error(Box::new(error)));
+    }
+
     /// Whether the setup was valid.
     fn on_setup(&mut self, datagram: &[u8]) -> bool {
         let setup = match SetupView::new(datagram).map(|view| view.to_frame()) {
@@ -202,11 +215,7 @@ impl Incoming<'_, '_> {
                 }
             }
             SetupAction::SessionLimitReached => {
-                let error = DriverError::generic(format!(
-                    "stream {} exceeded its session limit: raise aeron.driver.stream.session.limit",
-                    setup.stream_id
-                ));
-                let _ = self.with.conductor.try_send(ConductorCommand::Error(Box::new(error)));
+                self.report_session_limit(setup.stream_id);
             }
             SetupAction::Ignore => {}
         }

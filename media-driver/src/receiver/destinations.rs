@@ -54,7 +54,7 @@ impl Receiver {
         if let Some(token) = destination.token.take() {
             self.poller.remove(token);
         }
-        self.pending_setups.remove(|target| target.endpoint == id && target.destination == index);
+        self.pending_setups.remove_periodic(|target| target.endpoint == id && target.destination == index);
         for image in self.images.of_endpoint(id) {
             image.on_destination_removed(index, now);
         }

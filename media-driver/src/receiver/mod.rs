@@ -69,6 +69,7 @@ pub struct Receiver {
     turns_since_slow_work: u32,
     slow_work_deadline: Nanos,
     next_overflow_report: Nanos,
+    next_limit_report: Nanos,
     next_re_resolution_check: Nanos,
 }
 
@@ -96,6 +97,7 @@ impl Receiver {
             turns_since_slow_work: 0,
             slow_work_deadline: Nanos::default(),
             next_overflow_report: Nanos::default(),
+            next_limit_report: Nanos::default(),
             next_re_resolution_check: Nanos::default(),
         }
     }
@@ -104,7 +106,15 @@ impl Receiver {
     #[inline]
     fn poll(&mut self, now: Nanos) -> usize {
         let Self {
-            endpoints, images, poller, pending_setups, next_overflow_report, conductor, system, ..
+            endpoints,
+            images,
+            poller,
+            pending_setups,
+            next_overflow_report,
+            next_limit_report,
+            conductor,
+            system,
+            ..
         } = self;
         let outcome = poller.poll(|key, buffers| {
             let Some(endpoint) = endpoints.get_mut(key.endpoint.index()).and_then(Option::as_mut) else {
@@ -119,6 +129,7 @@ impl Receiver {
                     images,
                     pending_setups,
                     next_overflow_report,
+                    next_limit_report,
                     conductor,
                     system,
                 },

@@ -73,6 +73,12 @@ impl<T> PendingSetups<T> {
         self.entries.push(PendingSetup { target, stream, session, asked_at: now, is_periodic: true });
     }
 
+    /// Repeats requests to some targets no longer; what was asked once expires as ever, so that its session may ask
+    /// again by another target.
+    pub fn remove_periodic(&mut self, mut is_gone: impl FnMut(&T) -> bool) {
+        self.entries.retain(|entry| !(entry.is_periodic && is_gone(&entry.target)));
+    }
+
     /// Removes the requests to some targets.
     pub fn remove(&mut self, mut is_gone: impl FnMut(&T) -> bool) {
         self.entries.retain(|entry| !is_gone(&entry.target));

@@ -153,8 +153,7 @@ fn update_publication(
         && !had_receivers
         && publication.state().has_receivers()
     {
-        // When the conductor is swamped the requester is told of its response some times more.
-        let _ = with.conductor.try_send(ConductorCommand::ResponseConnected(image));
+        with.conductor.send(ConductorCommand::ResponseConnected(image));
     }
     true
 }

@@ -4,6 +4,7 @@ mod announcing;
 mod control_frames;
 mod data;
 mod destinations;
+mod quiet;
 mod response;
 mod retransmit;
 

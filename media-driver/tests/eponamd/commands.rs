@@ -69,6 +69,7 @@ fn requests() -> Vec<Request<'static>> {
     let registration_id = RegistrationId::new(404);
     let destination_registration_id = RegistrationId::new(405);
     let (stream_id, channel) = (StreamId::new(1), "aeron:udp?endpoint=nowhere");
+    let destination = "aeron:udp?endpoint=127.0.0.1:20404";
     let type_id = epona_client::CounterTypeId::new(1000);
     let (key, label) = (&[1, 2, 3, 4, 5][..], &b"label"[..]);
     vec![
@@ -77,10 +78,10 @@ fn requests() -> Vec<Request<'static>> {
         Request::AddExclusivePublication { stream_id, channel },
         Request::AddSubscription { stream_id, channel },
         Request::RemoveSubscription { registration_id },
-        Request::AddDestination { registration_id, channel },
-        Request::RemoveDestination { registration_id, channel },
-        Request::AddReceiveDestination { registration_id, channel },
-        Request::RemoveReceiveDestination { registration_id, channel },
+        Request::AddDestination { registration_id, channel: destination },
+        Request::RemoveDestination { registration_id, channel: destination },
+        Request::AddReceiveDestination { registration_id, channel: destination },
+        Request::RemoveReceiveDestination { registration_id, channel: destination },
         Request::AddCounter { type_id, key, label },
         Request::AddStaticCounter { registration_id, type_id, key, label },
         Request::RemoveCounter { registration_id },

@@ -96,7 +96,7 @@ fn datagrams_larger_than_a_record_of_the_log_do_no_harm() {
 }
 
 #[test]
-fn lost_datagrams_are_logged_as_they_arrive_and_asked_for_again() {
+fn loss_is_logged_as_naks_and_what_is_sent_again() {
     let workspace = workspace();
     let settings = [
         "-Daeron.event.log=NAK_SENT,NAK_RECEIVED,RESEND",
@@ -112,7 +112,7 @@ fn lost_datagrams_are_logged_as_they_arrive_and_asked_for_again() {
 }
 
 #[test]
-fn a_subscription_that_falls_behind_and_a_revoked_stream_are_logged() {
+fn a_subscription_that_falls_behind_is_logged() {
     let workspace = workspace();
     let file = workspace.path().join("events.log");
     let to_file = format!("-Daeron.event.log.filename={}", file.display());

@@ -43,6 +43,8 @@ const TURN: Duration = Duration::from_millis(10);
 
 /// Most reads per turn, of [`DATAGRAMS_PER_READ`] each: a flood is dropped by the system, not worked off.
 const READS_PER_TURN: usize = 4;
+/// Most datagrams of other names in one round, however many neighbours there are said to be: the next round goes on.
+const MAX_DATAGRAMS_PER_ROUND: usize = 4096;
 const DATAGRAMS_PER_READ: usize = 4;
 
 /// Longest datagram, in bytes.
@@ -83,6 +85,8 @@ pub struct DriverNameResolver {
     next_turn: Nanos,
     next_own: Nanos,
     next_others: Nanos,
+    /// Where the next round of other names goes on, when there are too many datagrams for one.
+    next_datagram: usize,
 }
 
 impl DriverNameResolver {
@@ -132,6 +136,7 @@ impl DriverNameResolver {
             next_turn: now.nanos,
             next_own: now.nanos,
             next_others: now.nanos + settings.neighbor_resolution_interval,
+            next_datagram: 0,
             settings,
         })
     }
@@ -191,12 +196,14 @@ impl DriverNameResolver {
         self.gossip.write_others(now, &mut frame[..mtu], |bytes| frames.push(bytes.to_vec()));
         self.frame = frame;
         let receivers: Vec<_> = self.gossip.neighbors.iter().collect();
-        for bytes in &frames {
-            for receiver in &receivers {
-                self.send(now, bytes, *receiver, reports);
-            }
+        let all = frames.len() * receivers.len();
+        let count = all.min(MAX_DATAGRAMS_PER_ROUND);
+        let first = self.next_datagram;
+        for at in (0..count).map(|n| (first + n) % all) {
+            self.send(now, &frames[at / receivers.len()], receivers[at % receivers.len()], reports);
         }
-        frames.len() * receivers.len()
+        self.next_datagram = if count < all { (first + count) % all } else { 0 };
+        count
     }
 
     fn send(&mut self, now: Nanos, frame: &[u8], receiver: SocketAddr, reports: &mut Vec<Report>) {

@@ -197,6 +197,19 @@ fn the_only_destination_can_go_and_another_one_take_its_place() {
 }
 
 #[test]
+fn a_session_that_was_asked_for_a_setup_by_a_destination_that_went_is_asked_again_by_another() {
+    let mut world = World::new();
+    assert_eq!(world.hear(&data(0, 64)).len(), 1);
+    world.remove_destination(0);
+    let wire = world.add_destination(1, "aeron:udp?endpoint=127.0.0.1:24326");
+    world.after(ms(1001));
+    world.hear_by(&wire, other(), &data(0, 64));
+    let asked = wire.take_runs();
+    assert_eq!(destinations(&asked), [Some(other())]);
+    assert_eq!(StatusMessage::parse(&asked[0].bytes).unwrap().flags, StatusMessageFlags::SEND_SETUP);
+}
+
+#[test]
 fn an_image_forgets_a_destination_that_went_while_it_was_made() {
     let mut world = World::new();
     let wire = world.add_destination(1, "aeron:udp?endpoint=127.0.0.1:24326");
