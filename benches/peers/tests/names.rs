@@ -58,11 +58,20 @@ impl Gossiping {
         self.value(RESOLVER_CACHE_ENTRIES, &format!("Resolver cache entries: name={}", self.name))
     }
 
-    /// Whether a bootstrap neighbour is heard.
-    fn hears(&self, neighbor: &Self) -> i64 {
+    /// Waits until its counter says that it hears a bootstrap neighbour.
+    fn await_hearing(&self, neighbor: &Self) {
         let port = neighbor.port;
         let label = format!("Bootstrap neighbor: name=localhost:{port} resolved=127.0.0.1:{port}");
-        self.value(BOOTSTRAP_NEIGHBOR, &label)
+        let deadline = Instant::now() + PATIENCE;
+        while self.value(BOOTSTRAP_NEIGHBOR, &label) != 1 {
+            assert!(
+                Instant::now() < deadline,
+                "{} does not hear {} after {PATIENCE:?}",
+                self.name,
+                neighbor.name
+            );
+            std::thread::yield_now();
+        }
     }
 
     fn value(&self, type_id: i32, label: &str) -> i64 {
@@ -101,7 +110,7 @@ fn both_ways<A: Client, B: Client>(first: DriverKind, second: DriverKind, addres
     second.await_names(1);
     exchange::<A, B>(&first, &second);
     exchange::<B, A>(&second, &first);
-    assert_eq!(second.hears(&first), 1, "the bootstrap neighbour is heard");
+    second.await_hearing(&first);
     for driver in [&first, &second] {
         assert_eq!(system_counter(&driver.process, "Invalid packets"), 0);
     }
