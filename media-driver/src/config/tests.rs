@@ -5,8 +5,8 @@ use std::{collections::HashSet, time::Duration};
 use proptest::prelude::*;
 
 use super::{
-    ConfigError, Context, InferableBool, Notice, ProbedSocketBuffers, Settings, Source, ThreadNaming,
-    ThreadingMode,
+    ConfigError, CongestionControlStrategy, Context, InferableBool, Notice, ProbedSocketBuffers, Settings,
+    Source, ThreadNaming, ThreadingMode,
     print::CDump,
     report::{Reference, Report},
     settings, variable_name,
@@ -127,6 +127,25 @@ fn settings_fill_the_fields_of_their_names() {
     assert_eq!(context.flow_control.unicast, Supplier::MulticastMin);
     assert_eq!(context.timeouts.name_resolver_threshold, Duration::from_secs(1));
     assert_eq!(context.threads.conductor_idle.build().unwrap().name(), "sleeping");
+}
+
+#[test]
+fn the_environment_configures_sending_again_and_congestion_and_flow_control() {
+    let context = context(&[
+        ("AERON_RETRANSMIT_UNICAST_DELAY", "3us"),
+        ("AERON_RETRANSMIT_UNICAST_LINGER", "70ms"),
+        ("AERON_CONGESTIONCONTROL_SUPPLIER", "cubic"),
+        ("AERON_CUBICCONGESTIONCONTROL_INITIALRTT", "9us"),
+        ("AERON_UNICAST_FLOW_CONTROL_RRWM", "3"),
+        ("AERON_MULTICAST_FLOW_CONTROL_RRWM", "9"),
+        ("AERON_FLOW_CONTROL_RECEIVER_TIMEOUT", "7s"),
+    ]);
+    assert_eq!(context.loss.retransmit_unicast_delay, Duration::from_micros(3));
+    assert_eq!(context.loss.retransmit_unicast_linger, Duration::from_millis(70));
+    assert_eq!(context.congestion_control.strategy, CongestionControlStrategy::Cubic);
+    assert_eq!(context.congestion_control.cubic.initial_rtt, Duration::from_micros(9));
+    assert_eq!((context.flow_control.unicast_rrwm, context.flow_control.multicast_rrwm), (3, 9));
+    assert_eq!(context.flow_control.receiver_timeout, Duration::from_secs(7));
 }
 
 #[test]

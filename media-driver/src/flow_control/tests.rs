@@ -103,6 +103,35 @@ fn min_lets_go_of_a_receiver_that_falls_silent() {
 }
 
 #[test]
+fn tagged_lets_go_of_a_receiver_of_the_group_that_falls_silent() {
+    let mut sender = Sender::with(FlowControl::tagged(GroupTag::new(7), &options(0)));
+    sender.hear(tagged(1, 0, 7));
+    sender.wait(TIMEOUT);
+    assert_eq!(sender.hear(tagged(2, 1000, 7)), 2000);
+    sender.wait(Duration::from_nanos(1));
+    assert_eq!(sender.hear(tagged(1, 0, 8)), 2000, "without the tag it is another receiver");
+    assert_eq!((sender.idle(), sender.flow_control.receiver_count()), (3000, Some(1)));
+}
+
+#[test]
+fn how_many_windows_are_sent_again_is_a_setting_of_each_strategy() {
+    let config = FlowControlConfig { unicast_rrwm: 2, multicast_rrwm: 3, ..FlowControlConfig::default() };
+    for (is_group, spec, windows) in [
+        (false, None, 2),
+        (true, Some("max"), 3),
+        (true, Some("min"), 3),
+        (true, Some("min,rrwm:5"), 5),
+        (true, Some("tagged"), 3),
+        (true, Some("tagged,rrwm:6"), 6),
+    ] {
+        let large = TermLength::new(16 << 20).unwrap();
+        let strategy = config.flow_control(is_group, spec).unwrap();
+        let length = strategy.max_retransmission_length(TermOffset::new(0), i32::MAX, large);
+        assert_eq!(length, windows * 131_072, "{spec:?}");
+    }
+}
+
+#[test]
 fn the_limit_stays_when_the_last_receiver_is_lost() {
     let mut sender = Sender::with(FlowControl::min(&options(0)));
     sender.hear(status(1, 4000));

@@ -40,6 +40,18 @@ fn a_silent_client_is_announced_dead_before_what_it_held_goes() {
 }
 
 #[test]
+fn a_publication_on_the_network_goes_with_its_silent_client() {
+    let mut driver = Driver::new();
+    let (_, told) = driver.publish(UDP);
+    let log = told[1].ready().log.clone();
+    driver.wait(Duration::from_secs(12));
+    assert_eq!(driver.system(SystemCounter::ClientTimeouts), 1);
+    driver.wait(Duration::from_secs(10));
+    assert!(!exists(&log));
+    assert_eq!(driver.labels(), Vec::<String>::new(), "the socket is gone too");
+}
+
+#[test]
 fn heartbeats_keep_a_client_alive() {
     let mut driver = Driver::new();
     driver.publish("aeron:ipc");
