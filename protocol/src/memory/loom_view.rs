@@ -218,7 +218,7 @@ impl AtomicView {
         change: impl Fn(u64) -> Option<u64>,
     ) -> Result<u64, u64> {
         let at = (self.start + offset) / 8;
-        let mut expected = self.guesses[at].load(core::sync::atomic::Ordering::Relaxed);
+        let mut expected = self.guesses[at].load(Ordering::Relaxed);
         let mut known = false;
         loop {
             let Some(new) = change(expected) else {
@@ -241,7 +241,7 @@ impl AtomicView {
     }
 
     fn guess(&self, offset: usize, value: u64) {
-        self.guesses[(self.start + offset) / 8].store(value, core::sync::atomic::Ordering::Relaxed);
+        self.guesses[(self.start + offset) / 8].store(value, Ordering::Relaxed);
     }
 
     fn place(&self, offset: usize, size: usize) -> (&AtomicU64, usize, u64) {
