@@ -1,14 +1,10 @@
 //! Ports and directories that nobody else has.
 
-use std::{io, net::UdpSocket, path::Path};
+use std::{io, path::Path};
 
-/// A UDP port on the loopback that was free a moment ago.
-///
-/// # Errors
-/// The operating system refuses sockets.
-pub fn free_port() -> io::Result<u16> {
-    Ok(UdpSocket::bind("127.0.0.1:0")?.local_addr()?.port())
-}
+#[path = "../../../media-driver/tests/support/ports.rs"]
+mod ports;
+pub use ports::free_port;
 
 /// A new directory in shared memory where there is some, in the temporary directory otherwise; it goes when the
 /// value does. The Aeron directory is best put inside it, under a name that does not exist yet.

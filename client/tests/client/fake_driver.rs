@@ -172,9 +172,13 @@ impl FakeDriver {
     }
 
     pub(crate) fn heartbeat_counter(&mut self, aeron: &Aeron) -> AtomicCounter {
+        let label = heartbeat_label(aeron.client_id());
+        self.heartbeat_counter_labelled(aeron, &label)
+    }
+
+    pub(crate) fn heartbeat_counter_labelled(&mut self, aeron: &Aeron, label: &str) -> AtomicCounter {
         let (client_id, id) = (aeron.client_id(), aeron.client_id().get());
         let key = HeartbeatKey { client_id }.encode();
-        let label = heartbeat_label(client_id);
         let new = NewCounter {
             type_id: CounterTypeId::CLIENT_HEARTBEAT,
             key: &key,

@@ -6,7 +6,7 @@ use std::{
 use epona_client::{ClientError, Context, EpochMillis, OfferError, Pending, Publication};
 use epona_protocol::{
     command::{Event, command_id},
-    counters::RecordState,
+    counters::{MAX_LABEL_LENGTH, RecordState},
 };
 
 use crate::fake_driver::{CHANNEL, STREAM, World};
@@ -52,6 +52,24 @@ fn the_heartbeat_counter_is_labelled_once_and_kept_up() {
     let start = format!("client-heartbeat: id={} name=risk version=", world.aeron.client_id());
     assert!(label.starts_with(&start) && label.contains(" commit="), "{label}");
     assert_eq!(label.matches("name=").count(), 1, "{label}");
+}
+
+#[test]
+fn the_longest_name_is_in_the_label_whole_and_a_label_without_room_takes_what_fits() {
+    let name = "n".repeat(epona_client::MAX_CLIENT_NAME_LENGTH);
+    let mut world = World::with(|context| context.client_name(name.clone()));
+    let heartbeat = world.driver.heartbeat_counter(&world.aeron);
+    world.run(Duration::from_millis(1100));
+    let label = world.aeron.counters_reader().label(heartbeat.id()).unwrap();
+    let start = format!("client-heartbeat: id={} name={name} version=", world.aeron.client_id());
+    assert!(label.starts_with(&start) && label.contains(" commit="), "{label}");
+
+    let mut world = World::with(|context| context.client_name(name.clone()));
+    let full = "x".repeat(MAX_LABEL_LENGTH - 10);
+    let heartbeat = world.driver.heartbeat_counter_labelled(&world.aeron, &full);
+    world.run(Duration::from_millis(1100));
+    let label = world.aeron.counters_reader().label(heartbeat.id()).unwrap();
+    assert_eq!(label, format!("{full} name=nnnn"));
 }
 
 #[test]

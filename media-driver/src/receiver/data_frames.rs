@@ -65,13 +65,22 @@ pub(super) fn receive(
         return RecvOutcome::default();
     };
     let route = socket.route();
+    let group_ttl = socket.group_ttl();
     let mut was_active = false;
     let (transport, mut timestamps) = socket.transport_and_timestamps();
     let outcome = transport.recv_batch(with.now, buffers, &mut |received| {
         let origin = route.origin(received.source);
         let stamps = timestamps.as_deref_mut().map(|stamps| (stamps, received.timestamp_ns));
-        let mut incoming =
-            Incoming { id, receiver_id, dispatcher, origin, source: received.source, stamps, with };
+        let mut incoming = Incoming {
+            id,
+            receiver_id,
+            dispatcher,
+            origin,
+            group_ttl,
+            source: received.source,
+            stamps,
+            with,
+        };
         for datagram in received.datagrams() {
             let reply = incoming.on_datagram(datagram, &mut was_active);
             if let Some(reply) = reply {
@@ -95,6 +104,8 @@ struct Incoming<'a, 'b> {
     receiver_id: epona_protocol::types::ReceiverId,
     dispatcher: &'a mut super::dispatcher::Dispatcher<super::endpoint::ImageSlot>,
     origin: Origin,
+    /// The time to live that the channel names, of a group.
+    group_ttl: Option<u8>,
     source: SocketAddr,
     /// What stamps data, with the time that the socket told.
     stamps: Option<(&'a mut ReceiveTimestamps, Option<i64>)>,
@@ -206,7 +217,11 @@ impl Incoming<'_, '_> {
                     image.on_setup(self.origin, self.with.now);
                 }
             }
-            SetupAction::CreateImage { .. } => {
+            SetupAction::CreateImage { was_elicited } => {
+                // Source: wire spec 2.3; only of setups that were asked for, as Aeron C.
+                if was_elicited && self.group_ttl.is_some_and(|ttl| i32::from(ttl) < setup.ttl) {
+                    self.with.system.possible_ttl_asymmetry.increment();
+                }
                 let request =
                     ImageRequest { endpoint: self.id, setup, source: self.source, origin: self.origin };
                 // Dropped when the conductor is swamped: the next setup asks again.

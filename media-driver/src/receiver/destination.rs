@@ -106,6 +106,14 @@ impl ReceiveDestination {
         ReplyRoute { destination: self.index, control_address: self.control_address }
     }
 
+    /// The time to live that the channel of a group names, 0 for none. Packets of a source with a greater one may come
+    /// from farther than the answers reach.
+    #[inline]
+    #[must_use]
+    pub fn group_ttl(&self) -> Option<u8> {
+        self.channel.is_multicast().then(|| self.channel.ttl())
+    }
+
     /// The way to the control address that the channel names, which a group's does not: setups are asked for there
     /// before anything has arrived.
     #[must_use]

@@ -96,6 +96,8 @@ system_counters! {
     unblocked_publications: UnblockedPublications,
     /// Commands skipped because their client died writing them.
     unblocked_commands: UnblockedCommands,
+    /// Images of a group whose source names a greater time to live than their subscriber: answers may not reach it.
+    possible_ttl_asymmetry: PossibleTtlAsymmetry,
     /// Gaps of unreliable streams filled with padding.
     loss_gap_fills: LossGapFills,
     /// Clients that stopped their keepalive.

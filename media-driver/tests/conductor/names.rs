@@ -361,3 +361,76 @@ fn a_manual_destination_is_resolved_again_and_one_that_was_unknown_is_sent_to_on
     assert_eq!(scene.destinations(), ["10.0.0.3:24325", "10.0.0.7:24325"]);
     assert_eq!(scene.changes(), 2);
 }
+
+/// Drivers turn together, each with a client that is alive.
+fn together(drivers: &mut [&mut Driver], ms: u64) {
+    for step in 0..ms / 50 {
+        for driver in &mut *drivers {
+            if step % 20 == 0 {
+                driver.send_with(CLIENT, -1, Request::ClientKeepalive);
+            }
+            driver.wait(Duration::from_millis(50));
+        }
+    }
+}
+
+/// Addresses that images come from, of what a driver told.
+fn sources(driver: &mut Driver) -> Vec<String> {
+    let told = driver.told().into_iter();
+    told.filter_map(|told| match told {
+        Told::Available { source, .. } => source.split(':').next().map(str::to_owned),
+        _ => None,
+    })
+    .collect()
+}
+
+/// A subscriber names its source by `control`; the source moves to another host, and the name with it.
+fn the_source_moves(subscribe: impl FnOnce(&mut Driver)) {
+    let Scene { driver: mut subscriber, network, hosts } = Scene::new();
+    let start = |host: [u8; 4]| {
+        let mut driver = Driver::on(&network, host.into(), |_| {});
+        let (control, session) = (Ipv4Addr::from(host), host[3]);
+        let channel = format!("aeron:udp?control={control}:24327|control-mode=dynamic|session-id={session}");
+        driver.publish(&channel);
+        driver
+    };
+    let mut first = start([10, 0, 0, 2]);
+    subscribe(&mut subscriber);
+    subscriber.told();
+    together(&mut [&mut subscriber, &mut first], 2000);
+    assert_eq!(sources(&mut subscriber), ["10.0.0.2"]);
+    assert_eq!(hosts.asked(), ["control=server"]);
+    drop(first);
+
+    let mut second = start([10, 0, 0, 3]);
+    hosts.set("server", "10.0.0.3");
+    together(&mut [&mut subscriber, &mut second], 4000);
+    assert_eq!(hosts.asked(), [""; 0], "not silent for long");
+    together(&mut [&mut subscriber, &mut second], 4000);
+    assert_eq!(hosts.asked(), ["control=server again"]);
+    assert_eq!(subscriber.system(SystemCounter::ResolutionChanges), 1);
+    together(&mut [&mut subscriber, &mut second], 2000);
+    assert_eq!(sources(&mut subscriber), ["10.0.0.3"]);
+    together(&mut [&mut subscriber, &mut second], 10_000);
+    assert_eq!(hosts.asked(), [""; 0], "it is heard from");
+    assert!(subscriber.errors().is_empty(), "{:?}", subscriber.errors());
+}
+
+#[test]
+fn a_subscriber_hears_from_a_source_with_explicit_control_wherever_its_name_points() {
+    the_source_moves(|driver| {
+        let channel = "aeron:udp?endpoint=10.0.0.1:24326|control=server:24327|control-mode=dynamic";
+        driver.subscribe(channel);
+    });
+}
+
+#[test]
+fn a_destination_of_a_subscription_hears_from_a_source_wherever_its_name_points() {
+    the_source_moves(|driver| {
+        let (subscription, _) = driver.subscribe("aeron:udp?control-mode=manual");
+        let channel = "aeron:udp?endpoint=10.0.0.1:24326|control=server:24327|control-mode=dynamic";
+        let registration_id = RegistrationId::new(subscription);
+        let (_, told) = driver.ask(Request::AddReceiveDestination { registration_id, channel });
+        assert!(matches!(told[..], [Told::Success(_)]), "{told:?}");
+    });
+}

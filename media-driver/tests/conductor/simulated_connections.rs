@@ -92,24 +92,33 @@ fn without_receivers_the_stream_moves_as_fast_as_its_fastest_spy() {
 
 #[test]
 fn a_slow_receiver_holds_the_stream_back_whatever_spies_have_read() {
-    let mut driver = Driver::new();
-    let (log, _) = spied(&mut driver, &format!("{UDP}|ssc=true"));
-    let spy = driver.counter(CounterTypeId::SUBSCRIBER_POSITION).id;
-    driver.subscribe(UDP);
-    driver.wait_alive(Duration::from_secs(2), CLIENT);
-    let appender = ConcurrentAppender::new(log).unwrap();
-    let mut position = Position::ZERO;
-    for _ in 0..100 {
-        let limit = Position::new(value(&driver, CounterTypeId::PUBLISHER_LIMIT));
-        while let Ok(next) = appender.offer(&[1; 1000], limit) {
-            position = next;
+    let learning = format!("{UDP}|control=127.0.0.1:24326|control-mode=dynamic");
+    for (channel, receiver) in [(UDP, UDP), (DYNAMIC, learning.as_str())] {
+        let mut driver = Driver::new();
+        let (log, _) = spied(&mut driver, &format!("{channel}|ssc=true"));
+        let spy = driver.counter(CounterTypeId::SUBSCRIBER_POSITION).id;
+        driver.subscribe(receiver);
+        driver.wait_alive(Duration::from_secs(2), CLIENT);
+        let positions = driver.counters();
+        let subscribers =
+            positions.iter().filter(|counter| counter.type_id == CounterTypeId::SUBSCRIBER_POSITION);
+        assert_eq!(subscribers.count(), 2, "{channel}: the receiver has an image");
+        let appender = ConcurrentAppender::new(log).unwrap();
+        let mut position = Position::ZERO;
+        for _ in 0..100 {
+            let limit = Position::new(value(&driver, CounterTypeId::PUBLISHER_LIMIT));
+            while let Ok(next) = appender.offer(&[1; 1000], limit) {
+                position = next;
+            }
+            driver.settle();
+            let sent = value(&driver, CounterTypeId::SENDER_POSITION);
+            driver.reader().writable(spy).unwrap().set_release(sent);
+            driver.settle();
         }
-        driver.settle();
-        let sent = value(&driver, CounterTypeId::SENDER_POSITION);
-        driver.reader().writable(spy).unwrap().set_release(sent);
-        driver.settle();
+        let window = 32 * 1024;
+        assert!(position.get() > window && position.get() <= 4 * window, "{channel}: {position}");
+        let (sent, limit) = (CounterTypeId::SENDER_POSITION, CounterTypeId::SENDER_LIMIT);
+        assert!(value(&driver, sent) <= value(&driver, limit), "{channel}");
+        assert_eq!(driver.system(SystemCounter::ShortSends), 0, "{channel}");
     }
-    let window = 32 * 1024;
-    assert!(position.get() > window && position.get() <= 4 * window, "{position}");
-    assert!(value(&driver, CounterTypeId::SENDER_POSITION) <= value(&driver, CounterTypeId::SENDER_LIMIT));
 }

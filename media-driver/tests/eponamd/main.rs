@@ -16,6 +16,9 @@ mod event_log;
 mod floods;
 mod lifecycle;
 mod limits;
+#[allow(unreachable_pub, reason = "programs of other packages share the file")]
+#[path = "../support/ports.rs"]
+mod ports;
 mod process;
 mod threads;
 mod traffic;

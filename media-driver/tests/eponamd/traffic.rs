@@ -1,6 +1,6 @@
 //! Messages to send and to check, and ports to send them to.
 
-use std::{cell::Cell, net::UdpSocket};
+use std::cell::Cell;
 
 use epona_client::{FragmentAssembler, Header, OfferError, Publication, Subscription};
 
@@ -46,7 +46,7 @@ pub(crate) fn exchange(publication: &Publication, subscription: &mut Subscriptio
     });
 }
 
-/// A port that nobody is using.
+/// A port of the test's own.
 pub(crate) fn free_port() -> u16 {
-    UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    crate::ports::free_port().unwrap()
 }

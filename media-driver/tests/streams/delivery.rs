@@ -231,6 +231,38 @@ fn ten_pairs_echo_at_the_same_time() {
 }
 
 #[test]
+fn ping_and_pong_go_on_with_a_pong_that_starts_anew() {
+    let mut world = World::new(2);
+    let here = world.connect(0);
+    let (ping, pong) = (to(1, 20121) + "|linger=0s", to(0, 20122) + "|linger=0s");
+    let mut answers = world.subscribe(&here, &pong, 7);
+    let out = world.publish(&here, &ping, 7);
+    for start in 0..3 {
+        let there = world.connect(1);
+        let mut echo = world.subscribe(&there, &ping, 7);
+        let back = world.publish(&there, &pong, 7);
+        world.until("both ways are connected", || {
+            (out.is_connected() && back.is_connected() && echo.is_connected() && answers.is_connected())
+                .then_some(())
+        });
+        for round in 0..50 {
+            let sent = numbered(start * 100 + round, 300);
+            world.until("taken", || offer(&out, &sent).then_some(()));
+            let mut answered = Vec::new();
+            world.until("an answer", || {
+                echo.poll(|payload, _| assert!(offer(&back, payload), "one is under way at most"), 10);
+                answers.poll(|payload, _| answered.push(payload.to_vec()), 10);
+                (!answered.is_empty()).then_some(())
+            });
+            assert_eq!(answered, [sent], "start {start}, round {round}");
+        }
+        there.close();
+        world
+            .until("the ping has noticed", || (!out.is_connected() && !answers.is_connected()).then_some(()));
+    }
+}
+
+#[test]
 fn status_messages_keep_coming_while_a_stream_is_idle() {
     let (mut world, publication, mut subscription) = stream("");
     world.network.record(true);

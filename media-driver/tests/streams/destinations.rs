@@ -223,58 +223,84 @@ fn a_subscription_receives_from_one_address_from_a_group_and_from_a_publication_
     assert_eq!(world.errors(), Vec::<String>::new());
 }
 
-#[test]
-fn a_subscription_goes_over_from_what_was_recorded_to_what_is_sent_now() {
-    let mut world = World::new(3);
-    let (publisher, bystander, subscriber) = (world.connect(0), world.connect(2), world.connect(1));
-    let same = "|session-id=5|init-term-id=0|term-id=0|term-offset=0|linger=0s";
-    let live = world.publish(&publisher, &format!("{DYNAMIC}|fc=max{same}"), 7);
-    let mut watching = world.subscribe(&bystander, &learned(2), 7);
-    world.until("connected", || live.is_connected().then_some(()));
-    let mut send = |world: &mut World, publication: &Publication, number: usize| {
+/// The same bytes once more, as an archive replays them: what merging a replay into a live stream needs.
+const SAME: &str = "|session-id=5|init-term-id=0|term-id=0|term-offset=0|linger=0s";
+
+/// A live stream that somebody else hears already, and what was sent on it.
+struct Live {
+    publication: Publication,
+    bystander: Subscription,
+    sent: usize,
+}
+
+impl Live {
+    fn send(&mut self, world: &mut World) {
+        let number = self.sent;
         world.until("taken", || {
-            watching.poll(|_, _| {}, 20);
-            offer(publication, &message(number)).then_some(())
+            self.bystander.poll(|_, _| {}, 20);
+            offer(&self.publication, &message(number)).then_some(())
         });
-    };
-    for number in 0..40 {
-        send(&mut world, &live, number);
+        self.sent += 1;
     }
-    // The same bytes once more, as an archive replays them.
-    let replay = world.publish(&publisher, &(to(1, 20121) + same), 7);
-    let mut merging = world.subscribe(&subscriber, MANUAL, 7);
-    world.complete(merging.add_destination("aeron:udp?endpoint=10.0.0.2:20121")).unwrap();
-    world.meet(&replay, &merging);
-    let mut received = Vec::new();
-    let mut assembler =
-        epona_client::FragmentAssembler::new(|payload: &[u8], _: &epona_client::Header<'_>| {
-            received.push(payload.to_vec());
-        });
-    for number in 0..60 {
-        if number >= 40 {
-            send(&mut world, &live, number);
+
+    /// Replays the stream from its beginning to a new subscription of a client, merges that with the live stream, and
+    /// checks that it hears everything once, up to `end`.
+    fn merge(&mut self, world: &mut World, replayer: &Aeron, subscriber: &Aeron, end: usize) {
+        let replay = world.publish(replayer, &(to(1, 20121) + SAME), 7);
+        let mut merging = world.subscribe(subscriber, MANUAL, 7);
+        world.complete(merging.add_destination("aeron:udp?endpoint=10.0.0.2:20121")).unwrap();
+        world.meet(&replay, &merging);
+        let mut received = Vec::new();
+        let mut assembler =
+            epona_client::FragmentAssembler::new(|payload: &[u8], _: &epona_client::Header<'_>| {
+                received.push(payload.to_vec());
+            });
+        let recorded = self.sent;
+        for number in 0..recorded + 20 {
+            if number >= recorded {
+                self.send(world);
+            }
+            world.until("taken", || offer(&replay, &message(number)).then_some(()));
+            world.run(Duration::from_millis(5));
+            merging.poll(|fragment, header| assembler.on_fragment(fragment, header), 20);
+            if number == recorded + 5 {
+                let live = "aeron:udp?endpoint=10.0.0.2:20123|control=10.0.0.1:20130|control-mode=dynamic";
+                world.complete(merging.add_destination(live)).unwrap();
+            }
         }
-        send(&mut world, &replay, number);
-        world.run(Duration::from_millis(5));
-        merging.poll(|fragment, header| assembler.on_fragment(fragment, header), 20);
-        if number == 45 {
-            let live = "aeron:udp?endpoint=10.0.0.2:20123|control=10.0.0.1:20130|control-mode=dynamic";
-            world.complete(merging.add_destination(live)).unwrap();
+        world.run(Duration::from_secs(1));
+        assert_eq!(merging.images()[0].active_transport_count(), 2, "it hears both");
+        world.complete(merging.remove_destination("aeron:udp?endpoint=10.0.0.2:20121")).unwrap();
+        drop(replay);
+        while self.sent < end {
+            self.send(world);
+            world.run(Duration::from_millis(5));
+            merging.poll(|fragment, header| assembler.on_fragment(fragment, header), 20);
         }
-    }
-    world.run(Duration::from_secs(1));
-    assert_eq!(merging.images()[0].active_transport_count(), 2, "it hears both");
-    world.complete(merging.remove_destination("aeron:udp?endpoint=10.0.0.2:20121")).unwrap();
-    drop(replay);
-    for number in 60..100 {
-        send(&mut world, &live, number);
-        world.run(Duration::from_millis(5));
+        world.run(Duration::from_secs(1));
         merging.poll(|fragment, header| assembler.on_fragment(fragment, header), 20);
+        assert_eq!(merging.image_count(), 1);
+        assert_eq!(received, (0..end).map(message).collect::<Vec<_>>());
     }
+}
+
+#[test]
+fn a_subscription_goes_over_from_what_was_recorded_to_what_is_sent_now_also_when_its_client_starts_anew() {
+    let mut world = World::new(3);
+    let (publisher, bystander, replayer) = (world.connect(0), world.connect(2), world.connect(0));
+    let publication = world.publish(&publisher, &format!("{DYNAMIC}|fc=max{SAME}"), 7);
+    let bystander = world.subscribe(&bystander, &learned(2), 7);
+    world.until("connected", || publication.is_connected().then_some(()));
+    let mut live = Live { publication, bystander, sent: 0 };
+    for _ in 0..40 {
+        live.send(&mut world);
+    }
+    let first = world.connect(1);
+    live.merge(&mut world, &replayer, &first, 100);
+    first.close();
     world.run(Duration::from_secs(1));
-    merging.poll(|fragment, header| assembler.on_fragment(fragment, header), 20);
-    assert_eq!(merging.image_count(), 1);
-    assert_eq!(received, (0..100).map(message).collect::<Vec<_>>());
+    let second = world.connect(1);
+    live.merge(&mut world, &replayer, &second, 160);
 }
 
 #[test]

@@ -11,6 +11,15 @@ fn time(bytes: &[u8]) -> i64 {
     i64::from_le_bytes(bytes.try_into().unwrap())
 }
 
+/// Whether a time was taken while the test ran. The clock of the machine may be set meanwhile, back too, but hardly by an
+/// hour.
+#[track_caller]
+fn assert_is_now(stamp: &[u8], begun: i64) {
+    const HOUR: i64 = 3_600_000_000_000;
+    let stamp = time(stamp);
+    assert!((begun - HOUR..begun + HOUR).contains(&stamp), "{stamp}, begun at {begun}");
+}
+
 /// A message whose first sixteen bytes leave room for times.
 fn message(number: usize) -> Vec<u8> {
     let length = [16, 100, 1376, 1377, 5000][number % 5];
@@ -65,13 +74,45 @@ fn every_message_tells_when_it_was_sent_and_received_and_is_whole() {
         for number in 0..10 {
             world.until("taken", || offer(&publication, &message(number)).then_some(()));
         }
-        let after = |earlier: i64, later: i64| assert!(earlier <= later, "{earlier} {later}");
         for message in receive(&mut world, &mut subscription, 10) {
-            after(before, time(&message[SENT]));
-            after(time(&message[SENT]), time(&message[RECEIVED]));
-            after(time(&message[RECEIVED]), epona_media_driver::clock::epoch_nanos());
+            assert_is_now(&message[SENT], before);
+            assert_is_now(&message[RECEIVED], before);
         }
     }
+}
+
+#[test]
+fn a_stream_that_comes_by_two_destinations_is_stamped_by_either() {
+    let begun = epona_media_driver::clock::epoch_nanos();
+    let mut world = World::new(3);
+    let (one, other, subscriber) = (world.connect(0), world.connect(2), world.connect(1));
+    let manual = "aeron:udp?control-mode=manual|channel-rcv-ts-offset=8";
+    let mut subscription = world.subscribe(&subscriber, manual, 7);
+    for port in [20121, 20122] {
+        let destination = format!("aeron:udp?endpoint=10.0.0.2:{port}");
+        world.complete(subscription.add_destination(&destination)).unwrap();
+    }
+    let same = "|session-id=5|init-term-id=0|term-id=0|term-offset=0|channel-snd-ts-offset=0";
+    let publications =
+        [world.publish(&one, &(to(1, 20121) + same), 7), world.publish(&other, &(to(1, 20122) + same), 7)];
+    for publication in &publications {
+        world.meet(publication, &subscription);
+    }
+    // Either way loses what the other brings.
+    for host in [0, 2] {
+        world.set_loss(host, 1, 0.3);
+    }
+    for number in 0..10 {
+        for publication in &publications {
+            world.until("taken", || offer(publication, &message(number)).then_some(()));
+        }
+    }
+    assert_eq!(subscription.image_count(), 1);
+    for message in receive(&mut world, &mut subscription, 10) {
+        assert_is_now(&message[SENT], begun);
+        assert_is_now(&message[RECEIVED], begun);
+    }
+    assert_eq!(subscription.images()[0].active_transport_count(), 2, "both were heard");
 }
 
 #[test]

@@ -5,13 +5,16 @@
 use std::{
     env, fs,
     io::{BufRead, BufReader, Write},
-    net::UdpSocket,
     path::Path,
     process::{Child, ChildStdin, Command, ExitStatus, Stdio},
     sync::mpsc::{self, Receiver},
     thread,
     time::Duration,
 };
+
+#[allow(unreachable_pub, reason = "programs of other packages share the file")]
+#[path = "../../../media-driver/tests/support/ports.rs"]
+mod ports;
 
 use rustix::process::{Pid, kill_process};
 
@@ -128,10 +131,9 @@ pub(crate) fn run(directory: &Path, args: &[&str]) -> Ended {
     epona.end()
 }
 
-/// A UDP channel on a port that nobody uses.
+/// A UDP channel on a port of the test's own.
 pub(crate) fn free_channel() -> String {
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    format!("aeron:udp?endpoint=127.0.0.1:{}", socket.local_addr().unwrap().port())
+    format!("aeron:udp?endpoint=127.0.0.1:{}", ports::free_port().unwrap())
 }
 
 fn lines_of(stream: impl std::io::Read + Send + 'static) -> Receiver<String> {

@@ -326,3 +326,32 @@ fn a_destination_with_explicit_control_says_once_in_5_s_that_it_hears_nothing() 
     );
     assert!(plain.take_silent_peer(ENDPOINT, now + ms(60_000)).is_none(), "there is no name to resolve");
 }
+
+#[test]
+fn a_group_whose_source_sends_farther_than_the_subscriber_answers_is_counted_when_its_setup_was_asked_for() {
+    let elicited = |channel: &str, ttl: i32| {
+        let mut world = World::for_channel(channel);
+        world.command(ReceiverCommand::AddInterest(ENDPOINT, STREAM, None));
+        assert_eq!(world.hear(&data(0, 64)).len(), 1, "asks for the setup");
+        world.hear(&setup(|setup| setup.ttl = ttl));
+        world.hear(&setup(|setup| setup.ttl = ttl));
+        assert_eq!(world.requests().len(), 1);
+        world.system.possible_ttl_asymmetry.get()
+    };
+    let with_ttl = format!("{GROUP}|ttl=4");
+    for (channel, ttl, count) in [
+        (with_ttl.as_str(), 5, 1),
+        (&with_ttl, 4, 0),
+        (&with_ttl, 0, 0),
+        (&with_ttl, -1, 0),
+        (GROUP, 1, 1),
+        (GROUP, 0, 0),
+        ("aeron:udp?endpoint=127.0.0.1:24325", 5, 0),
+    ] {
+        assert_eq!(elicited(channel, ttl), count, "{channel}, setup with {ttl}");
+    }
+    let mut unasked = World::for_channel(GROUP);
+    unasked.command(ReceiverCommand::AddInterest(ENDPOINT, STREAM, None));
+    unasked.hear(&setup(|setup| setup.ttl = 5));
+    assert_eq!((unasked.requests().len(), unasked.system.possible_ttl_asymmetry.get()), (1, 0));
+}

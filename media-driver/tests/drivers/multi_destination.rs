@@ -1,63 +1,19 @@
 //! Publications with several destinations through whole drivers, threads and sockets and all. Acceptance lines MDC-02 to
 //! MDC-04, MDC-10, EOS-03, EOS-07, SPY-10, CLI-07.
-#![expect(
-    clippy::disallowed_methods,
-    clippy::unwrap_used,
-    reason = "tests poll against a deadline and fail loudly"
-)]
 
-use std::{
-    sync::{Arc, Mutex},
-    thread,
-    time::{Duration, Instant},
-};
+use std::sync::{Arc, Mutex};
 
 use epona_client::{
     Aeron, ClientError, Context as ClientContext, OfferError, Publication, PublicationErrorFrame,
     Subscription,
 };
-use epona_media_driver::{Context, EmbeddedDriver, config::ThreadingMode};
-use epona_protocol::{
-    command::ErrorCode,
-    counters::SystemCounter,
-    frame::DataFlags,
-    types::{CounterTypeId, TermLength},
-};
+use epona_protocol::{command::ErrorCode, counters::SystemCounter, frame::DataFlags, types::CounterTypeId};
 
-const DEADLINE: Duration = Duration::from_secs(60);
+use crate::harness::{connect, free_port, launch, launch_with, unicast, until};
+
 const STREAM: i32 = 1001;
 /// With the slowest receiver in charge, no scheduler can make one fall behind for good.
 const MANUAL: &str = "aeron:udp?control-mode=manual|fc=min";
-
-fn launch() -> EmbeddedDriver {
-    launch_with(|_| {})
-}
-
-fn launch_with(change: impl FnOnce(&mut Context)) -> EmbeddedDriver {
-    let mut context = Context::default().threading_mode(ThreadingMode::Shared).term_lengths(TermLength::MIN);
-    change(&mut context);
-    EmbeddedDriver::launch_with(context).unwrap()
-}
-
-fn connect(driver: &EmbeddedDriver) -> Aeron {
-    Aeron::connect(ClientContext::new().dir(driver.directory())).unwrap()
-}
-
-fn until(what: &str, mut is_done: impl FnMut() -> bool) {
-    let deadline = Instant::now() + DEADLINE;
-    while !is_done() {
-        assert!(Instant::now() < deadline, "not in {DEADLINE:?}: {what}");
-        thread::yield_now();
-    }
-}
-
-fn free_port() -> u16 {
-    std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-fn endpoint() -> String {
-    format!("aeron:udp?endpoint=127.0.0.1:{}", free_port())
-}
 
 fn message(number: usize) -> Vec<u8> {
     (0..number * 37 % 3000).map(|i| (number * 31 + i) as u8).collect()
@@ -133,7 +89,7 @@ fn subscribers_on_two_drivers_make_themselves_destinations_and_get_everything() 
 fn destinations_come_and_go_by_channel_and_by_id_while_the_stream_flows() {
     let (one, other) = (launch(), launch());
     let (near, far) = (connect(&one), connect(&other));
-    let channels = [endpoint(), endpoint(), endpoint()];
+    let channels = [unicast(), unicast(), unicast()];
     let mut first = near.add_subscription(&channels[0], STREAM).unwrap();
     let mut second = far.add_subscription(&channels[1], STREAM).unwrap();
     let mut third = far.add_subscription(&channels[2], STREAM).unwrap();
@@ -166,7 +122,7 @@ fn what_is_lost_on_the_way_to_one_destination_is_sent_again() {
         context.interceptors.loss_args = Some("rate=0.1|seed=7|recv-msg-mask=0xf".to_owned());
     });
     let (near, far) = (connect(&publisher), connect(&lossy));
-    let channels = [endpoint(), endpoint()];
+    let channels = [unicast(), unicast()];
     let mut first = near.add_subscription(&channels[0], STREAM).unwrap();
     let mut second = far.add_subscription(&channels[1], STREAM).unwrap();
     let publication = near.add_publication(MANUAL, STREAM).unwrap();
@@ -218,7 +174,7 @@ fn a_rejected_image_tells_the_publisher_which_destination_rejected_it() {
         }))
         .unwrap();
     let subscriber = connect(&driver);
-    let channels = [endpoint(), endpoint()];
+    let channels = [unicast(), unicast()];
     let mut first = subscriber.add_subscription(&channels[0], STREAM).unwrap();
     let mut second = subscriber.add_subscription(&channels[1], STREAM).unwrap();
     let publication = publisher.add_publication(MANUAL, STREAM).unwrap();

@@ -1,53 +1,16 @@
 //! Subscriptions with several destinations through whole drivers, threads and sockets and all. Acceptance lines MDS-01,
 //! MDS-04 to MDS-06, MDS-10, MDS-11, MDS-14, MDS-15, DAT-20, CLI-05.
-#![expect(
-    clippy::disallowed_methods,
-    clippy::unwrap_used,
-    reason = "tests poll against a deadline and fail loudly"
-)]
 
-use std::{
-    collections::HashMap,
-    net::UdpSocket,
-    thread,
-    time::{Duration, Instant},
-};
+use std::collections::HashMap;
 
-use epona_client::{
-    Aeron, ClientError, Context as ClientContext, ExclusivePublication, OfferError, SessionId, Subscription,
-};
-use epona_media_driver::{Context, EmbeddedDriver, config::ThreadingMode};
-use epona_protocol::{command::ErrorCode, types::TermLength};
+use epona_client::{Aeron, ClientError, ExclusivePublication, OfferError, SessionId, Subscription};
+use epona_protocol::command::ErrorCode;
 
-const DEADLINE: Duration = Duration::from_secs(60);
+use crate::harness::{connect, free_port, launch, unicast, until};
+
 const STREAM: i32 = 1001;
 const MANUAL: &str = "aeron:udp?control-mode=manual";
 const GROUP: &str = "interface=127.0.0.1";
-
-fn launch() -> EmbeddedDriver {
-    let context = Context::default().threading_mode(ThreadingMode::Shared).term_lengths(TermLength::MIN);
-    EmbeddedDriver::launch_with(context).unwrap()
-}
-
-fn connect(driver: &EmbeddedDriver) -> Aeron {
-    Aeron::connect(ClientContext::new().dir(driver.directory())).unwrap()
-}
-
-fn until(what: &str, mut is_done: impl FnMut() -> bool) {
-    let deadline = Instant::now() + DEADLINE;
-    while !is_done() {
-        assert!(Instant::now() < deadline, "not in {DEADLINE:?}: {what}");
-        thread::yield_now();
-    }
-}
-
-fn free_port() -> u16 {
-    UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-fn unicast() -> String {
-    format!("aeron:udp?endpoint=127.0.0.1:{}", free_port())
-}
 
 /// A subscription that notes the numbers that it is sent, by session.
 struct Reader {
@@ -257,5 +220,31 @@ fn the_client_sees_the_addresses_of_destinations_and_why_one_is_refused() {
             matches!(&refused, ClientError::Registration { code: found, .. } if *found == code),
             "{refused}"
         );
+    }
+}
+
+#[test]
+fn every_destination_stamps_messages_with_the_time_that_its_socket_tells() {
+    const HOUR: i64 = 3_600_000_000_000;
+    let (driver, remote) = (launch(), launch());
+    let (aeron, far) = (connect(&driver), connect(&remote));
+    let begun = epona_media_driver::clock::epoch_nanos();
+    let stamped = format!("{MANUAL}|media-rcv-ts-offset=reserved");
+    let mut subscription = aeron.add_subscription(&stamped, STREAM).unwrap();
+    for _ in 0..2 {
+        let channel = unicast();
+        subscription.add_destination(&channel).unwrap().wait().unwrap();
+        let mut publication = publish(&far, &channel);
+        let mut stamps = Vec::new();
+        let mut read = || {
+            subscription.poll(|_, header| stamps.push(header.reserved_value()), 16);
+            stamps.len()
+        };
+        offer(&mut publication, 0..20, || {
+            read();
+        });
+        until("all are read", || read() == 20);
+        let is_now = |stamp: &i64| (begun - HOUR..begun + HOUR).contains(stamp);
+        assert!(stamps.iter().all(is_now), "{stamps:?}, begun at {begun}");
     }
 }

@@ -1,44 +1,19 @@
 //! Requesters and a responder through a whole driver, each with a client of its own: how response channels are used.
-#![expect(
-    clippy::disallowed_methods,
-    clippy::unwrap_used,
-    reason = "tests poll against a deadline and fail loudly"
-)]
 
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex},
-    thread,
-    time::{Duration, Instant},
 };
 
 use epona_client::{
-    Action, Aeron, ChannelUriBuilder, Context as ClientContext, ControlMode, ExclusivePublication, Image,
-    ImageHandlers, OfferError, Publication, RegistrationId, SessionId, Subscription,
+    Action, Aeron, ChannelUriBuilder, ControlMode, ExclusivePublication, Image, ImageHandlers, OfferError,
+    Publication, RegistrationId, SessionId, Subscription,
 };
-use epona_media_driver::{Context, EmbeddedDriver, config::ThreadingMode};
-use epona_protocol::types::TermLength;
 
-const DEADLINE: Duration = Duration::from_secs(60);
+use crate::harness::{connect, free_port, launch, until};
+
 const REQUESTS: i32 = 1001;
 const RESPONSES: i32 = 1002;
-
-fn launch() -> EmbeddedDriver {
-    let context = Context::default().threading_mode(ThreadingMode::Shared).term_lengths(TermLength::MIN);
-    EmbeddedDriver::launch_with(context).unwrap()
-}
-
-fn connect(driver: &EmbeddedDriver) -> Aeron {
-    Aeron::connect(ClientContext::new().dir(driver.directory())).unwrap()
-}
-
-fn until(what: &str, mut is_done: impl FnMut() -> bool) {
-    let deadline = Instant::now() + DEADLINE;
-    while !is_done() {
-        assert!(Instant::now() < deadline, "not in {DEADLINE:?}: {what}");
-        thread::yield_now();
-    }
-}
 
 /// Where requests go, and how responses come back.
 #[derive(Clone)]
@@ -49,8 +24,8 @@ struct Channels {
 
 impl Channels {
     fn udp() -> Self {
-        let port = || std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let (endpoint, control) = (format!("127.0.0.1:{}", port()), format!("127.0.0.1:{}", port()));
+        let (endpoint, control) =
+            (format!("127.0.0.1:{}", free_port()), format!("127.0.0.1:{}", free_port()));
         let responses = ChannelUriBuilder::udp().control_mode(ControlMode::Response).control(&control);
         Self { requests: ChannelUriBuilder::udp().endpoint(&endpoint), responses }
     }
