@@ -4,17 +4,19 @@ use std::{
     fs,
     io::{self, Write},
     sync::Mutex,
+    time::Duration,
 };
 
 use epona_protocol::{
     command::{Command, ErrorCode, Event, Request},
+    counters::AtomicCounter,
     frame::{self, DataFlags, DataHeader, ErrorFrame, Rttm, RttmFlags, StatusMessage, StatusMessageFlags},
     types::{ClientId, CounterId, EpochMillis, Now},
 };
 use proptest::prelude::*;
 
 use super::{record::RecordView, *};
-use crate::duty_cycle::DutyCycle;
+use crate::{duty_cycle::DutyCycle, name_resolution::driver::neighbors::Neighbors};
 
 const NOW: Nanos = Nanos::new(12_000_000_345);
 const STREAM: (SessionId, StreamId) = (SessionId::new(-7), StreamId::new(1001));
@@ -371,6 +373,49 @@ fn a_file_that_is_long_enough_is_put_aside_under_a_free_name() {
     let events = |name: &str| read(name).matches("REMOVE_PUBLICATION_CLEANUP").count();
     let aside: usize = (2..files).map(|number| events(&format!("events.log.{number}"))).sum();
     assert_eq!(aside + events("events.log"), 20);
+}
+
+#[test]
+fn no_file_is_longer_than_it_may_be_by_more_than_a_line_however_much_waits() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("events.log");
+    let (log, source) = EventLog::with_capacity(EventSet::parse("all").0, 1 << 16);
+    let mut logger = EventLogger::new(source, Output::file(&path, 1000).unwrap());
+    logger.on_start(at(NOW));
+    for _ in 0..200 {
+        log.publication_removed(STREAM.0, STREAM.1, CHANNEL, NOW);
+    }
+    logger.on_close(at(NOW));
+    let mut events = 0;
+    for file in fs::read_dir(folder.path()).unwrap() {
+        let text = fs::read_to_string(file.unwrap().path()).unwrap();
+        let longest = text.lines().map(|line| line.len() + 1).max().unwrap();
+        assert!(text.len() < 1000 + longest, "{} bytes", text.len());
+        events += text.matches("REMOVE_PUBLICATION_CLEANUP").count();
+    }
+    assert_eq!(events, 200, "and nothing is lost");
+}
+
+#[test]
+fn a_neighbour_is_logged_at_the_time_when_it_is_heard_of_and_when_it_is_forgotten() {
+    let (address, long_ago) = (([10, 0, 0, 2], 8050).into(), Nanos::new(5));
+    let mut neighbors = Neighbors::new(Duration::from_secs(10), AtomicCounter::detached());
+    let added = line(|log| {
+        neighbors.events = log.clone();
+        neighbors.tell(address, long_ago, true, NOW);
+    });
+    let removed = line(|log| {
+        neighbors.events = log.clone();
+        neighbors.expire(NOW);
+    });
+    assert!(
+        added.starts_with("NAME_RESOLUTION_NEIGHBOR_ADDED [") && added.contains("10.0.0.2:8050"),
+        "{added}"
+    );
+    assert!(
+        removed.starts_with("NAME_RESOLUTION_NEIGHBOR_REMOVED [") && removed.contains("10.0.0.2:8050"),
+        "{removed}"
+    );
 }
 
 #[test]

@@ -653,6 +653,27 @@ fn a_flood_of_made_up_sessions_with_setups_of_their_own_is_bounded_too() {
     assert_eq!(world.hear(&data(0, 64)).len(), 1, "the flood is over");
 }
 
+#[test]
+fn sessions_beyond_the_limit_of_a_stream_are_reported_once_a_second() {
+    let mut world = World::new();
+    for session in 0..1000 {
+        world.hear(&setup(|setup| setup.session_id = SessionId::new(session)));
+    }
+    let mut reports = (0, 0);
+    while let Some(report) = world.reports.take() {
+        match report {
+            ConductorCommand::CreateImage(_) => reports.0 += 1,
+            ConductorCommand::Error(_) => reports.1 += 1,
+            _ => {}
+        }
+    }
+    assert_eq!(reports, (10, 1), "images as many as the limit, and one word about the others");
+    world.after(ms(1000));
+    world.hear(&setup(|setup| setup.session_id = SessionId::new(5000)));
+    assert!(matches!(world.reports.take(), Some(ConductorCommand::Error(_))));
+    assert_eq!(world.invalid(), 0);
+}
+
 /// Ten turns each of which brings data; what was sent meanwhile.
 fn ten_busy_turns(world: &mut World) -> Vec<Vec<u8>> {
     let mut sent = Vec::new();

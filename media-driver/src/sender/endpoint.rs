@@ -184,19 +184,18 @@ impl SendEndpoint {
     }
 
     /// Sends to a new address from now on, after a name was resolved again: that of the channel, or of a destination.
+    /// Whether anything is sent there: a destination may have gone meanwhile.
     ///
     /// # Errors
     /// What the system says of connecting to the address.
-    pub fn update_destination(&mut self, name: &str, address: SocketAddr) -> io::Result<()> {
+    pub fn update_destination(&mut self, name: &str, address: SocketAddr) -> io::Result<bool> {
         self.remote = address;
         match &mut self.route {
             Route::Address(old) => *old = address,
             Route::Connected => self.transport.reconnect(address)?,
-            Route::Learned => {}
-            Route::Destinations(destinations) => {
-                destinations.update(name, address);
-            }
+            Route::Learned => return Ok(false),
+            Route::Destinations(destinations) => return Ok(destinations.update(name, address) > 0),
         }
-        Ok(())
+        Ok(true)
     }
 }

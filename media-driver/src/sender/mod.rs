@@ -193,7 +193,8 @@ impl Sender {
     fn update_destination(&mut self, id: SendEndpointId, name: &str, address: SocketAddr) {
         if let Some(endpoint) = endpoint_of(&mut self.endpoints, id) {
             match endpoint.update_destination(name, address) {
-                Ok(()) => self.system.resolution_changes.increment(),
+                Ok(true) => self.system.resolution_changes.increment(),
+                Ok(false) => {}
                 Err(error) => report(&mut self.conductor, format_args!("connect to {address}"), &error),
             }
         }

@@ -111,33 +111,106 @@ fn loss_is_logged_as_naks_and_what_is_sent_again() {
     }
 }
 
+/// A driver that logs all but datagrams to a file, and a way to wait for what that says.
+struct Logged {
+    driver: Driver,
+    file: std::path::PathBuf,
+}
+
+impl Logged {
+    fn start(workspace: &TempDir, settings: &[&str]) -> Self {
+        let file = workspace.path().join("events.log");
+        let to_file = format!("-Daeron.event.log.filename={}", file.display());
+        let driver = Driver::start(workspace, &[&["-Daeron.event.log=admin", &to_file], settings].concat());
+        Self { driver, file }
+    }
+
+    #[track_caller]
+    fn await_line(&self, event: &str, text: &str) -> String {
+        until(&format!("{event} with {text}"), || {
+            let lines = fs::read_to_string(&self.file).unwrap_or_default();
+            let is_it = |line: &&str| line.contains(&format!(" DRIVER: {event} [")) && line.contains(text);
+            lines.lines().find(is_it).map(str::to_owned)
+        })
+    }
+}
+
+#[test]
+fn receivers_of_a_group_and_the_end_of_a_revoked_stream_are_logged() {
+    let workspace = workspace();
+    let logged = Logged::start(&workspace, &[]);
+    let aeron = logged.driver.connect();
+    let group = format!("aeron:udp?endpoint=224.20.30.51:{}|interface=127.0.0.1", free_port());
+    let channel = format!("{group}|fc=min,t:1s");
+    let mut subscription = aeron.add_subscription(&group, 7).unwrap();
+    let mut publication = aeron.add_exclusive_publication(&channel, 7).unwrap();
+    let session = format!("sessionId={} streamId=7 channel={channel}", publication.session_id());
+    let line = logged.await_line("FLOW_CONTROL_RECEIVER_ADDED", &session);
+    assert!(line.contains("]: receiverCount=1 receiverId="), "{line}");
+    until("a message is taken", || publication.offer(b"read").ok());
+    until("a message is read", || (subscription.poll(|_, _| (), 1) == 1).then_some(()));
+    let position = publication.position().unwrap();
+    publication.revoke();
+    let text = format!("revokedPos={position} {session}");
+    logged.await_line("PUBLICATION_REVOKE", &text);
+    let image = session.replace(&channel, &group);
+    logged.await_line("PUBLICATION_IMAGE_REVOKE", &format!("revokedPos={position} {image}"));
+
+    let publication = aeron.add_exclusive_publication(&channel, 8).unwrap();
+    let other = aeron.add_subscription(&group, 8).unwrap();
+    let session = format!("sessionId={} streamId=8 channel={channel}", publication.session_id());
+    logged.await_line("FLOW_CONTROL_RECEIVER_ADDED", &session);
+    drop(other);
+    let line = logged.await_line("FLOW_CONTROL_RECEIVER_REMOVED", &session);
+    assert!(line.contains("]: receiverCount=0 receiverId="), "{line}");
+}
+
+#[test]
+fn other_drivers_that_are_heard_of_and_forgotten_are_logged() {
+    let (first, second) = (workspace(), workspace());
+    let ports = [free_port(), free_port()];
+    let settings = |name: &str, port: u16, neighbor: u16| {
+        [
+            "-Daeron.name.resolver.supplier=driver".to_owned(),
+            format!("-Daeron.driver.resolver.name={name}"),
+            format!("-Daeron.driver.resolver.interface=127.0.0.1:{port}"),
+            format!("-Daeron.driver.resolver.bootstrap.neighbor=127.0.0.1:{neighbor}"),
+            "-Daeron.driver.resolver.neighbor.timeout=3s".to_owned(),
+        ]
+    };
+    let of_one = settings("one", ports[0], ports[1]);
+    let logged = Logged::start(&first, &of_one.each_ref().map(String::as_str));
+    let of_other = settings("other", ports[1], ports[0]);
+    let other = Driver::start(&second, &of_other.each_ref().map(String::as_str));
+    let address = format!("127.0.0.1:{}", ports[1]);
+    logged.await_line("NAME_RESOLUTION_NEIGHBOR_ADDED", &address);
+    drop(other);
+    logged.await_line("NAME_RESOLUTION_NEIGHBOR_REMOVED", &address);
+}
+
 #[test]
 fn a_subscription_that_falls_behind_is_logged() {
     let workspace = workspace();
-    let file = workspace.path().join("events.log");
-    let to_file = format!("-Daeron.event.log.filename={}", file.display());
-    let settings = [
-        "-Daeron.event.log=admin",
-        "-Daeron.untethered.window.limit.timeout=200ms",
-        "-Daeron.untethered.linger.timeout=200ms",
-        "-Daeron.untethered.resting.timeout=200ms",
-        &to_file,
-    ];
-    let driver = Driver::start(&workspace, &settings);
-    let aeron = driver.connect();
+    let logged = Logged::start(
+        &workspace,
+        &[
+            "-Daeron.untethered.window.limit.timeout=200ms",
+            "-Daeron.untethered.linger.timeout=200ms",
+            "-Daeron.untethered.resting.timeout=200ms",
+        ],
+    );
+    let aeron = logged.driver.connect();
     let mut reader = aeron.add_subscription("aeron:ipc", 7).unwrap();
     let _slow = aeron.add_subscription("aeron:ipc?tether=false", 7).unwrap();
     let publication = aeron.add_publication("aeron:ipc", 7).unwrap();
-    let logged = |event: &str, text: &str| {
-        let lines = fs::read_to_string(&file).unwrap_or_default();
-        lines.lines().any(|line| line.contains(event) && line.contains(text))
-    };
     until("it falls behind", || {
         let _ = publication.offer(&[0; 4000]);
         reader.poll(|_, _| (), 10);
-        logged("UNTETHERED_SUBSCRIPTION_STATE_CHANGE", "ACTIVE -> LINGER").then_some(())
+        let lines = fs::read_to_string(&logged.file).unwrap_or_default();
+        lines.contains("ACTIVE -> LINGER").then_some(())
     });
-    until("it rests", || logged("UNTETHERED_SUBSCRIPTION_STATE_CHANGE", "LINGER -> RESTING").then_some(()));
+    logged.await_line("UNTETHERED_SUBSCRIPTION_STATE_CHANGE", "ACTIVE -> LINGER");
+    logged.await_line("UNTETHERED_SUBSCRIPTION_STATE_CHANGE", "LINGER -> RESTING");
 }
 
 #[test]

@@ -77,7 +77,7 @@ impl Gossip {
         }
         let last_activity = now - age;
         let has_room = self.cache.tell(entry.name, Known { address, last_activity }) != Told::Full
-            && (!self.is_reachable(address) || self.neighbors.tell(address, last_activity, is_self));
+            && (!self.is_reachable(address) || self.neighbors.tell(address, last_activity, is_self, now));
         self.overflowed |= !has_room;
         has_room
     }

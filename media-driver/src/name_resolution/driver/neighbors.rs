@@ -36,9 +36,9 @@ impl Neighbors {
         Self { neighbors: BTreeMap::new(), timeout, counter, events: EventLog::off() }
     }
 
-    /// Somebody told of a driver. One that is known stays for what it says itself, not for what others say of it.
-    /// False when there is no room. Source: wire spec 9.
-    pub fn tell(&mut self, address: SocketAddr, last_activity: Nanos, is_self: bool) -> bool {
+    /// Somebody told `now` of a driver that was last active then. One that is known stays for what it says itself, not
+    /// for what others say of it. False when there is no room. Source: wire spec 9.
+    pub fn tell(&mut self, address: SocketAddr, last_activity: Nanos, is_self: bool, now: Nanos) -> bool {
         let key = (address.ip(), address.port());
         if let Some(known) = self.neighbors.get_mut(&key) {
             if is_self {
@@ -50,7 +50,7 @@ impl Neighbors {
             return false;
         }
         self.neighbors.insert(key, Neighbor { address, last_activity });
-        self.events.neighbor(DriverEvent::NameResolutionNeighborAdded, address, last_activity);
+        self.events.neighbor(DriverEvent::NameResolutionNeighborAdded, address, now);
         self.count();
         true
     }
@@ -101,10 +101,10 @@ mod tests {
         let mut neighbors = Neighbors::new(TIMEOUT, counter.clone());
         let address = |port| SocketAddr::from(([10, 0, 0, 1], port));
         let (start, later) = (Nanos::new(0), Nanos::new(5));
-        neighbors.tell(address(1), start, false);
-        neighbors.tell(address(2), start, false);
-        neighbors.tell(address(1), later, true);
-        neighbors.tell(address(2), later, false);
+        neighbors.tell(address(1), start, false, start);
+        neighbors.tell(address(2), start, false, start);
+        neighbors.tell(address(1), later, true, later);
+        neighbors.tell(address(2), later, false, later);
         assert_eq!(counter.get(), 2);
         assert_eq!(neighbors.expire(Nanos::new((start + TIMEOUT).get() - 1)), 0);
         assert_eq!((neighbors.expire(start + TIMEOUT), counter.get()), (1, 1));
@@ -116,9 +116,9 @@ mod tests {
     fn a_flood_of_neighbours_ends_at_the_limit() {
         let mut neighbors = Neighbors::new(TIMEOUT, AtomicCounter::detached());
         let address = |i: usize| SocketAddr::from(([10, 0, 0, 1], i as u16 + 1));
-        assert!((0..MAX_NEIGHBORS).all(|i| neighbors.tell(address(i), Nanos::new(0), true)));
-        assert!(!neighbors.tell(address(MAX_NEIGHBORS), Nanos::new(0), true));
-        assert!(neighbors.tell(address(7), Nanos::new(1), true), "who is known still counts");
+        assert!((0..MAX_NEIGHBORS).all(|i| neighbors.tell(address(i), Nanos::new(0), true, Nanos::new(0))));
+        assert!(!neighbors.tell(address(MAX_NEIGHBORS), Nanos::new(0), true, Nanos::new(0)));
+        assert!(neighbors.tell(address(7), Nanos::new(1), true, Nanos::new(1)), "who is known still counts");
         assert_eq!(neighbors.iter().count(), MAX_NEIGHBORS);
     }
 }

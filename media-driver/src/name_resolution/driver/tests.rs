@@ -440,6 +440,40 @@ fn a_flood_of_names_costs_bounded_memory_and_is_counted_and_reported() {
 }
 
 #[test]
+fn a_round_of_gossip_ends_at_its_limit_and_the_next_goes_on_from_there() {
+    let mut world = World::new();
+    // A datagram for each few names: with many neighbours more than one round sends.
+    world.mtu = 1024;
+    let a = world.start("A", "");
+    let long = |i: usize| format!("{i:0500}");
+    let names: Vec<_> = (0..MAX_NAMES).map(long).collect();
+    let ports: Vec<_> = (0..MAX_NAMES).map(|i| 10_000 + i as u16).collect();
+    for chunk in (0..MAX_NAMES).collect::<Vec<_>>().chunks(100) {
+        let entries: Vec<_> = chunk.iter().map(|i| entry(&names[*i], "10.0.0.9", ports[*i])).collect();
+        world.inject("10.0.0.1", &datagram(&entries));
+    }
+    world.pass(50 * MS);
+    assert_eq!((world.node(a).names(), world.node(a).neighbors()), (1024, 1024));
+    world.network.record(true);
+    let (mut told, mut rounds) = (std::collections::HashSet::new(), 0);
+    for _ in 0..450 {
+        world.pass(10 * MS);
+        let sent = world.network.take_trace();
+        // The own name, which is short, goes to every neighbour once a second.
+        let others: Vec<_> = sent.iter().filter(|sent| sent.bytes.len() > 100).collect();
+        if !others.is_empty() {
+            assert_eq!(others.len(), MAX_DATAGRAMS_PER_ROUND, "as many as a round may have");
+            rounds += 1;
+        }
+        for sent in others {
+            let first = ResolutionView::parse(&sent.bytes).unwrap().entries().next().unwrap().unwrap();
+            assert!(told.insert((sent.destination, first.name.to_vec())), "told before others were");
+        }
+    }
+    assert_eq!(rounds, 2);
+}
+
+#[test]
 fn a_lossy_network_does_not_make_drivers_forget_each_other() {
     let mut world = World::new();
     world.network.set_conditions(Conditions { loss: 0.3, ..Conditions::default() });

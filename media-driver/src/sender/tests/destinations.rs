@@ -238,6 +238,11 @@ fn commands_change_where_the_stream_goes() {
     world.commands.send(moved);
     assert_eq!(hosts(&mut world), [address(2), address(7)]);
     assert_eq!(world.system.resolution_changes.get(), 1);
+    let gone =
+        SenderCommand::UpdateDestination { endpoint, name: "host-9:24326".into(), address: address(9) };
+    world.commands.send(gone);
+    assert_eq!(hosts(&mut world), [address(2), address(7)]);
+    assert_eq!(world.system.resolution_changes.get(), 1, "nobody is sent anything elsewhere");
     world.commands.send(SenderCommand::RemoveDestinationById { endpoint, id: RegistrationId::new(102) });
     assert_eq!(hosts(&mut world), [address(7)]);
     let name = "host-1:24326".into();
