@@ -12,6 +12,7 @@ use common::{
     },
     stream_counter, system_counter, type_id,
 };
+use epona_client::Context;
 use epona_peers::{
     namespace::{Host, Network},
     party::Offer,
@@ -84,6 +85,16 @@ macro_rules! hosts {
             #[test]
             fn a_multicast_stream_goes_on_at_others_while_a_link_is_down_for_longer_than_the_timeouts() {
                 in_network(|network| others_go_on_during_a_long_outage(network, KINDS));
+            }
+
+            #[test]
+            fn receivers_that_moved_to_another_host_are_sent_to_where_their_name_points_now() {
+                in_network(|network| receivers_move(network, KINDS));
+            }
+
+            #[test]
+            fn a_source_that_moved_to_another_host_is_heard_from_where_its_name_points_now() {
+                in_network(|network| the_source_moves(network, KINDS));
             }
 
             #[test]
@@ -206,6 +217,14 @@ fn the_slow_host_is_left_behind(network: &Network, kinds: [DriverKind; 3], flow_
         fast.messages().len() == MANY as usize
     });
     eventually("the slow host was overrun", || system_counter(&other, "Flow control over runs") > 0);
+    let session = publication.session_id();
+    let limit = || stream_counter(&from, type_id::SENDER_LIMIT, session).unwrap();
+    let read = |host: &DriverProcess| stream_counter(host, type_id::SUBSCRIBER_POSITION, session);
+    let window = (publication.term_length() / 2) as i64;
+    let near = |read: i64| (read..=read + window).contains(&limit());
+    assert!(read(&one).is_some_and(near), "the fast host sets the limit: {} of {:?}", limit(), read(&one));
+    // It may have lost its image already, as its packets are all beyond its window.
+    assert!(read(&other).is_none_or(|read| limit() > read + window), "the slow host does not");
     other.kill().unwrap();
     exchange(&mut publication, &mut [&mut fast], MANY..2 * MANY);
     assert_eq!(numbers(fast.messages()), (0..2 * MANY).collect::<Vec<_>>());
@@ -305,6 +324,95 @@ fn others_go_on_during_a_long_outage(network: &Network, kinds: [DriverKind; 3]) 
     });
     exchange(&mut publication, &mut [&mut near, &mut far], MANY..MANY + 300);
     assert_eq!(numbers(near.messages()), (0..MANY + 300).collect::<Vec<_>>());
+}
+
+/// A name that stands for the second host, and for the third when the driver's table is told so.
+const TABLE: &[(&str, &str)] = &[
+    ("aeron.name.resolver.supplier", "csv_table"),
+    ("aeron.name.resolver.init.args", "server,10.77.0.2,10.77.0.3"),
+    ("aeron.publication.connection.timeout", "1s"),
+    ("aeron.image.liveness.timeout", "1s"),
+];
+
+/// The name stands for the third host from now on.
+fn point_to_the_third_host(driver: &DriverProcess) {
+    let context = Context::new().dir(driver.dir());
+    let aeron = epona_client::Aeron::connect(context).expect("a client");
+    let counters = aeron.counters_reader();
+    let row = counters.iter().find(|counter| counter.label.starts_with("NameEntry{name='server'"));
+    counters.writable(row.expect("a row of the table").id).expect("a counter").set_release(1);
+}
+
+/// A publication by name, and one with a destination that has a name, both reach the second host and then, when that has
+/// died and the name has moved, the third.
+fn receivers_move(network: &Network, kinds: [DriverKind; 3]) {
+    let [from, mut one, other] = drivers(network, kinds, TABLE);
+    let ports = [PORT, PORT + 1];
+    let by_name = ports.map(|port| format!("aeron:udp?endpoint=server:{port}|term-length=64k"));
+    let subscribe_at = |driver: &DriverProcess, host: usize| {
+        let address = network.hosts()[host].address();
+        ports.map(|port| subscribe(driver, &format!("aeron:udp?endpoint={address}:{port}")))
+    };
+    let mut first = subscribe_at(&one, 1);
+    let mut publications =
+        [publish(&from, &by_name[0]), publish(&from, "aeron:udp?control-mode=manual|term-length=64k")];
+    publications[1].add_destination(&by_name[1]);
+    for (publication, subscription) in publications.iter_mut().zip(&mut first) {
+        connect(publication, &mut [subscription]);
+        exchange(publication, &mut [subscription], 0..50);
+    }
+    one.kill().unwrap();
+    point_to_the_third_host(&from);
+    let mut second = subscribe_at(&other, 2);
+    eventually("both streams have moved", || {
+        publications.iter_mut().for_each(|publication| publication.turn());
+        second.iter_mut().for_each(|subscription| subscription.turn());
+        publications.iter().all(|publication| publication.is_connected())
+            && second.iter().all(|subscription| subscription.image_count() == 1)
+    });
+    for (publication, subscription) in publications.iter_mut().zip(&mut second) {
+        exchange(publication, &mut [subscription], 50..350);
+    }
+    assert_eq!(system_counter(&from, "Resolution changes"), 2);
+    std::mem::forget(first);
+}
+
+/// A subscription that asks its source by name, and one with such a destination, hear the second host and then, when that
+/// has died and the name has moved, the third.
+fn the_source_moves(network: &Network, kinds: [DriverKind; 3]) {
+    let [to, mut one, other] = drivers(network, kinds, TABLE);
+    let ports = [PORT, PORT + 1];
+    let here = network.hosts()[0].address();
+    let by_name = ports.map(|port| {
+        format!("aeron:udp?endpoint={here}:{port}|control=server:{}|control-mode=dynamic", port + 10)
+    });
+    let publish_at = |driver: &DriverProcess, host: usize| {
+        let address = network.hosts()[host].address();
+        ports.map(|port| {
+            let control = format!("control={address}:{}|control-mode=dynamic", port + 10);
+            publish(driver, &format!("aeron:udp?{control}|term-length=64k"))
+        })
+    };
+    let mut subscriptions = [subscribe(&to, &by_name[0]), subscribe(&to, "aeron:udp?control-mode=manual")];
+    subscriptions[1].add_destination(&by_name[1]);
+    let mut first = publish_at(&one, 1);
+    for (publication, subscription) in first.iter_mut().zip(&mut subscriptions) {
+        connect(publication, &mut [subscription]);
+        exchange(publication, &mut [subscription], 0..50);
+    }
+    one.kill().unwrap();
+    point_to_the_third_host(&to);
+    let mut second = publish_at(&other, 2);
+    eventually("both subscriptions hear the new source", || {
+        second.iter_mut().for_each(|publication| publication.turn());
+        subscriptions.iter_mut().for_each(|subscription| subscription.turn());
+        second.iter().all(|publication| publication.is_connected())
+    });
+    for (publication, subscription) in second.iter_mut().zip(&mut subscriptions) {
+        exchange(publication, &mut [subscription], 50..350);
+    }
+    assert_eq!(system_counter(&to, "Resolution changes"), 2);
+    std::mem::forget(first);
 }
 
 fn every_host_hears_everything_over_ipv6(network: &Network, kinds: [DriverKind; 3]) {

@@ -21,6 +21,8 @@ pub(crate) trait Publisher {
     fn session_id(&self) -> i32;
     fn registration_id(&self) -> i64;
     fn term_length(&self) -> usize;
+    /// Adds a destination to a publication with `control-mode=manual`.
+    fn add_destination(&mut self, channel: &str);
     /// Closes the publication; its client lives on.
     fn close(&mut self);
     /// Revokes the publication; its client lives on.
@@ -37,6 +39,8 @@ pub(crate) trait Subscriber {
     /// Whole messages received so far.
     fn messages(&self) -> &[Vec<u8>];
     fn image_count(&self) -> usize;
+    /// Adds a destination to a subscription with `control-mode=manual`.
+    fn add_destination(&mut self, channel: &str);
     /// Closes the subscription; its client lives on.
     fn close(&mut self);
     fn reject(&mut self, session_id: i32, reason: &str) -> Result<()>;
@@ -125,6 +129,11 @@ impl<C: Client> Publisher for PublishingEnd<C> {
         self.open().term_length()
     }
 
+    fn add_destination(&mut self, channel: &str) {
+        let publication = self.publication.as_ref().expect("the publication is open");
+        self.client.add_destination(publication, channel, &mut || ()).expect("a destination");
+    }
+
     fn close(&mut self) {
         self.publication = None;
     }
@@ -162,6 +171,15 @@ impl<C: Client> Subscriber for SubscribingEnd<C> {
 
     fn image_count(&self) -> usize {
         self.open().image_count()
+    }
+
+    fn add_destination(&mut self, channel: &str) {
+        let Self { subscription, client, .. } = self;
+        let subscription = subscription.as_mut().expect("the subscription is open");
+        let mut turn = || {
+            client.do_work();
+        };
+        subscription.add_destination(channel, &mut turn).expect("a destination");
     }
 
     fn close(&mut self) {
