@@ -44,14 +44,19 @@ impl Signals {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
     use super::*;
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "a test that hangs should fail")]
     fn a_signal_raises_the_stop_signal_and_is_remembered() {
         let signals = Signals::watch().unwrap();
         assert!(!signals.stop().is_raised());
         signal_hook::low_level::raise(SIGTERM).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(60);
         while !signals.stop().is_raised() {
+            assert!(Instant::now() < deadline, "the signal does not arrive");
             std::thread::yield_now();
         }
         assert_eq!(signals.received(), Some(15));

@@ -10,7 +10,7 @@ use common::{
         AnyPublisher, AnySubscriber, connect, eventually, exchange, message, numbers, publish_past,
         publisher, subscriber,
     },
-    stream_counter, system_counter, type_id,
+    skipped, stream_counter, system_counter, type_id,
 };
 use epona_client::Context;
 use epona_peers::{
@@ -117,7 +117,7 @@ hosts!(our_receiver: Aeron -> Aeron, Epona);
 /// Runs a test with three hosts, where there can be any.
 fn in_network(test: impl FnOnce(&Network)) {
     match Network::obstacle() {
-        Some(obstacle) => eprintln!("SKIPPED: no hosts of their own for the drivers: {obstacle}"),
+        Some(obstacle) => skipped(&format!("no hosts of their own for the drivers: {obstacle}")),
         None => test(&Network::new(3).unwrap_or_else(|error| panic!("network of three hosts: {error}"))),
     }
 }
@@ -437,7 +437,7 @@ fn captured(line: &str) -> Option<(String, u8, u8)> {
 
 fn packets_are_marked(network: &Network, kinds: [DriverKind; 3]) {
     if !Command::new("tshark").arg("-v").output().is_ok_and(|output| output.status.success()) {
-        eprintln!("SKIPPED: tshark is not installed, so nothing is captured");
+        skipped("tshark is not installed, so nothing is captured");
         return;
     }
     let [from, _, other] = drivers(network, kinds, &[]);

@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{STREAM, client, driver, lossy};
+use common::{STREAM, client, driver, lossy, skipped};
 use epona_peers::{
     aeron::AeronClient,
     epona::EponaClient,
@@ -27,7 +27,7 @@ struct Dissection {
 fn has_tshark() -> bool {
     let found = Command::new("tshark").arg("--version").output().is_ok_and(|output| output.status.success());
     if !found {
-        eprintln!("SKIPPED: tshark is not installed, so no second opinion on the wire format");
+        skipped("tshark is not installed, so no second opinion on the wire format");
     }
     found
 }

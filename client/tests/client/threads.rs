@@ -6,7 +6,7 @@ use std::{
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread::{self, JoinHandle},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use epona_client::{
@@ -20,6 +20,20 @@ use epona_protocol::{
 };
 
 use crate::fake_driver::{CHANNEL, FakeDriver, STREAM};
+
+/// How long anything may take before a test fails.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Tries until it is done, or the deadline passes.
+#[track_caller]
+#[expect(clippy::disallowed_methods, reason = "a test that hangs should fail")]
+fn until(what: &str, mut is_done: impl FnMut() -> bool) {
+    let deadline = Instant::now() + DEADLINE;
+    while !is_done() {
+        assert!(Instant::now() < deadline, "not in {DEADLINE:?}: {what}");
+        thread::yield_now();
+    }
+}
 
 fn assert_send<T: Send>() {}
 fn assert_sync<T: Sync>() {}
@@ -166,24 +180,21 @@ fn closing_the_client_while_others_poll_and_offer_is_safe() {
         let started = Arc::new(AtomicUsize::new(0));
         let (polling, offering) = (Arc::clone(&started), Arc::clone(&started));
         let poller = thread::spawn(move || {
-            while !subscription.is_closed() {
+            until("the subscription is closed", || {
                 subscription.poll(|payload, _| assert_eq!(payload, [1; 100]), 3);
                 polling.fetch_or(1, Ordering::Release);
-            }
+                subscription.is_closed()
+            });
             assert_eq!(subscription.poll(|_, _| panic!("closed"), 10), 0);
         });
         let publisher = thread::spawn(move || {
-            loop {
+            until("the publication is closed", || {
                 let outcome = publication.offer(&[2; 200]);
                 offering.fetch_or(2, Ordering::Release);
-                if outcome == Err(OfferError::Closed) {
-                    return;
-                }
-            }
+                outcome == Err(OfferError::Closed)
+            });
         });
-        while started.load(Ordering::Acquire) != 3 {
-            thread::yield_now();
-        }
+        until("both are at work", || started.load(Ordering::Acquire) == 3);
         aeron.close();
         poller.join().unwrap();
         publisher.join().unwrap();
@@ -211,17 +222,13 @@ fn dropping_the_last_handle_in_a_handler_does_not_hang() {
     let (held, dropped) = (Arc::clone(&slot), Arc::new(AtomicBool::new(false)));
     let done = Arc::clone(&dropped);
     let context = driver.context().on_available_image(move |_| {
-        while held.lock().unwrap().take().is_none() {
-            thread::yield_now();
-        }
+        until("the last handle is here", || held.lock().unwrap().take().is_some());
         done.store(true, Ordering::Release);
     });
     let aeron = Aeron::connect(context).unwrap();
     drop(aeron.add_subscription(CHANNEL, STREAM).unwrap());
     *slot.lock().unwrap() = Some(aeron);
-    while !dropped.load(Ordering::Acquire) {
-        thread::yield_now();
-    }
+    until("the handler has dropped it", || dropped.load(Ordering::Acquire));
     driver.stop();
 }
 

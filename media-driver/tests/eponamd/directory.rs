@@ -16,6 +16,7 @@ use tempfile::TempDir;
 
 use crate::{
     process::{Driver, client_context, cnc_of, refused, until, workspace},
+    skip::skipped,
     traffic::{exchange, free_port},
 };
 
@@ -84,7 +85,7 @@ fn a_directory_that_cannot_be_written_is_refused() {
     fs::create_dir(&locked).unwrap();
     fs::set_permissions(&locked, fs::Permissions::from_mode(0o500)).unwrap();
     if fs::write(locked.join("probe"), "").is_ok() {
-        eprintln!("SKIPPED: permissions do not bind this user, so only /proc was tried");
+        skipped("permissions do not bind this user, so only /proc was tried");
         return;
     }
     let text = Driver::start_in(&workspace, &locked.join("aeron"), &[]).refusal();
@@ -161,7 +162,7 @@ fn a_file_system_without_room_for_the_driver_is_refused() {
     let workspace = workspace();
     let mount = mount_point(&workspace);
     let Some(command) = with_small_file_system(&mount, "2m") else {
-        eprintln!("SKIPPED: this user may not mount file systems");
+        skipped("this user may not mount file systems");
         return;
     };
     let text = Driver::spawn(command, &workspace, &mount.join("aeron"), &[]).refusal();
@@ -180,7 +181,7 @@ fn a_publication_that_does_not_fit_the_file_system_is_refused_and_the_driver_liv
         ),
     ] {
         let Some(command) = with_small_file_system(&mount, "32m") else {
-            eprintln!("SKIPPED: this user may not mount file systems");
+            skipped("this user may not mount file systems");
             return;
         };
         let mut driver = Driver::spawn(command, &workspace, &mount.join("aeron"), settings);
@@ -205,7 +206,7 @@ fn without_checks_a_sparse_log_may_be_larger_than_what_is_free() {
     let workspace = workspace();
     let mount = mount_point(&workspace);
     let Some(command) = with_small_file_system(&mount, "32m") else {
-        eprintln!("SKIPPED: this user may not mount file systems");
+        skipped("this user may not mount file systems");
         return;
     };
     let settings = ["-Daeron.perform.storage.checks=false", "-Daeron.term.buffer.sparse.file=true"];
@@ -224,7 +225,7 @@ fn an_image_that_does_not_fit_the_file_system_is_recorded_and_the_driver_lives_o
     let workspace = workspace();
     let mount = mount_point(&workspace);
     let Some(command) = with_small_file_system(&mount, "32m") else {
-        eprintln!("SKIPPED: this user may not mount file systems");
+        skipped("this user may not mount file systems");
         return;
     };
     let mut small = Driver::spawn(command, &workspace, &mount.join("aeron"), &[]);

@@ -45,6 +45,7 @@ fn a_driver_out_of_counters_refuses_what_needs_one_and_recovers_when_some_are_fr
     let hoarder = driver.connect();
     let mut hoard: Vec<Counter> = Vec::new();
     let (code, text) = loop {
+        assert!(hoard.len() < 20_000, "more counters than there is room for");
         let asked: Vec<_> = (0..200)
             .map(|_| hoarder.add_counter_async(CounterTypeId::new(1000), b"key", "hoard").unwrap())
             .collect();

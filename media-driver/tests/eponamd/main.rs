@@ -20,5 +20,8 @@ mod limits;
 #[path = "../support/ports.rs"]
 mod ports;
 mod process;
+#[allow(unreachable_pub, reason = "programs of other packages share the file")]
+#[path = "../support/skip.rs"]
+mod skip;
 mod threads;
 mod traffic;

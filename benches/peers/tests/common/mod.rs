@@ -2,6 +2,11 @@
 #![allow(dead_code, reason = "each test program uses its own part")]
 
 pub(crate) mod ends;
+#[allow(unreachable_pub, reason = "programs of other packages share the file")]
+#[path = "../../../../media-driver/tests/support/skip.rs"]
+mod skip;
+
+pub(crate) use skip::skipped;
 
 use epona_peers::{
     aeron::Cnc,
