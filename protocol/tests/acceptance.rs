@@ -1,8 +1,11 @@
-//! `docs/acceptance.md` is true: every id is there once, every test that it names exists, and it counts rightly.
+//! `docs/acceptance.md` is true: every id is there once, every test that it names exists, and it counts rightly; so are
+//! `docs/counters.md` and the tests that other pages name.
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 use std::{collections::BTreeMap, fs, path::Path};
+
+use epona_protocol::counters::SystemCounter;
 
 /// How many ids each group of the checklist has: `XYZ-01` and up. Source: driver spec 12.
 const GROUPS: [(&str, usize); 16] = [
@@ -41,7 +44,7 @@ impl<'a> Row<'a> {
 
     /// `file::test` of each test that it names.
     fn tests(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
-        self.shown_by.split('`').skip(1).step_by(2).map(|test| test.rsplit_once("::").unwrap_or((test, "")))
+        tests_in(self.shown_by)
     }
 
     fn is_not_applicable(&self) -> bool {
@@ -54,7 +57,30 @@ impl<'a> Row<'a> {
 }
 
 fn page() -> String {
-    fs::read_to_string(root().join("docs/acceptance.md")).unwrap()
+    read("acceptance.md")
+}
+
+fn read(page: &str) -> String {
+    fs::read_to_string(root().join("docs").join(page)).unwrap()
+}
+
+/// `file::test` of each test that a text names.
+fn tests_in(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    let quoted = text.split('`').skip(1).step_by(2);
+    quoted.filter_map(|test| test.rsplit_once("::")).filter(|(file, _)| file.ends_with(".rs"))
+}
+
+/// Those of the tests that a page names which do not exist.
+fn missing(page: &str) -> Vec<String> {
+    let text = read(page);
+    let mut sources = BTreeMap::new();
+    let exists = |&(file, test): &(&str, &str)| {
+        let source =
+            sources.entry(file.to_owned()).or_insert_with(|| fs::read_to_string(root().join(file)).ok());
+        source.as_ref().is_some_and(|source| has_test(source, test))
+    };
+    let (_, missing): (Vec<_>, Vec<_>) = text.lines().flat_map(tests_in).partition(exists);
+    missing.iter().map(|(file, test)| format!("{file}::{test}")).collect()
 }
 
 fn root() -> &'static Path {
@@ -96,18 +122,23 @@ fn every_row_has_a_test_or_says_why_not() {
 
 #[test]
 fn every_test_that_is_named_exists() {
-    let mut sources = BTreeMap::new();
-    let mut missing = Vec::new();
-    for row in page().lines().filter_map(Row::parse) {
-        for (file, test) in row.tests() {
-            let source =
-                sources.entry(file.to_owned()).or_insert_with(|| fs::read_to_string(root().join(file)).ok());
-            if !source.as_ref().is_some_and(|source| has_test(source, test)) {
-                missing.push(format!("{}: {file}::{test}", row.id));
-            }
-        }
+    for page in ["acceptance.md", "counters.md"] {
+        assert_eq!(missing(page), [""; 0], "{page}");
     }
-    assert!(missing.is_empty(), "no such tests: {missing:#?}");
+}
+
+#[test]
+fn every_system_counter_is_explained_and_has_a_test() {
+    let page = read("counters.md");
+    let rows: Vec<_> = page.lines().filter_map(|line| line.strip_prefix("| ")?.split_once(" | ")).collect();
+    let rows: Vec<_> = rows.into_iter().filter(|(id, _)| id.parse::<i32>().is_ok()).collect();
+    let ids: Vec<i32> = rows.iter().map(|(id, _)| id.parse().unwrap()).collect();
+    assert_eq!(ids, SystemCounter::ALL.map(|counter| counter.id().get()));
+    for ((_, row), counter) in rows.iter().zip(SystemCounter::ALL) {
+        let label = row.split(" | ").next().unwrap();
+        assert!(counter.label().starts_with(label), "{label}: {}", counter.label());
+        assert!(tests_in(row).count() > 0, "{label}");
+    }
 }
 
 #[test]

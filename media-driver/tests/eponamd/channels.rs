@@ -6,6 +6,7 @@ use epona_client::{
     Aeron,
     ErrorCode::{self, GenericError, InvalidChannel, UnknownHost},
 };
+use epona_protocol::counters::SystemCounter;
 
 use crate::{
     process::{Driver, refused, until, workspace},
@@ -210,4 +211,18 @@ fn a_port_in_use_is_refused_and_can_be_had_once_it_is_free() {
         let mut subscription = until("the port is free again", || aeron.add_subscription(&channel, 1).ok());
         exchange(&aeron.add_publication(&channel, 1).unwrap(), &mut subscription, 20);
     });
+}
+
+#[test]
+fn counters_tell_the_versions_and_how_long_names_took() {
+    let workspace = workspace();
+    let driver = Driver::start(&workspace, &["-Daeron.driver.name.resolver.threshold=1ns"]);
+    let aeron = driver.connect();
+    assert_eq!(driver.counter(SystemCounter::AeronVersion), 0x0001_3600, "1.54.0");
+    assert_eq!(driver.counter(SystemCounter::ControlProtocolVersion), 0x0001_0000, "1.0.0");
+    assert_eq!(driver.counter(SystemCounter::NameResolverTimeThresholdExceeded), 0);
+    let channel = format!("aeron:udp?endpoint=localhost:{}", free_port());
+    let _subscription = aeron.add_subscription(&channel, 1).unwrap();
+    assert!(driver.counter(SystemCounter::NameResolverMaxTime) > 0);
+    assert!(driver.counter(SystemCounter::NameResolverTimeThresholdExceeded) > 0);
 }

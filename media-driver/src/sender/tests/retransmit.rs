@@ -73,3 +73,25 @@ fn a_nak_across_padding_resends_its_header_and_stops_at_the_end_of_the_term() {
     assert_eq!(lengths, [512 + 32]);
     assert_eq!(world.system.retransmitted_bytes.get(), 2048);
 }
+
+#[test]
+fn a_nak_of_a_group_beyond_the_ranges_that_linger_is_dropped_and_counted() {
+    let mut world = World::with(Wish { is_group: true, ..Wish::default() });
+    world.connect(WINDOW);
+    publish(&world.state.log, &[0; 20]);
+    for _ in 0..10 {
+        world.after(ms(1));
+    }
+    for number in 0..18 {
+        world.hear_nak(INITIAL_TERM, number * 32, 32);
+    }
+    assert_eq!(world.wire.take().len(), 16, "as many as the group may have");
+    assert_eq!((world.system.retransmit_overflow.get(), world.system.retransmits_sent.get()), (2, 16));
+    world.after(ms(11));
+    world.hear_nak(INITIAL_TERM, 17 * 32, 32);
+    assert_eq!(
+        (world.wire.take().len(), world.system.retransmit_overflow.get()),
+        (1, 2),
+        "there is room again"
+    );
+}
