@@ -8,8 +8,10 @@
 //! - [`transfer`] sends a seeded plan of messages from one client to another and checks every byte.
 //! - [`tap`] relays UDP between two drivers and records what passes as a capture file.
 //! - [`measure`] holds the scenarios, generic over [`party::Party`].
+//! - [`compare`] runs them with parties interleaved and reports what they measured.
 
 pub mod aeron;
+pub mod compare;
 pub mod epona;
 pub mod measure;
 pub mod namespace;

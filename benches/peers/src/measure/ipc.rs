@@ -1,14 +1,13 @@
 //! Scenarios over shared memory: one driver, invoked by the side that publishes (or pings).
 
 use super::{
-    Parameters, Result,
+    Measurement, Parameters, Result,
     side::{DriverTurn, Side},
 };
 use crate::{
     net,
     party::{Party, Publication, Subscription},
 };
-use hdrhistogram::Histogram;
 use std::{
     path::Path,
     sync::atomic::{AtomicBool, Ordering},
@@ -51,7 +50,7 @@ fn in_two_threads<P: Party, T: Send, U: Send>(
     })
 }
 
-pub(super) fn latency<P: Party>(parameters: &Parameters) -> Result<Histogram<u64>> {
+pub(super) fn latency<P: Party>(parameters: &Parameters) -> Result<Measurement> {
     let (histogram, ()) = in_two_threads::<P, _, _>(
         parameters,
         |mut side, _| {
@@ -67,10 +66,10 @@ pub(super) fn latency<P: Party>(parameters: &Parameters) -> Result<Histogram<u64
             Ok(())
         },
     )?;
-    Ok(histogram)
+    Ok(Measurement::times(&histogram))
 }
 
-pub(super) fn throughput<P: Party>(parameters: &Parameters) -> Result<f64> {
+pub(super) fn throughput<P: Party>(parameters: &Parameters) -> Result<Measurement> {
     let ((), rate) = in_two_threads::<P, _, _>(
         parameters,
         |mut side, stop| {
@@ -78,17 +77,17 @@ pub(super) fn throughput<P: Party>(parameters: &Parameters) -> Result<f64> {
             side.await_connection(|| {
                 stop.load(Ordering::Relaxed) || idle.iter().all(Publication::is_connected)
             })?;
-            let mut publication = side.add_publication(PING)?;
-            side.send(stop, parameters, &mut publication);
+            let mut publications = [side.add_publication(PING)?];
+            side.send(stop, parameters, &mut publications);
             Ok(())
         },
         |mut side, _| {
             let idle = side.add_idle_subscriptions(IDLE, parameters)?;
-            let mut subscription = side.add_subscription(PING)?;
+            let mut subscriptions = [side.add_subscription(PING)?];
             side.await_images(&idle)?;
-            side.await_connection(|| subscription.image_count() == 1)?;
-            side.count(parameters, &mut subscription)
+            side.await_connection(|| subscriptions[0].image_count() == 1)?;
+            side.count(parameters, &mut subscriptions)
         },
     )?;
-    Ok(rate)
+    Ok(Measurement::rate(rate, parameters))
 }

@@ -1,15 +1,28 @@
 //! Scenarios that measure a party, written once for every maker.
 //!
-//! Topology: two threads, one per side, each pinned to a processor and invoking its own driver; over IPC there is
-//! one driver, invoked by the publishing side. No scenario knows whose code it drives.
+//! Topology, unless a scenario says otherwise: two threads, one per side, each pinned to a processor and invoking its
+//! own driver; over IPC there is one driver, invoked by the publishing side. No scenario knows whose code it drives.
+//! Every message carries its number in the stream; a party that loses, repeats or garbles one fails its run.
 
 mod bare_socket;
+mod content;
+mod fan_out;
 mod ipc;
+mod measurement;
+mod open_loop;
 mod side;
+mod sockets;
+mod streams;
 mod udp;
 
-use crate::party::{DriverSettings, Party};
-use hdrhistogram::Histogram;
+pub use measurement::{Measurement, Metric, PERCENTILES};
+
+use crate::{
+    aeron::Aeron,
+    epona::Epona,
+    party::{DriverSettings, Party},
+};
+use sockets::Calls;
 use std::time::Duration;
 
 /// What goes wrong while measuring, as a sentence.
@@ -23,12 +36,30 @@ pub enum Scenario {
     UdpLatency,
     /// One stream over UDP on the loopback, as fast as it goes.
     UdpThroughput,
-    /// Ping-pong over UDP where each ping wakes another of the idle streams; needs some.
-    UdpWake,
     /// Ping-pong over shared memory, one message in flight.
     IpcLatency,
     /// One stream over shared memory, as fast as it goes.
     IpcThroughput,
+    /// One stream over UDP at a fixed rate (`--rate`), timed from when each message was due.
+    UdpOpenLoop,
+    /// One stream to several receivers (`--receivers`), each with its own driver, by multicast or MDC (`--fan-out`).
+    FanOut,
+    /// Several streams over UDP (`--streams`), all as fast as they go.
+    Streams,
+    /// Ping-pong over UDP beside connected streams on which nothing is sent (`--idle`).
+    IdleStreams,
+    /// Ping-pong over UDP where each ping wakes another of the idle streams (`--idle`).
+    UdpWake,
+}
+
+/// How one stream reaches several receivers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FanOut {
+    /// One datagram to a multicast group.
+    Multicast,
+    /// Multi-destination-cast: one datagram to each receiver.
+    Mdc,
 }
 
 /// How a scenario is run; the same for every party.
@@ -37,97 +68,159 @@ pub struct Parameters {
     /// Length of a message, bytes.
     pub length: usize,
     /// Time measured, after warm-up.
+    #[serde(rename = "seconds", serialize_with = "as_seconds")]
     pub duration: Duration,
     /// Time before measuring.
+    #[serde(rename = "warm_up_seconds", serialize_with = "as_seconds")]
     pub warm_up: Duration,
+    /// Interleaved runs.
+    pub runs: usize,
     /// Connected streams beside the measured one on which nothing is sent, each with a publication and a subscription.
     pub idle_streams: usize,
+    /// Streams of the scenario `streams`.
+    pub streams: usize,
+    /// Messages per second of the open loop.
+    pub rate: u64,
+    /// Receivers of the fan-out.
+    pub receivers: usize,
+    /// How the fan-out reaches them.
+    pub fan_out: FanOut,
     /// Processors of the two sides.
     pub processors: [usize; 2],
     /// Settings of every driver.
     pub driver: DriverSettings,
 }
 
-/// What one run measured.
-#[derive(Clone, Debug)]
-pub enum Measurement {
-    /// Round-trip times, nanoseconds.
-    RoundTrip(Histogram<u64>),
-    /// Messages per second, counted where they arrive.
-    Rate(f64),
+fn as_seconds<S: serde::Serializer>(
+    duration: &Duration,
+    serializer: S,
+) -> std::result::Result<S::Ok, S::Error> {
+    serializer.serialize_f64(duration.as_secs_f64())
 }
 
-/// One number of a measurement.
-#[derive(Clone, Copy, Debug)]
-pub struct Metric {
-    /// Its name, for instance `p50`.
-    pub name: &'static str,
-    /// Its unit.
-    pub unit: &'static str,
-    /// Whether more of it is better.
-    pub higher_is_better: bool,
-    /// Its value.
-    pub value: f64,
+impl Default for Parameters {
+    /// What `compare` does when it is told nothing else; one second of warm-up touches every page of the log buffers.
+    fn default() -> Self {
+        Self {
+            length: 32,
+            duration: Duration::from_secs(2),
+            warm_up: Duration::from_secs(1),
+            runs: 5,
+            idle_streams: 0,
+            streams: 100,
+            rate: 100_000,
+            receivers: 3,
+            fan_out: FanOut::Mdc,
+            processors: [0, 1],
+            driver: DriverSettings::default(),
+        }
+    }
 }
 
-impl Measurement {
-    /// The numbers to report; `length` is that of a message, in bytes.
+/// Who is measured.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, clap::ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum Contender {
+    /// Our driver and client.
+    Epona,
+    /// Aeron C 1.54, driver and client.
+    Aeron,
+    /// UDP sockets and nothing else: one system call per datagram.
+    BareSocket,
+    /// UDP sockets with `sendmmsg` and `recvmmsg`.
+    BareSocketMmsg,
+    /// UDP sockets with segmentation offload and receive coalescing.
+    BareSocketOffload,
+}
+
+impl Contender {
+    /// All of them, in the order of a run.
+    pub const ALL: [Self; 5] =
+        [Self::BareSocket, Self::BareSocketMmsg, Self::BareSocketOffload, Self::Epona, Self::Aeron];
+
+    /// Its name in reports.
     #[must_use]
-    pub fn metrics(&self, length: usize) -> Vec<Metric> {
+    pub fn name(self) -> &'static str {
         match self {
-            Self::RoundTrip(histogram) => {
-                let percentile = |name, quantile| Metric {
-                    name,
-                    unit: "us",
-                    higher_is_better: false,
-                    value: histogram.value_at_quantile(quantile) as f64 / 1000.0,
-                };
-                vec![
-                    percentile("p50", 0.5),
-                    percentile("p90", 0.9),
-                    percentile("p99", 0.99),
-                    percentile("p99_9", 0.999),
-                ]
+            Self::Epona => Epona::NAME,
+            Self::Aeron => Aeron::NAME,
+            Self::BareSocket => "bare_socket",
+            Self::BareSocketMmsg => "bare_socket_mmsg",
+            Self::BareSocketOffload => "bare_socket_offload",
+        }
+    }
+
+    /// What it is and how it is configured, in a sentence.
+    #[must_use]
+    pub fn description(self) -> &'static str {
+        match self {
+            Self::Epona => "Epona: this repository's driver and client, invoked by the measuring threads",
+            Self::Aeron => {
+                "Aeron C 1.54: driver and client of the rusteron crates, invoked by the measuring threads"
             }
-            Self::Rate(per_second) => {
-                let rate = |name, unit, value| Metric { name, unit, higher_is_better: true, value };
-                vec![
-                    rate("rate", "Mmsg/s", per_second / 1e6),
-                    rate("bytes", "MB/s", per_second * length as f64 / 1e6),
-                ]
+            Self::BareSocket => {
+                "two UDP sockets, one send and one recv per datagram of message and 32 B header; for throughput the \
+                 receiver tells the sender through a shared word how far it is, so that nothing is dropped"
+            }
+            Self::BareSocketMmsg => "as bare_socket, with up to 64 datagrams per sendmmsg and recvmmsg",
+            Self::BareSocketOffload => {
+                "as bare_socket, with UDP_SEGMENT and UDP_GRO: up to 64 datagrams per call"
+            }
+        }
+    }
+
+    /// Whether it can take part.
+    #[must_use]
+    pub fn fits(self, scenario: Scenario) -> bool {
+        match self {
+            Self::Epona | Self::Aeron => true,
+            Self::BareSocket => matches!(
+                scenario,
+                Scenario::UdpLatency
+                    | Scenario::UdpThroughput
+                    | Scenario::UdpOpenLoop
+                    | Scenario::IdleStreams
+                    | Scenario::UdpWake
+            ),
+            Self::BareSocketMmsg | Self::BareSocketOffload => scenario == Scenario::UdpThroughput,
+        }
+    }
+
+    /// Runs a scenario once.
+    ///
+    /// # Errors
+    /// It refuses something, loses or garbles a message, misses its rate, or messages stop arriving; or it does not
+    /// [fit](Self::fits).
+    pub fn run(self, scenario: Scenario, parameters: &Parameters) -> Result<Measurement> {
+        let calls = match self {
+            Self::Epona => return run::<Epona>(scenario, parameters),
+            Self::Aeron => return run::<Aeron>(scenario, parameters),
+            Self::BareSocket => Calls::Single,
+            Self::BareSocketMmsg => Calls::Mmsg,
+            Self::BareSocketOffload => Calls::Offload,
+        };
+        match scenario {
+            Scenario::UdpLatency | Scenario::IdleStreams | Scenario::UdpWake => {
+                bare_socket::latency(parameters)
+            }
+            Scenario::UdpThroughput => bare_socket::throughput(calls, parameters),
+            Scenario::UdpOpenLoop => bare_socket::open_loop(parameters),
+            Scenario::IpcLatency | Scenario::IpcThroughput | Scenario::FanOut | Scenario::Streams => {
+                Err(format!("{} has no part in this scenario", self.name()))
             }
         }
     }
 }
 
-/// Runs a scenario once for a party.
-///
-/// # Errors
-/// The party refuses something, or messages stop arriving.
-pub fn run<P: Party>(scenario: Scenario, parameters: &Parameters) -> Result<Measurement> {
+fn run<P: Party>(scenario: Scenario, parameters: &Parameters) -> Result<Measurement> {
     match scenario {
-        Scenario::UdpLatency => udp::latency::<P>(parameters).map(Measurement::RoundTrip),
-        Scenario::UdpThroughput => udp::throughput::<P>(parameters).map(Measurement::Rate),
-        Scenario::UdpWake => udp::wake::<P>(parameters).map(Measurement::RoundTrip),
-        Scenario::IpcLatency => ipc::latency::<P>(parameters).map(Measurement::RoundTrip),
-        Scenario::IpcThroughput => ipc::throughput::<P>(parameters).map(Measurement::Rate),
+        Scenario::UdpLatency | Scenario::IdleStreams => udp::latency::<P>(parameters),
+        Scenario::UdpThroughput => udp::throughput::<P>(parameters),
+        Scenario::UdpWake => udp::wake::<P>(parameters),
+        Scenario::IpcLatency => ipc::latency::<P>(parameters),
+        Scenario::IpcThroughput => ipc::throughput::<P>(parameters),
+        Scenario::UdpOpenLoop => open_loop::run::<P>(parameters),
+        Scenario::FanOut => fan_out::run::<P>(parameters),
+        Scenario::Streams => streams::run::<P>(parameters),
     }
-}
-
-/// Runs a scenario once over bare sockets; `None` where that means nothing.
-///
-/// # Errors
-/// The operating system refuses, or messages stop arriving.
-pub fn run_bare_socket(scenario: Scenario, parameters: &Parameters) -> Result<Option<Measurement>> {
-    match scenario {
-        Scenario::UdpLatency | Scenario::UdpWake => {
-            bare_socket::latency(parameters).map(|histogram| Some(Measurement::RoundTrip(histogram)))
-        }
-        Scenario::UdpThroughput | Scenario::IpcLatency | Scenario::IpcThroughput => Ok(None),
-    }
-}
-
-/// A histogram of nanoseconds, to a minute, with three digits.
-fn new_histogram() -> Result<Histogram<u64>> {
-    Histogram::new_with_max(60_000_000_000, 3).map_err(|error| error.to_string())
 }

@@ -1,6 +1,10 @@
 //! One side of a measurement: a pinned thread that invokes a client and, where it has one, a driver.
 
-use super::{Parameters, Result, new_histogram};
+use super::{
+    Parameters, Result,
+    content::{self, Checker},
+    measurement::{new_histogram, record},
+};
 use crate::party::{Client, InvokedDriver, Offer, Party, Publication, Sharing, Subscription};
 use hdrhistogram::Histogram;
 use std::{
@@ -19,10 +23,10 @@ const TURNS_PER_HOUSEKEEPING: u32 = 256;
 const OFFER_BURST: usize = 256;
 
 /// Fragments taken by one poll.
-const FRAGMENT_LIMIT: usize = 256;
+pub(super) const FRAGMENT_LIMIT: usize = 256;
 
 /// How long nothing may arrive before a run is given up.
-const SILENCE: Duration = Duration::from_secs(20);
+pub(super) const SILENCE: Duration = Duration::from_secs(20);
 
 /// When a side's driver has its turn.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -67,7 +71,7 @@ impl<P: Party> Side<P> {
         self.add_publication_on(channel, STREAM)
     }
 
-    fn add_publication_on(
+    pub(super) fn add_publication_on(
         &mut self,
         channel: &str,
         stream: i32,
@@ -83,7 +87,7 @@ impl<P: Party> Side<P> {
         self.add_subscription_on(channel, STREAM)
     }
 
-    fn add_subscription_on(
+    pub(super) fn add_subscription_on(
         &mut self,
         channel: &str,
         stream: i32,
@@ -159,31 +163,40 @@ impl<P: Party> Side<P> {
         pings: &mut [<P::Client as Client>::Publication],
         pong: &mut <P::Client as Client>::Subscription,
     ) -> Result<Histogram<u64>> {
-        let message = vec![0x5a; parameters.length];
+        let mut message = content::message(parameters.length);
+        let mut number = 0;
         let mut histogram = new_histogram()?;
         let start = Instant::now();
         let measured_from = start + parameters.warm_up;
         let end = measured_from + parameters.duration;
         for at in (0..pings.len()).cycle() {
             let ping = &mut pings[at];
+            number += 1;
+            content::stamp(&mut message, number);
             let sent_at = Instant::now();
             while !matches!(ping.offer(&message), Offer::Sent(_)) {
                 self.keep_house();
+                if sent_at.elapsed() > SILENCE {
+                    return Err(format!("{}: a message was not taken", P::NAME));
+                }
             }
-            let mut echoes = 0;
+            let (mut echoes, mut right) = (0, true);
             while echoes == 0 {
                 self.turn();
-                echoes += pong.poll_fragments(1, |_| ());
+                echoes += pong.poll_fragments(1, |echo| right = echo == message);
                 if self.turns.is_multiple_of(1 << 16) && sent_at.elapsed() > SILENCE {
                     return Err(format!("{}: a message was not echoed", P::NAME));
                 }
             }
             let now = Instant::now();
+            if !right {
+                return Err(format!("{}: an echo is not what was sent", P::NAME));
+            }
             if now >= end {
                 return Ok(histogram);
             }
             if sent_at >= measured_from {
-                histogram.saturating_record(u64::try_from((now - sent_at).as_nanos()).unwrap_or(u64::MAX));
+                record(&mut histogram, now - sent_at);
             }
         }
         Err("nothing to ping".to_owned())
@@ -197,10 +210,14 @@ impl<P: Party> Side<P> {
         pings: &mut [<P::Client as Client>::Subscription],
         pong: &mut <P::Client as Client>::Publication,
     ) {
-        let message = vec![0xa5; parameters.length];
+        let mut message = content::message(parameters.length);
         let (mut owed, mut next) = (0, 0);
         while !stop.load(Ordering::Relaxed) {
-            let received = pings[next].poll_fragments(1, |_| ());
+            let received = pings[next].poll_fragments(1, |ping| {
+                if ping.len() == message.len() {
+                    message.copy_from_slice(ping);
+                }
+            });
             owed += received;
             next = (next + received) % pings.len();
             while owed > 0 && matches!(pong.offer(&message), Offer::Sent(_)) {
@@ -210,66 +227,83 @@ impl<P: Party> Side<P> {
         }
     }
 
-    /// Sends messages as fast as they are taken, until told to stop.
+    /// Sends messages on each publication in turn as fast as they are taken, until told to stop.
     pub(super) fn send(
         &mut self,
         stop: &AtomicBool,
         parameters: &Parameters,
-        publication: &mut <P::Client as Client>::Publication,
+        publications: &mut [<P::Client as Client>::Publication],
     ) {
-        let message = vec![0x5a; parameters.length];
+        let mut message = content::message(parameters.length);
+        let mut numbers = vec![0; publications.len()];
+        // Few streams have long turns, many have short ones, so that the driver works as often with either.
+        let burst = (OFFER_BURST / publications.len().max(1)).max(1);
         while !stop.load(Ordering::Relaxed) {
-            for _ in 0..OFFER_BURST {
-                if !matches!(publication.offer(&message), Offer::Sent(_)) {
-                    if self.driver_turn == DriverTurn::Housekeeping {
-                        work(&mut self.driver);
+            let mut offered = 0;
+            for (publication, number) in publications.iter_mut().zip(&mut numbers) {
+                for _ in 0..burst {
+                    content::stamp(&mut message, *number);
+                    if !matches!(publication.offer(&message), Offer::Sent(_)) {
+                        if self.driver_turn == DriverTurn::Housekeeping {
+                            work(&mut self.driver);
+                        }
+                        break;
                     }
-                    break;
+                    *number += 1;
+                    offered += 1;
+                }
+                if offered >= OFFER_BURST {
+                    offered = 0;
+                    self.turn();
                 }
             }
             self.turn();
         }
     }
 
-    /// Takes messages for the time of the measurement; how many came per second.
+    /// Takes the messages of every subscription for the time of the measurement; how many came per second in all.
     pub(super) fn count(
         &mut self,
         parameters: &Parameters,
-        subscription: &mut <P::Client as Client>::Subscription,
+        subscriptions: &mut [<P::Client as Client>::Subscription],
     ) -> Result<f64> {
-        let warm_up = self.count_for(parameters, parameters.warm_up, subscription)?;
-        debug_assert!(warm_up >= 0.0);
-        self.count_for(parameters, parameters.duration, subscription)
+        let mut checkers = vec![Checker::new(parameters.length); subscriptions.len()];
+        self.count_for(parameters.warm_up, subscriptions, &mut checkers)?;
+        let rate = self.count_for(parameters.duration, subscriptions, &mut checkers)?;
+        checkers
+            .iter()
+            .try_for_each(|checker| checker.verdict().map_err(|fault| format!("{}: {fault}", P::NAME)))?;
+        Ok(rate)
     }
 
     fn count_for(
         &mut self,
-        parameters: &Parameters,
         duration: Duration,
-        subscription: &mut <P::Client as Client>::Subscription,
+        subscriptions: &mut [<P::Client as Client>::Subscription],
+        checkers: &mut [Checker],
     ) -> Result<f64> {
         let start = Instant::now();
-        let (mut messages, mut wrong) = (0u64, 0u64);
-        let (mut last_seen, mut last_count) = (start, 0);
+        let taken = |checkers: &[Checker]| checkers.iter().map(|checker| checker.messages).sum::<u64>();
+        let first = taken(checkers);
+        let (mut last_seen, mut last_count) = (start, first);
+        // As many polls between two looks at the clock, however many subscriptions there are.
+        let rounds = (64 / subscriptions.len().max(1)).max(1);
         loop {
-            for _ in 0..64 {
-                subscription.poll_fragments(FRAGMENT_LIMIT, |body| {
-                    messages += 1;
-                    wrong += u64::from(body.len() != parameters.length);
-                });
+            for _ in 0..rounds {
+                for (subscription, checker) in subscriptions.iter_mut().zip(&mut *checkers) {
+                    subscription.poll_fragments(FRAGMENT_LIMIT, |fragment| checker.take(fragment));
+                }
                 self.turn();
             }
             let now = Instant::now();
-            if messages > last_count {
-                (last_seen, last_count) = (now, messages);
+            let count = taken(checkers);
+            if count > last_count {
+                (last_seen, last_count) = (now, count);
             } else if now - last_seen > SILENCE {
                 return Err(format!("{}: messages stopped arriving", P::NAME));
             }
             if now - start >= duration {
-                if wrong > 0 {
-                    return Err(format!("{}: {wrong} messages of a wrong length", P::NAME));
-                }
-                return Ok(messages as f64 / (now - start).as_secs_f64());
+                return Ok((count - first) as f64 / (now - start).as_secs_f64());
             }
         }
     }

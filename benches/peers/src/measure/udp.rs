@@ -1,14 +1,13 @@
 //! Scenarios over UDP: two drivers, one per side.
 
 use super::{
-    Parameters, Result,
+    Measurement, Parameters, Result,
     side::{DriverTurn, Side},
 };
 use crate::{
     net,
     party::{Party, Publication, Subscription},
 };
-use hdrhistogram::Histogram;
 use std::{
     path::Path,
     sync::atomic::{AtomicBool, Ordering},
@@ -16,13 +15,13 @@ use std::{
 };
 
 /// A new UDP channel on the loopback.
-fn channel() -> Result<String> {
+pub(super) fn channel() -> Result<String> {
     let port = net::free_port().map_err(|error| error.to_string())?;
     Ok(format!("aeron:udp?endpoint=127.0.0.1:{port}"))
 }
 
 /// Runs two sides, each in a thread with a driver of its own, and tells the first to stop when the second is done.
-fn in_two_threads<P: Party, T: Send>(
+pub(super) fn in_two_threads<P: Party, T: Send>(
     parameters: &Parameters,
     servant: impl FnOnce(Side<P>, &AtomicBool) -> Result<()> + Send,
     master: impl FnOnce(Side<P>) -> Result<T> + Send,
@@ -47,7 +46,7 @@ fn in_two_threads<P: Party, T: Send>(
     })
 }
 
-pub(super) fn latency<P: Party>(parameters: &Parameters) -> Result<Histogram<u64>> {
+pub(super) fn latency<P: Party>(parameters: &Parameters) -> Result<Measurement> {
     let (ping, pong) = (channel()?, channel()?);
     in_two_threads::<P, _>(
         parameters,
@@ -66,12 +65,12 @@ pub(super) fn latency<P: Party>(parameters: &Parameters) -> Result<Histogram<u64
             side.await_connection(|| {
                 outgoing.iter().chain(&idle).all(Publication::is_connected) && incoming.image_count() == 1
             })?;
-            side.ping(parameters, &mut outgoing, &mut incoming)
+            side.ping(parameters, &mut outgoing, &mut incoming).map(|times| Measurement::times(&times))
         },
     )
 }
 
-pub(super) fn wake<P: Party>(parameters: &Parameters) -> Result<Histogram<u64>> {
+pub(super) fn wake<P: Party>(parameters: &Parameters) -> Result<Measurement> {
     let (ping, pong) = (channel()?, channel()?);
     in_two_threads::<P, _>(
         parameters,
@@ -87,12 +86,12 @@ pub(super) fn wake<P: Party>(parameters: &Parameters) -> Result<Histogram<u64>> 
             side.await_connection(|| {
                 outgoing.iter().all(Publication::is_connected) && incoming.image_count() == 1
             })?;
-            side.ping(parameters, &mut outgoing, &mut incoming)
+            side.ping(parameters, &mut outgoing, &mut incoming).map(|times| Measurement::times(&times))
         },
     )
 }
 
-pub(super) fn throughput<P: Party>(parameters: &Parameters) -> Result<f64> {
+pub(super) fn throughput<P: Party>(parameters: &Parameters) -> Result<Measurement> {
     let channel = channel()?;
     in_two_threads::<P, _>(
         parameters,
@@ -101,16 +100,16 @@ pub(super) fn throughput<P: Party>(parameters: &Parameters) -> Result<f64> {
             side.await_connection(|| {
                 stop.load(Ordering::Relaxed) || idle.iter().all(Publication::is_connected)
             })?;
-            let mut publication = side.add_publication(&channel)?;
-            side.send(stop, parameters, &mut publication);
+            let mut publications = [side.add_publication(&channel)?];
+            side.send(stop, parameters, &mut publications);
             Ok(())
         },
         |mut side| {
             let idle = side.add_idle_subscriptions(&channel, parameters)?;
-            let mut subscription = side.add_subscription(&channel)?;
+            let mut subscriptions = [side.add_subscription(&channel)?];
             side.await_images(&idle)?;
-            side.await_connection(|| subscription.image_count() == 1)?;
-            side.count(parameters, &mut subscription)
+            side.await_connection(|| subscriptions[0].image_count() == 1)?;
+            Ok(Measurement::rate(side.count(parameters, &mut subscriptions)?, parameters))
         },
     )
 }

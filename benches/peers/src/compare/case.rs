@@ -1,0 +1,191 @@
+//! One scenario with one set of parameters: the runs of every party, interleaved, and what they amount to.
+
+use super::statistics::{Spread, ratio};
+use crate::measure::{Contender, Measurement, PERCENTILES, Parameters, Result, Scenario};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+/// All values of one metric, run by run.
+#[derive(Clone, Debug)]
+pub struct MetricRuns {
+    /// Its name.
+    pub name: &'static str,
+    /// Its unit.
+    pub unit: &'static str,
+    /// Whether more of it is better.
+    pub higher_is_better: bool,
+    values: BTreeMap<Contender, Vec<f64>>,
+}
+
+impl MetricRuns {
+    /// What the runs of a party amount to, if it finished any.
+    #[must_use]
+    pub fn spread(&self, contender: Contender) -> Option<Spread> {
+        Spread::of(self.values.get(&contender)?)
+    }
+
+    /// Ours divided by theirs.
+    #[must_use]
+    pub fn ratio_to(&self, other: Contender) -> Option<f64> {
+        ratio(self.spread(Contender::Epona), self.spread(other))
+    }
+
+    /// Who has values.
+    pub fn contenders(&self) -> impl Iterator<Item = Contender> {
+        self.values.keys().copied()
+    }
+
+    fn json(&self) -> Value {
+        let parties: Map<_, _> = self
+            .contenders()
+            .map(|contender| (contender.name().to_owned(), json!(self.spread(contender))))
+            .collect();
+        json!({
+            "name": self.name,
+            "unit": self.unit,
+            "better": if self.higher_is_better { "higher" } else { "lower" },
+            "parties": parties,
+            "ratio_to_aeron": self.ratio_to(Contender::Aeron),
+            "ratio_to_bare_socket": self.ratio_to(Contender::BareSocket),
+        })
+    }
+}
+
+/// A scenario, how it is run, and what came of it.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// What is run.
+    pub scenario: Scenario,
+    /// How.
+    pub parameters: Parameters,
+    /// What was measured, in the order of reporting.
+    pub metrics: Vec<MetricRuns>,
+    /// What invalidates the case: who dropped messages, missed its rate or failed.
+    pub faults: Vec<String>,
+    curves: BTreeMap<Contender, Vec<[f64; PERCENTILES.len()]>>,
+}
+
+impl Case {
+    /// Nothing is run yet.
+    #[must_use]
+    pub fn new(scenario: Scenario, parameters: Parameters) -> Self {
+        Self { scenario, parameters, metrics: Vec::new(), faults: Vec::new(), curves: BTreeMap::new() }
+    }
+
+    /// Runs each party once with the next one in between, as often as the parameters say.
+    pub fn run(&mut self, contenders: &[Contender], mut progress: impl FnMut(usize, Contender)) {
+        let scenario = self.scenario;
+        for run in 0..self.parameters.runs {
+            for &contender in contenders.iter().filter(|contender| contender.fits(scenario)) {
+                progress(run, contender);
+                self.add(contender, contender.run(scenario, &self.parameters));
+            }
+        }
+    }
+
+    fn add(&mut self, contender: Contender, outcome: Result<Measurement>) {
+        let measurement = match outcome {
+            Ok(measurement) => measurement,
+            Err(fault) => return self.faults.push(format!("{}: {fault}", contender.name())),
+        };
+        if let Some(curve) = measurement.curve {
+            self.curves.entry(contender).or_default().push(curve);
+        }
+        for metric in measurement.metrics {
+            let known = self.metrics.iter().position(|known| known.name == metric.name);
+            let at = known.unwrap_or_else(|| {
+                self.metrics.push(MetricRuns {
+                    name: metric.name,
+                    unit: metric.unit,
+                    higher_is_better: metric.higher_is_better,
+                    values: BTreeMap::new(),
+                });
+                self.metrics.len() - 1
+            });
+            self.metrics[at].values.entry(contender).or_default().push(metric.value);
+        }
+    }
+
+    /// Whether nobody dropped a message, missed its rate or failed, and something was measured.
+    #[must_use]
+    pub fn is_valid(&self) -> bool {
+        self.faults.is_empty() && !self.metrics.is_empty()
+    }
+
+    /// The metric of that name.
+    #[must_use]
+    pub fn metric(&self, name: &str) -> Option<&MetricRuns> {
+        self.metrics.iter().find(|metric| metric.name == name)
+    }
+
+    /// Microseconds at each of [`PERCENTILES`], the median of the runs, by party.
+    pub fn curves(&self) -> impl Iterator<Item = (Contender, Vec<f64>)> {
+        self.curves.iter().map(|(&contender, runs)| {
+            let median = |at: usize| {
+                let values: Vec<f64> = runs.iter().map(|run| run[at]).collect();
+                Spread::of(&values).map_or(0.0, |spread| spread.median)
+            };
+            (contender, (0..PERCENTILES.len()).map(median).collect())
+        })
+    }
+
+    /// The object that `compare` prints.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        json!({
+            "scenario": self.scenario,
+            "parameters": self.parameters,
+            "valid": self.is_valid(),
+            "faults": self.faults,
+            "metrics": self.metrics.iter().map(MetricRuns::json).collect::<Vec<_>>(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure::Metric;
+
+    fn rate(value: f64) -> Result<Measurement> {
+        Ok(Measurement { metrics: vec![Metric::higher("rate", "Mmsg/s", value)], curve: None })
+    }
+
+    #[test]
+    fn the_object_has_the_promised_keys_and_ratios_of_ours_to_theirs() {
+        let mut case = Case::new(Scenario::UdpThroughput, Parameters::default());
+        for value in [8.0, 6.0, 10.0] {
+            case.add(Contender::Epona, rate(value));
+        }
+        case.add(Contender::Aeron, rate(2.0));
+        let json = case.json();
+        assert_eq!(json["scenario"], "udp-throughput");
+        assert_eq!(json["valid"], true);
+        assert_eq!(json["parameters"]["length"], 32);
+        let metric = &json["metrics"][0];
+        assert_eq!(
+            (&metric["name"], &metric["unit"], &metric["better"]),
+            (&json!("rate"), &json!("Mmsg/s"), &json!("higher"))
+        );
+        assert_eq!(metric["parties"]["epona"], json!({"median": 8.0, "min": 6.0, "max": 10.0}));
+        assert_eq!(metric["ratio_to_aeron"], 4.0);
+        assert!(
+            metric.get("ratio_to_bare_socket").is_some_and(Value::is_null),
+            "absent parties have no ratio: {metric}"
+        );
+    }
+
+    #[test]
+    fn a_fault_invalidates_the_case_and_is_told() {
+        let mut case = Case::new(Scenario::UdpThroughput, Parameters::default());
+        case.add(Contender::Epona, rate(1.0));
+        case.add(Contender::Aeron, Err("lost one".to_owned()));
+        assert_eq!(case.json()["valid"], false);
+        assert_eq!(case.json()["faults"], json!(["aeron: lost one"]));
+    }
+
+    #[test]
+    fn a_case_that_measured_nothing_is_not_valid() {
+        assert!(!Case::new(Scenario::IpcLatency, Parameters::default()).is_valid());
+    }
+}

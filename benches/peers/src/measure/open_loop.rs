@@ -1,0 +1,140 @@
+//! Messages at a fixed rate, whether or not the party keeps up, each timed from when it was due: a stall costs every
+//! message that it delays (no coordinated omission).
+
+use super::{
+    Measurement, Metric, Parameters, Result, content,
+    measurement::{new_histogram, record},
+    side::{FRAGMENT_LIMIT, SILENCE},
+    udp,
+};
+use crate::party::{Offer, Party, Publication, Subscription};
+use std::{
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+/// Share of the rate that must arrive.
+const LEAST_RATE: f64 = 0.99;
+
+/// When each message is due; both sides have the same clock, and the sender says when it begins.
+#[derive(Clone, Debug)]
+pub(super) struct Schedule {
+    start: Arc<OnceLock<Instant>>,
+    rate: u64,
+    warm_up: Duration,
+    duration: Duration,
+}
+
+impl Schedule {
+    pub(super) fn new(parameters: &Parameters) -> Self {
+        let Parameters { rate, warm_up, duration, .. } = *parameters;
+        Self { start: Arc::default(), rate: rate.max(1), warm_up, duration }
+    }
+
+    /// How long after the start the message with that number is due.
+    fn due(&self, number: u64) -> Duration {
+        let nanoseconds = u128::from(number) * 1_000_000_000 / u128::from(self.rate);
+        Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(u64::MAX))
+    }
+
+    /// Sends what is due, until told to stop: `turn` is called over and over, with the message that is due, if one is,
+    /// and says whether it was taken.
+    pub(super) fn send(
+        &self,
+        message: &mut [u8],
+        stop: &AtomicBool,
+        mut turn: impl FnMut(Option<&[u8]>) -> Result<bool>,
+    ) -> Result<()> {
+        let start = *self.start.get_or_init(Instant::now);
+        let mut next = 0;
+        content::stamp(message, next);
+        while !stop.load(Ordering::Relaxed) {
+            let due = start.elapsed() >= self.due(next);
+            if turn(due.then_some(&*message))? {
+                next += 1;
+                content::stamp(message, next);
+            }
+        }
+        Ok(())
+    }
+
+    /// Times messages as `poll` hands them over.
+    pub(super) fn receive(
+        &self,
+        mut poll: impl FnMut(&mut dyn FnMut(&[u8])) -> Result<()>,
+    ) -> Result<Measurement> {
+        let mut histogram = new_histogram()?;
+        let (mut expected, mut wrong) = (0, 0u64);
+        let mut last_seen = Instant::now();
+        loop {
+            let before = expected;
+            poll(&mut |message| {
+                let number = content::number(message);
+                wrong += u64::from(number != expected);
+                expected = number.wrapping_add(1);
+                let due = self.due(number);
+                if due >= self.warm_up && due < self.warm_up + self.duration {
+                    let elapsed = self.start.get().map_or(Duration::ZERO, Instant::elapsed);
+                    record(&mut histogram, elapsed.saturating_sub(due));
+                }
+            })?;
+            if wrong > 0 {
+                return Err(format!("messages lost, repeated or garbled before number {expected}"));
+            }
+            let now = Instant::now();
+            if expected > before {
+                last_seen = now;
+            } else if now - last_seen > SILENCE {
+                return Err("messages stopped arriving".to_owned());
+            }
+            if self.start.get().is_some_and(|&start| now - start >= self.warm_up + self.duration) {
+                break;
+            }
+        }
+        let intended = self.rate as f64 * self.duration.as_secs_f64();
+        let arrived = histogram.len() as f64;
+        if arrived < LEAST_RATE * intended {
+            let rate = arrived / self.duration.as_secs_f64();
+            return Err(format!("missed its rate: {rate:.0} of {} messages per second arrived", self.rate));
+        }
+        let mut measurement = Measurement::times(&histogram);
+        let rate = arrived / self.duration.as_secs_f64() / 1e6;
+        measurement.metrics.push(Metric::higher("rate", "Mmsg/s", rate));
+        Ok(measurement)
+    }
+}
+
+pub(super) fn run<P: Party>(parameters: &Parameters) -> Result<Measurement> {
+    let channel = udp::channel()?;
+    let schedule = Schedule::new(parameters);
+    let (sender, receiver) = (schedule.clone(), schedule);
+    let fault = |fault| format!("{}: {fault}", P::NAME);
+    udp::in_two_threads::<P, _>(
+        parameters,
+        |mut side, stop| {
+            let mut publication = side.add_publication(&channel)?;
+            side.await_connection(|| stop.load(Ordering::Relaxed) || publication.is_connected())?;
+            let mut message = content::message(parameters.length);
+            sender.send(&mut message, stop, |message| {
+                let taken =
+                    message.is_some_and(|message| matches!(publication.offer(message), Offer::Sent(_)));
+                side.turn();
+                Ok(taken)
+            })
+        },
+        |mut side| {
+            let mut subscription = side.add_subscription(&channel)?;
+            side.await_connection(|| subscription.image_count() == 1)?;
+            receiver
+                .receive(|on_message| {
+                    subscription.poll_fragments(FRAGMENT_LIMIT, |fragment| on_message(fragment));
+                    side.turn();
+                    Ok(())
+                })
+                .map_err(fault)
+        },
+    )
+}
