@@ -13,6 +13,7 @@
 use std::{
     fs,
     io::{self, ErrorKind},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -162,6 +163,7 @@ impl DriverDirectory {
         for directory in [path.join(PUBLICATIONS), path.join(IMAGES)] {
             fs::create_dir_all(&directory).map_err(failed("create", &directory))?;
         }
+        notices.extend(foreign_owner(&path).map_err(failed("look at", &path))?);
         Ok(Self { path, notices })
     }
 
@@ -280,6 +282,18 @@ fn refuse_foreign(path: &Path) -> Result<(), DirectoryError> {
         }),
         None => Ok(()),
     }
+}
+
+/// A warning when the directory is neither this user's, who has just made one in it, nor root's.
+fn foreign_owner(path: &Path) -> io::Result<Option<String>> {
+    let (owner, user) = (fs::metadata(path)?.uid(), fs::metadata(path.join(IMAGES))?.uid());
+    Ok((owner != user && owner != 0).then(|| {
+        format!(
+            "WARNING: {} belongs to the user with id {owner}, who can replace what the driver and its clients share: \
+             set aeron.dir to a directory of the driver's own user",
+            path.display()
+        )
+    }))
 }
 
 /// Deletes what is in a directory, then itself unless it is a mount point or a link, which stay, empty.

@@ -857,4 +857,5 @@ static JAVA: &[Setting] = &[
     ignored("aeron.multicast.flow.control.strategy", &Nothing, "class of multicast flow control", JAVA_ONLY),
     ignored("aeron.secure.random.algorithm", &Nothing, "random numbers", JAVA_ONLY),
     ignored("aeron.fallback.logger", &Nothing, "logger of last resort", JAVA_ONLY),
+    ignored("aeron.driver.async.executor.threads", &Nothing, "threads for slow work", JAVA_ONLY),
 ];

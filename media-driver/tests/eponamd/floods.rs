@@ -215,10 +215,59 @@ fn status_messages_and_naks_of_impossible_positions_are_counted_and_change_nothi
         };
         scene.send(sender, 48, |buffer| error.emit(buffer));
     }
+    until("they are heard", || {
+        (scene.driver.counter(SystemCounter::ErrorFramesReceived) == 100).then_some(())
+    });
     scene.exchange();
     assert!(scene.publication.is_connected());
     scene.aeron.close();
     scene.driver.end_healthy();
+}
+
+#[test]
+fn a_connected_sender_does_not_hear_strangers() {
+    let mut scene = Scene::new(&[]);
+    let addresses =
+        until("the sender's address is known", || scene.publication.local_socket_addresses().pop());
+    let sender: SocketAddr = addresses.parse().unwrap();
+    for receiver in 0..100 {
+        let error = ErrorFrame {
+            session_id: scene.publication.session_id(),
+            stream_id: StreamId::new(STREAM),
+            receiver_id: ReceiverId::new(receiver),
+            group_tag: None,
+            error_code: 13,
+            text: b"go away",
+        };
+        scene.send(sender, 48, |buffer| error.emit(buffer));
+        scene.exchange();
+    }
+    assert_eq!(scene.driver.counter(SystemCounter::ErrorFramesReceived), 0);
+    scene.aeron.close();
+    scene.driver.end_healthy();
+}
+
+#[test]
+fn what_a_stranger_asks_to_be_sent_again_goes_to_the_receiver_of_the_stream_and_not_to_him() {
+    let mut scene = Scene::new(&["-Daeron.driver.connect=false"]);
+    let addresses =
+        until("the sender's address is known", || scene.publication.local_socket_addresses().pop());
+    let sender: SocketAddr = addresses.parse().unwrap();
+    let nak = Nak {
+        session_id: scene.publication.session_id(),
+        stream_id: StreamId::new(STREAM),
+        term_id: scene.publication.initial_term_id(),
+        term_offset: TermOffset::ZERO,
+        length: 1408,
+    };
+    let mut datagram = [0; 28];
+    nak.emit(&mut datagram);
+    scene.send_and_see_counted("a NAK", sender, &datagram, &[SystemCounter::RetransmitsSent]);
+    scene.stranger.set_nonblocking(true).unwrap();
+    let heard = scene.stranger.recv(&mut [0; 2048]).unwrap_err();
+    assert_eq!(heard.kind(), std::io::ErrorKind::WouldBlock);
+    scene.exchange();
+    scene.aeron.close();
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod event_log;
 mod floods;
 mod lifecycle;
 mod limits;
+mod permissions;
 #[allow(unreachable_pub, reason = "programs of other packages share the file")]
 #[path = "../support/ports.rs"]
 mod ports;
