@@ -1,0 +1,104 @@
+//! What arrives for an image: data, heartbeats, the end of a stream.
+
+use super::*;
+
+#[test]
+fn a_new_image_tells_its_join_position_and_window_at_once_and_repeats_it_every_200_ms() {
+    let mut world = World::new();
+    let (_, first) = world.add_image(4096, true);
+    let sm = &status_messages(&first)[0];
+    assert_eq!((sm.receiver_window, sm.receiver_id, sm.group_tag), (WINDOW, RECEIVER, None));
+    assert_eq!(positions(&first), [(4096, StatusMessageFlags::NONE)]);
+    for _ in 0..3 {
+        assert_eq!(world.after(ms(200)), NOTHING);
+        assert_eq!(world.after(Duration::from_nanos(1)), first);
+    }
+    assert_eq!(world.system.status_messages_sent.get(), 4);
+}
+
+#[test]
+fn data_is_stored_as_it_came_and_raises_the_high_water_mark_also_out_of_order() {
+    let (mut world, state) = World::with_image();
+    let (first, second) = (data(0, 100), data(128, 64));
+    world.hear(&second);
+    assert_eq!(state.high_water_mark.get(), 192);
+    world.hear(&first);
+    assert_eq!(state.high_water_mark.get(), 192);
+    assert_eq!(state.log.term(0).to_vec(0, 192), [first, second].concat());
+    world.hear(&data(128, 128));
+    assert_eq!(state.log.term(0).get_i32(128), 64, "what is there stays");
+    assert_eq!(world.system.bytes_received.get(), 128 + 64 + 128);
+}
+
+#[test]
+fn data_beyond_half_a_term_ahead_is_an_over_run_and_behind_the_consumption_an_under_run() {
+    let mut world = World::new();
+    let (state, _) = world.add_image(TERM, true);
+    world.hear(&data(TERM + TERM / 2 - 64, 64));
+    assert_eq!(world.system.flow_control_over_runs.get(), 0);
+    world.hear(&data(TERM + TERM / 2 - 32, 64));
+    world.hear(&heartbeat(TERM + TERM / 2 + 32, DataFlags::UNFRAGMENTED));
+    assert_eq!(
+        (world.system.flow_control_over_runs.get(), state.high_water_mark.get()),
+        (2, TERM + TERM / 2)
+    );
+    world.hear(&data(TERM - 64, 64));
+    world.hear(&heartbeat(0, DataFlags::UNFRAGMENTED));
+    assert_eq!((world.system.flow_control_under_runs.get(), world.system.heartbeats_received.get()), (1, 1));
+    state.schedule_status_message(ScheduledStatus { position: Position::new(TERM + 64), window: WINDOW });
+    world.after(ms(0));
+    world.hear(&heartbeat(32, DataFlags::UNFRAGMENTED));
+    assert_eq!(world.system.flow_control_under_runs.get(), 2, "more than a term behind");
+    assert_eq!(world.invalid(), 0);
+}
+
+#[test]
+fn what_is_behind_the_consumption_does_not_keep_an_image_alive() {
+    let mut world = World::new();
+    let (state, _) = world.add_image(TERM, true);
+    let joined = state.time_of_last_packet();
+    world.after(ms(100));
+    world.hear(&data(TERM - 64, 64));
+    world.hear(&setup(|_| {}));
+    assert_eq!(state.time_of_last_packet(), joined);
+    world.hear(&heartbeat(TERM, DataFlags::UNFRAGMENTED));
+    assert_eq!(state.time_of_last_packet(), world.now);
+}
+
+#[test]
+fn a_heartbeat_ahead_of_the_data_raises_the_high_water_mark() {
+    let (mut world, state) = World::with_image();
+    world.hear(&heartbeat(640, DataFlags::UNFRAGMENTED));
+    assert_eq!((state.high_water_mark.get(), world.system.heartbeats_received.get()), (640, 1));
+    assert_eq!(state.log.term(0).get_i32(0), 0);
+}
+
+#[test]
+fn the_end_of_a_stream_is_told_to_conductor_and_clients_and_revoking_counts() {
+    let (mut world, state) = World::with_image();
+    world.hear(&heartbeat(640, DataFlags::HEARTBEAT_EOS));
+    assert!(state.is_end_of_stream() && !state.is_revoked());
+    assert_eq!(state.log.metadata().end_of_stream_position(), Position::new(640));
+    world.hear(&heartbeat(640, DataFlags::HEARTBEAT_REVOKED));
+    assert!(!state.is_revoked(), "a stream that has ended cannot be revoked any more");
+
+    let (mut world, state) = World::with_image();
+    world.hear(&heartbeat(640, DataFlags::HEARTBEAT_REVOKED));
+    world.hear(&heartbeat(640, DataFlags::HEARTBEAT_REVOKED));
+    assert!(state.is_end_of_stream() && state.is_revoked() && state.log.metadata().is_revoked());
+    assert_eq!(world.system.publication_images_revoked.get(), 1);
+}
+
+#[test]
+fn a_gap_of_an_unreliable_stream_is_filled_with_padding() {
+    let mut world = World::new();
+    let (state, _) = world.add_image(0, false);
+    world.hear(&data(640, 64));
+    state.report_gap(Gap { term_id: INITIAL_TERM, offset: TermOffset::ZERO, length: 640 });
+    assert_eq!(world.after(ms(0)), NOTHING);
+    let padding = DataHeader::parse(&state.log.term(0).to_vec(0, 32)).unwrap();
+    assert_eq!((padding.is_padding, padding.frame_length), (true, 640));
+    assert_eq!((world.system.loss_gap_fills.get(), world.system.naks_sent.get()), (1, 0));
+    world.hear(&data(0, 64));
+    assert_eq!(state.log.term(0).get_i32(0), 640, "late data is ignored");
+}
