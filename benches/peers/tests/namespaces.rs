@@ -10,7 +10,8 @@ use common::{
         AnyPublisher, AnySubscriber, connect, eventually, exchange, message, numbers, publish_past,
         publisher, subscriber,
     },
-    skipped, stream_counter, system_counter, type_id,
+    skip::skipped,
+    stream_counter, system_counter, type_id,
 };
 use epona_client::Context;
 use epona_peers::{

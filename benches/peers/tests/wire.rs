@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{STREAM, client, driver, lossy, skipped};
+use common::{STREAM, client, driver, lossy, skip::skipped};
 use epona_peers::{
     aeron::AeronClient,
     epona::EponaClient,

@@ -301,3 +301,22 @@ pub(crate) fn publish_past(
     });
     sent
 }
+
+/// Offers messages until each is sent; the stream's position after the last.
+#[track_caller]
+pub(crate) fn publish_all(
+    publisher: &mut AnyPublisher,
+    wanted: std::ops::Range<u32>,
+    turn: &mut dyn FnMut(),
+) -> i64 {
+    let (mut next, mut position) = (wanted.start, 0);
+    eventually("everything is sent", || {
+        publisher.turn();
+        turn();
+        if let Offer::Sent(end) = publisher.offer(&message(next)) {
+            (next, position) = (next + 1, end);
+        }
+        next == wanted.end
+    });
+    position
+}

@@ -4,9 +4,7 @@
 pub(crate) mod ends;
 #[allow(unreachable_pub, reason = "programs of other packages share the file")]
 #[path = "../../../../media-driver/tests/support/skip.rs"]
-mod skip;
-
-pub(crate) use skip::skipped;
+pub(crate) mod skip;
 
 use epona_peers::{
     aeron::Cnc,
@@ -48,6 +46,12 @@ pub(crate) fn lossy(seed: u64) -> Vec<(&'static str, String)> {
             format!("rate=0.05|seed={seed}|recv-msg-mask=0xffffffff"),
         ),
     ]
+}
+
+/// Settings with which states that depend on the drivers' timers change soon.
+pub(crate) fn settings(more: &[(&'static str, &str)]) -> Vec<(&'static str, String)> {
+    let quick = [("aeron.timer.interval", "50ms"), ("aeron.rcv.status.message.timeout", "50ms")];
+    quick.iter().chain(more).map(|&(name, value)| (name, value.to_owned())).collect()
 }
 
 /// A driver process with extra properties.
