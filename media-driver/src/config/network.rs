@@ -24,6 +24,8 @@ pub struct Network {
     pub multicast_ttl: u8,
     /// Traffic class, 0..=255; none, the default, leaves it to the kernel.
     pub traffic_class: Option<u8>,
+    /// Let the kernel cut up runs of datagrams that are sent and put together what arrives, where it can. Default true.
+    pub offload: bool,
     /// Connect the sockets of publications to a single destination. Default true.
     pub connect_sockets: bool,
     /// Ports for control endpoints with port 0; the kernel's choice by default.
@@ -66,6 +68,7 @@ impl Default for Network {
             socket_send_buffer: 0,
             multicast_ttl: 0,
             traffic_class: None,
+            offload: true,
             connect_sockets: true,
             sender_port_range: PortRange::SYSTEM,
             receiver_port_range: PortRange::SYSTEM,

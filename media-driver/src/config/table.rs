@@ -272,6 +272,11 @@ static NETWORK: &[Setting] = &[
         "traffic class of sent datagrams; -1: the system's",
     ),
     effective(
+        "epona.udp.offload",
+        &Flag(field!(network.offload)),
+        "segmentation offload and receive coalescing, where the kernel has them; epona-offload=false in a channel switches it off there",
+    ),
+    effective(
         "aeron.driver.connect",
         &Flag(field!(network.connect_sockets)),
         "connect the sockets of publications to one destination",

@@ -95,6 +95,10 @@ impl Transport for LoggingTransport {
         })
     }
 
+    fn is_offloaded(&self) -> bool {
+        self.inner.is_offloaded()
+    }
+
     fn local_address(&self) -> SocketAddr {
         self.inner.local_address()
     }

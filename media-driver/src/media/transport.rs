@@ -20,6 +20,10 @@ pub use super::sys::ReceiveBuffers;
 /// [`ReceiveBuffers`] may hold. Source: wire spec 15.3.
 pub const MAX_BATCH: usize = 64;
 
+/// Most datagrams that one message to the kernel carries with segmentation offload, which every kernel takes that has
+/// it. Source: Linux, `UDP_MAX_SEGMENTS`.
+pub const MAX_SEGMENTS: usize = 64;
+
 /// Contiguous bytes to send as one or more datagrams to one destination.
 #[derive(Clone, Copy, Debug)]
 pub struct SendRun<'a> {
@@ -132,6 +136,11 @@ pub trait Transport: Send + fmt::Debug {
         handler: &mut dyn FnMut(Received<'_>),
     ) -> RecvOutcome;
 
+    /// Whether a run of datagrams costs about as much as a single one: the kernel cuts it up.
+    fn is_offloaded(&self) -> bool {
+        false
+    }
+
     /// The address bound to, with the port that was assigned when none was asked for.
     fn local_address(&self) -> SocketAddr;
 
@@ -195,6 +204,8 @@ pub struct TransportSpec {
     pub traffic_class: Option<u8>,
     /// Ask for arrival times from the network card or the kernel.
     pub media_timestamps: bool,
+    /// Let the kernel cut up runs that are sent and put together what arrives, where it can.
+    pub offload: bool,
 }
 
 impl TransportSpec {
@@ -210,6 +221,7 @@ impl TransportSpec {
             send_buffer: 0,
             traffic_class: None,
             media_timestamps: false,
+            offload: false,
         }
     }
 }

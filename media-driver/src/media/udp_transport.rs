@@ -10,7 +10,7 @@ use epona_protocol::types::Nanos;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::{
-    sys,
+    sys::{self, ControlMessages, Segmentation},
     transport::{
         Multicast, OpenError, ReceiveBuffers, Received, RecvOutcome, SendOutcome, SendRun, Transport,
         TransportFactory, TransportSpec,
@@ -26,7 +26,8 @@ pub struct UdpTransport {
     receive: Option<Socket>,
     local: SocketAddr,
     connected: bool,
-    timestamps: bool,
+    segmentation: Segmentation,
+    control: ControlMessages,
 }
 
 impl UdpTransport {
@@ -47,8 +48,14 @@ impl UdpTransport {
             Some(_) if spec.connect.is_some() => Some(new_socket(spec.bind)?),
             _ => None,
         };
-        let mut transport =
-            Self { send, receive, local: spec.bind, connected: spec.connect.is_some(), timestamps: false };
+        let mut transport = Self {
+            send,
+            receive,
+            local: spec.bind,
+            connected: spec.connect.is_some(),
+            segmentation: Segmentation::OFF,
+            control: ControlMessages::default(),
+        };
         match &spec.multicast {
             Some(multicast) => transport.join(multicast)?,
             None => bind(&transport.send, spec.bind)?,
@@ -57,6 +64,10 @@ impl UdpTransport {
             transport.send.connect(&peer.into()).map_err(failed(|| format!("connect to {peer}")))?;
         }
         transport.set_buffers(spec)?;
+        if spec.offload {
+            transport.segmentation = Segmentation::probe(transport.send.as_fd());
+            transport.control.coalescing = sys::enable_coalescing(transport.receiver().as_fd()).is_ok();
+        }
         transport.local = local_address(transport.receiver())?;
         Ok(transport)
     }
@@ -109,7 +120,7 @@ impl UdpTransport {
             result.map_err(failed(|| format!("set SO_SNDBUF to {send}")))?;
         }
         // As in Aeron, a system that cannot stamp does not keep a channel from opening.
-        self.timestamps =
+        self.control.timestamps =
             spec.media_timestamps && sys::enable_receive_timestamps(self.receiver().as_fd()).is_ok();
         for socket in [&self.send, self.receiver()] {
             socket.set_nonblocking(true).map_err(failed(|| "make a socket non-blocking".into()))?;
@@ -121,7 +132,7 @@ impl UdpTransport {
 impl Transport for UdpTransport {
     #[inline]
     fn send_batch(&mut self, _now: Nanos, runs: &[SendRun<'_>]) -> SendOutcome {
-        sys::send_runs(self.send.as_fd(), runs)
+        sys::send_runs(self.send.as_fd(), runs, &mut self.segmentation)
     }
 
     #[inline]
@@ -131,7 +142,11 @@ impl Transport for UdpTransport {
         buffers: &mut ReceiveBuffers,
         handler: &mut dyn FnMut(Received<'_>),
     ) -> RecvOutcome {
-        buffers.receive(self.receiver().as_fd(), self.timestamps, handler)
+        buffers.receive(self.receiver().as_fd(), self.control, handler)
+    }
+
+    fn is_offloaded(&self) -> bool {
+        self.segmentation.is_on()
     }
 
     fn local_address(&self) -> SocketAddr {

@@ -81,12 +81,15 @@ pub(super) fn receive(
             stamps,
             with,
         };
-        for datagram in received.datagrams() {
-            let reply = incoming.on_datagram(datagram, &mut was_active);
+        let mut rest = Some(received.bytes);
+        while let Some(datagrams) = rest {
+            let (reply, taken) = incoming.on_datagrams(datagrams, received.segment_size, &mut was_active);
             if let Some(reply) = reply {
                 // A full list only postpones: the request expires, and the next packet of the session asks again.
                 let _ = replies.try_push(reply);
             }
+            // An empty datagram is one too, but nothing comes after it.
+            rest = datagrams.get(taken..).filter(|after| !after.is_empty());
         }
     });
     if was_active {
@@ -113,42 +116,66 @@ struct Incoming<'a, 'b> {
 }
 
 impl Incoming<'_, '_> {
+    /// Acts on the first of several datagrams, and on those after it that go the same way; how many bytes those are.
     #[inline]
-    fn on_datagram(&mut self, datagram: &[u8], was_active: &mut bool) -> Option<Reply> {
-        match frame::classify(datagram) {
+    fn on_datagrams(
+        &mut self,
+        datagrams: &[u8],
+        segment_size: usize,
+        was_active: &mut bool,
+    ) -> (Option<Reply>, usize) {
+        let first = &datagrams[..segment_size.min(datagrams.len())];
+        let reply = match frame::classify(first) {
             Ok(FrameKind::Data | FrameKind::Pad) => {
                 *was_active = true;
-                self.on_data(datagram)
+                return self.on_data(datagrams, first);
             }
             Ok(FrameKind::Setup) => {
-                *was_active |= self.on_setup(datagram);
+                *was_active |= self.on_setup(first);
                 None
             }
-            Ok(FrameKind::Rttm) => self.on_rttm(datagram, was_active),
+            Ok(FrameKind::Rttm) => self.on_rttm(first, was_active),
             // Status messages and NAKs of others come by on a multicast socket: not for us, not wrong either.
             Ok(_) => None,
             Err(_) => {
                 self.with.system.invalid_packets.increment();
                 None
             }
-        }
+        };
+        (reply, first.len())
     }
 
     #[inline]
-    fn on_data(&mut self, datagram: &[u8]) -> Option<Reply> {
-        let Ok(view) = DataView::new(datagram) else {
+    fn on_data(&mut self, datagrams: &[u8], first: &[u8]) -> (Option<Reply>, usize) {
+        let Ok(view) = DataView::new(first) else {
             self.with.system.invalid_packets.increment();
-            return None;
+            return (None, first.len());
         };
+        let mut taken = first.len();
+        let reply = self.dispatch(&view, datagrams, first, &mut taken);
+        (reply, taken)
+    }
+
+    /// Gives data to its image; `taken` becomes how much it took.
+    #[inline]
+    fn dispatch(
+        &mut self,
+        view: &DataView<'_>,
+        datagrams: &[u8],
+        first: &[u8],
+        taken: &mut usize,
+    ) -> Option<Reply> {
         let (stream_id, session_id) = (view.stream_id(), view.session_id());
         match self.dispatcher.on_data(stream_id, session_id, view.flags().contains(frame::DataFlags::EOS)) {
             DataAction::Deliver(slot) => {
                 if let Some(image) = self.with.images.get_mut(slot) {
-                    let datagram = match &mut self.stamps {
-                        Some((stamps, media_time)) => stamps.stamp(datagram, *media_time),
-                        None => datagram,
+                    // Each datagram is stamped by itself.
+                    let datagrams = match &mut self.stamps {
+                        Some((stamps, media_time)) => stamps.stamp(first, *media_time),
+                        None => datagrams,
                     };
-                    image.insert(datagram, &view, self.origin, self.with.now, self.with.system);
+                    let (now, system) = (self.with.now, self.with.system);
+                    *taken = image.insert(datagrams, first.len(), view, self.origin, now, system);
                 }
                 None
             }

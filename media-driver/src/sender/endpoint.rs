@@ -101,6 +101,13 @@ impl SendEndpoint {
         self.timestamps
     }
 
+    /// Whether a run of datagrams costs about as much as a single one.
+    #[inline]
+    #[must_use]
+    pub fn is_offloaded(&self) -> bool {
+        self.transport.is_offloaded()
+    }
+
     /// The socket, to read control frames from.
     pub fn transport_mut(&mut self) -> &mut dyn Transport {
         self.transport.as_mut()

@@ -196,7 +196,10 @@ impl SenderPublication {
         let term = self.state.log.term(geometry.partition_index(sender_position));
         let window = Position::new(self.state.sender_limit.get()) - sender_position;
         let mut batch = Batch::new(term, geometry.term_offset(sender_position));
-        batch.fill(window, self.state.mtu, self.params.max_messages_per_send);
+        // A run that the kernel cuts up is one message to it.
+        let max_datagrams =
+            if endpoint.is_offloaded() { MAX_BATCH } else { self.params.max_messages_per_send };
+        batch.fill(window, self.state.mtu, max_datagrams);
         if batch.is_blocked && self.is_back_pressure_armed {
             self.is_back_pressure_armed = false;
             self.counters.back_pressure_events.increment();

@@ -140,6 +140,8 @@ impl ChannelUriBuilder {
         socket_tos(u8) => SOCKET_TOS;
         /// Transport security: known, without effect.
         ats(bool) => ATS;
+        /// Whether the kernel may cut up and put together runs of datagrams; Aeron ignores it.
+        offload(bool) => EPONA_OFFLOAD;
         /// How long an untethered subscription may stay behind the window.
         untethered_window_limit_timeout(Duration) => UNTETHERED_WINDOW_LIMIT_TIMEOUT via units::format_duration;
         /// How long it is then waited for.

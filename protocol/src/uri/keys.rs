@@ -70,6 +70,8 @@ pub const SOCKET_RCVBUF: &str = "so-rcvbuf";
 pub const SOCKET_TOS: &str = "so-tos";
 /// UDP: transport security, without effect - bool.
 pub const ATS: &str = "ats";
+/// UDP: whether the kernel may cut up and put together runs of datagrams; Epona's own, ignored by Aeron - bool.
+pub const EPONA_OFFLOAD: &str = "epona-offload";
 /// How long an untethered subscription may stay behind the window - duration.
 pub const UNTETHERED_WINDOW_LIMIT_TIMEOUT: &str = "untethered-window-limit-timeout";
 /// How long it is then waited for - duration.

@@ -14,12 +14,15 @@ mod address;
 mod interfaces;
 mod options;
 mod receive;
+mod segmentation;
 mod send;
 
 pub use interfaces::NetworkInterface;
 pub(super) use interfaces::network_interfaces;
-pub(super) use options::{disable_multicast_all, enable_receive_timestamps};
+pub(super) use options::{disable_multicast_all, enable_coalescing, enable_receive_timestamps};
+pub(super) use receive::ControlMessages;
 pub use receive::ReceiveBuffers;
+pub(super) use segmentation::Segmentation;
 pub(super) use send::send_runs;
 
 use std::io;

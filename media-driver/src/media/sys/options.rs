@@ -31,7 +31,18 @@ pub(in crate::media) fn enable_receive_timestamps(socket: BorrowedFd<'_>) -> io:
     )
 }
 
-fn set_option(
+/// Lets the kernel hand over datagrams of equal size from one source in a row as one. Source: Linux, `UDP_GRO`.
+pub(in crate::media) fn enable_coalescing(socket: BorrowedFd<'_>) -> io::Result<()> {
+    set_option(socket, libc::SOL_UDP, libc::UDP_GRO, 1)
+}
+
+/// Whether the kernel knows how to cut one message into datagrams. Source: Linux, `UDP_SEGMENT`.
+pub(super) fn has_segmentation(socket: BorrowedFd<'_>) -> bool {
+    // What is sent without a control message stays whole.
+    set_option(socket, libc::SOL_UDP, libc::UDP_SEGMENT, 0).is_ok()
+}
+
+pub(super) fn set_option(
     socket: BorrowedFd<'_>,
     level: libc::c_int,
     name: libc::c_int,

@@ -15,6 +15,21 @@ use crate::media::transport::{MAX_BATCH, Received, RecvOutcome};
 #[derive(Clone, Copy)]
 struct Control([u8; 64]);
 
+/// What the kernel is asked to tell about datagrams.
+#[derive(Clone, Copy, Default, Debug)]
+pub(in crate::media) struct ControlMessages {
+    /// When they arrived.
+    pub(in crate::media) timestamps: bool,
+    /// How long each is of several that arrived as one.
+    pub(in crate::media) coalescing: bool,
+}
+
+impl ControlMessages {
+    const fn any(self) -> bool {
+        self.timestamps || self.coalescing
+    }
+}
+
 /// Room for a number of datagrams per read, shared by all transports of one role.
 pub struct ReceiveBuffers {
     bytes: Box<[u8]>,
@@ -47,11 +62,11 @@ impl ReceiveBuffers {
     pub(in crate::media) fn receive(
         &mut self,
         socket: BorrowedFd<'_>,
-        timestamps: bool,
+        control: ControlMessages,
         handler: &mut dyn FnMut(Received<'_>),
     ) -> RecvOutcome {
         let mut headers = Headers::new();
-        headers.prepare(&mut self.bytes, self.buffer_length, self.count, timestamps);
+        headers.prepare(&mut self.bytes, self.buffer_length, self.count, control.any());
         let received = match headers.receive(socket, self.count) {
             Ok(received) => received,
             Err(error) => {
@@ -67,8 +82,9 @@ impl ReceiveBuffers {
             let bytes = &buffer[..message.length.min(buffer.len())];
             outcome.bytes += bytes.len();
             if let Some(source) = message.source.get() {
-                let segment_size = bytes.len().max(1);
-                handler(Received { bytes, segment_size, source, timestamp_ns: message.timestamp_ns });
+                let told = message.told;
+                let segment_size = told.segment_size.unwrap_or(bytes.len()).max(1);
+                handler(Received { bytes, segment_size, source, timestamp_ns: told.timestamp_ns });
             }
         }
         outcome
@@ -85,7 +101,14 @@ impl fmt::Debug for ReceiveBuffers {
 struct Message {
     length: usize,
     source: RawAddress,
+    told: Told,
+}
+
+/// What the control messages of a datagram say.
+#[derive(Clone, Copy, Default)]
+struct Told {
     timestamp_ns: Option<i64>,
+    segment_size: Option<usize>,
 }
 
 /// Message headers for one read, on the stack; only the first `count` of each array are initialised.
@@ -109,7 +132,7 @@ impl Headers {
     }
 
     /// Points `count` headers at the buffers. The headers must not move before [`Headers::receive`].
-    fn prepare(&mut self, bytes: &mut [u8], buffer_length: usize, count: usize, timestamps: bool) {
+    fn prepare(&mut self, bytes: &mut [u8], buffer_length: usize, count: usize, with_control: bool) {
         for (index, buffer) in bytes.chunks_exact_mut(buffer_length).take(count).enumerate() {
             self.vectors[index]
                 .write(libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() });
@@ -120,7 +143,7 @@ impl Headers {
             message.msg_hdr.msg_namelen = RawAddress::CAPACITY;
             message.msg_hdr.msg_iov = self.vectors[index].as_mut_ptr();
             message.msg_hdr.msg_iovlen = 1;
-            if timestamps {
+            if with_control {
                 message.msg_hdr.msg_control =
                     ptr::from_mut(self.controls[index].write(Control([0; 64]))).cast();
                 message.msg_hdr.msg_controllen = size_of::<Control>() as _;
@@ -162,15 +185,16 @@ impl Headers {
         // SAFETY: `prepare` initialised the first `prepared` headers and addresses, the kernel at most wrote to them.
         let (message, source) =
             unsafe { (self.messages[index].assume_init_ref(), *self.addresses[index].assume_init_ref()) };
-        let timestamp_ns = timestamp(&message.msg_hdr);
-        Message { length: message.msg_len as usize, source, timestamp_ns }
+        Message { length: message.msg_len as usize, source, told: told(&message.msg_hdr) }
     }
 }
 
-/// The arrival time among the control messages of a datagram.
-fn timestamp(header: &libc::msghdr) -> Option<i64> {
+/// Reads the control messages of a datagram.
+#[inline]
+fn told(header: &libc::msghdr) -> Told {
+    let mut told = Told::default();
     if header.msg_controllen == 0 {
-        return None;
+        return told;
     }
     // SAFETY: the header's control buffer is as long as it says and the kernel wrote well-formed messages into it
     // (S1, S2); the macros stay within that length.
@@ -178,13 +202,22 @@ fn timestamp(header: &libc::msghdr) -> Option<i64> {
     while !next.is_null() {
         // SAFETY: not null, and inside the control buffer, as above.
         let control = unsafe { &*next };
-        if control.cmsg_level == libc::SOL_SOCKET && control.cmsg_type == libc::SCM_TIMESTAMPNS {
-            // SAFETY: a message of this type holds a timespec, perhaps unaligned (S2).
-            let time: libc::timespec = unsafe { ptr::read_unaligned(libc::CMSG_DATA(next).cast()) };
-            return time.tv_sec.checked_mul(1_000_000_000)?.checked_add(time.tv_nsec);
+        match (control.cmsg_level, control.cmsg_type) {
+            (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) => {
+                // SAFETY: a message of this type holds a timespec, perhaps unaligned (S2).
+                let time: libc::timespec = unsafe { ptr::read_unaligned(libc::CMSG_DATA(next).cast()) };
+                let seconds = time.tv_sec.checked_mul(1_000_000_000);
+                told.timestamp_ns = seconds.and_then(|seconds| seconds.checked_add(time.tv_nsec));
+            }
+            (libc::SOL_UDP, libc::UDP_GRO) => {
+                // SAFETY: a message of this type holds an int, perhaps unaligned (S2).
+                let size: libc::c_int = unsafe { ptr::read_unaligned(libc::CMSG_DATA(next).cast()) };
+                told.segment_size = usize::try_from(size).ok().filter(|&size| size > 0);
+            }
+            _ => {}
         }
         // SAFETY: as for the first.
         next = unsafe { libc::CMSG_NXTHDR(header, next) };
     }
-    None
+    told
 }

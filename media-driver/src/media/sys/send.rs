@@ -8,31 +8,71 @@ use std::{
     ptr,
 };
 
-use super::{address::RawAddress, is_nothing_now};
+use super::{
+    address::RawAddress,
+    is_nothing_now,
+    segmentation::{self, Message, SegmentSize, Segmentation},
+};
 use crate::media::transport::{MAX_BATCH, SendOutcome, SendRun};
-use epona_protocol::memory::SharedBytes;
 
 /// Sends the datagrams of all runs in order, until one is not accepted. No allocation.
 ///
-/// One datagram costs `send` or `sendto`, more cost one `sendmmsg` per [`MAX_BATCH`].
-pub(in crate::media) fn send_runs(socket: BorrowedFd<'_>, runs: &[SendRun<'_>]) -> SendOutcome {
+/// One datagram costs `send` or `sendto`; more cost one `sendmmsg` per [`MAX_BATCH`] messages, each of which is a datagram
+/// or, with segmentation offload, up to [`MAX_SEGMENTS`](crate::media::MAX_SEGMENTS) of them. Where the kernel refuses to
+/// cut a message up, the rest goes datagram by datagram, from then on.
+#[inline]
+pub(in crate::media) fn send_runs(
+    socket: BorrowedFd<'_>,
+    runs: &[SendRun<'_>],
+    segmentation: &mut Segmentation,
+) -> SendOutcome {
     if let [run] = runs
         && run.bytes.len() <= run.segment_size
     {
         return send_one(socket.as_raw_fd(), run);
     }
-    let mut batch = Batch::new();
     let mut outcome = SendOutcome::default();
-    for run in runs {
-        for segment in run.segments() {
-            if batch.length == MAX_BATCH && !batch.flush(socket.as_raw_fd(), &mut outcome) {
-                return outcome;
-            }
-            batch.push(segment, run.destination);
-        }
+    while send_messages(socket.as_raw_fd(), runs, *segmentation, &mut outcome) == Flushed::Refused {
+        outcome.error = None;
+        segmentation.give_up();
     }
-    batch.flush(socket.as_raw_fd(), &mut outcome);
     outcome
+}
+
+/// Sends what of the runs was not accepted yet.
+fn send_messages(
+    fd: RawFd,
+    runs: &[SendRun<'_>],
+    segmentation: Segmentation,
+    outcome: &mut SendOutcome,
+) -> Flushed {
+    let mut batch = Batch::new();
+    let mut skipped = outcome.datagrams;
+    for run in runs {
+        let datagrams = if skipped > 0 { run.datagrams() } else { 0 };
+        for message in segmentation::messages(run, skipped, segmentation) {
+            if batch.length == MAX_BATCH {
+                let flushed = batch.flush(fd, outcome);
+                if flushed != Flushed::All {
+                    return flushed;
+                }
+            }
+            batch.push(message, run);
+        }
+        skipped = skipped.saturating_sub(datagrams);
+    }
+    batch.flush(fd, outcome)
+}
+
+/// What became of the messages of a batch.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Flushed {
+    /// All were accepted.
+    All,
+    /// One was not, and nor were those after it.
+    Short,
+    /// One was not, because the kernel would not cut it up.
+    Refused,
 }
 
 fn send_one(fd: RawFd, run: &SendRun<'_>) -> SendOutcome {
@@ -65,8 +105,12 @@ struct Batch {
     messages: [MaybeUninit<libc::mmsghdr>; MAX_BATCH],
     vectors: [MaybeUninit<libc::iovec>; MAX_BATCH],
     addresses: [MaybeUninit<RawAddress>; MAX_BATCH],
+    /// Initialised for messages of more than one datagram.
+    segment_sizes: [MaybeUninit<SegmentSize>; MAX_BATCH],
     /// For each message, which address it uses and how long that is; (_, 0) for none.
     address_of: [(u8, u8); MAX_BATCH],
+    /// For each message, how many datagrams it is.
+    datagrams: [u8; MAX_BATCH],
     length: usize,
     address_count: usize,
     previous: Option<(SocketAddr, (u8, u8))>,
@@ -78,19 +122,26 @@ impl Batch {
             messages: [const { MaybeUninit::uninit() }; MAX_BATCH],
             vectors: [const { MaybeUninit::uninit() }; MAX_BATCH],
             addresses: [const { MaybeUninit::uninit() }; MAX_BATCH],
+            segment_sizes: [const { MaybeUninit::uninit() }; MAX_BATCH],
             address_of: [(0, 0); MAX_BATCH],
+            datagrams: [0; MAX_BATCH],
             length: 0,
             address_count: 0,
             previous: None,
         }
     }
 
-    /// Adds a datagram; there is room for it.
-    fn push(&mut self, segment: SharedBytes<'_>, destination: Option<SocketAddr>) {
+    /// Adds a message of a run; there is room for it.
+    fn push(&mut self, Message { bytes, datagrams }: Message<'_>, run: &SendRun<'_>) {
         let index = self.length;
         self.vectors[index]
-            .write(libc::iovec { iov_base: segment.as_ptr().cast_mut().cast(), iov_len: segment.len() });
-        self.address_of[index] = destination.map_or((0, 0), |address| self.address_index(address));
+            .write(libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() });
+        if datagrams > 1 {
+            // Two datagrams of a message add up to what u16 holds, so one of them does.
+            self.segment_sizes[index].write(SegmentSize::new(run.segment_size as u16));
+        }
+        self.datagrams[index] = datagrams as u8;
+        self.address_of[index] = run.destination.map_or((0, 0), |address| self.address_index(address));
         self.length = index + 1;
     }
 
@@ -109,38 +160,96 @@ impl Batch {
         index
     }
 
-    /// Sends what was added and starts anew; whether all of it was accepted.
-    fn flush(&mut self, fd: RawFd, outcome: &mut SendOutcome) -> bool {
+    /// Sends what was added and starts anew.
+    fn flush(&mut self, fd: RawFd, outcome: &mut SendOutcome) -> Flushed {
         let length = self.length;
-        if length == 0 {
-            return true;
-        }
         for index in 0..length {
-            // SAFETY: a message header is plain integers and pointers, for which zero is a value (S2).
-            let mut message: libc::mmsghdr = unsafe { MaybeUninit::zeroed().assume_init() };
-            message.msg_hdr.msg_iov = self.vectors[index].as_mut_ptr();
-            message.msg_hdr.msg_iovlen = 1;
-            let (address, address_length) = self.address_of[index];
-            if address_length > 0 {
-                message.msg_hdr.msg_name = self.addresses[usize::from(address)].as_mut_ptr().cast();
-                message.msg_hdr.msg_namelen = address_length.into();
-            }
-            self.messages[index].write(message);
+            self.prepare(index);
         }
-        // SAFETY: the first `length` headers and vectors are initialised above and in `push`, and point to addresses
-        // in this value and to bytes that the runs keep mapped (S1, S3).
-        let sent =
-            unsafe { libc::sendmmsg(fd, self.messages.as_mut_ptr().cast(), length as libc::c_uint, 0) };
         (self.length, self.address_count, self.previous) = (0, 0, None);
-        match usize::try_from(sent) {
-            Ok(sent) => {
-                outcome.datagrams += sent;
-                sent == length
+        let mut done = 0;
+        while done < length {
+            match self.send(fd, done, length) {
+                Ok(sent) => {
+                    let datagrams = self.datagrams[done..done + sent].iter().map(|&count| usize::from(count));
+                    outcome.datagrams += datagrams.sum::<usize>();
+                    done += sent;
+                    // A call that got somewhere does not say why it got no further; what was to be cut up must be asked about.
+                    if done < length && (sent == 0 || self.datagrams[done] == 1) {
+                        return Flushed::Short;
+                    }
+                }
+                Err(error) if self.datagrams[done] > 1 && Segmentation::is_refusal(&error) => {
+                    return Flushed::Refused;
+                }
+                Err(error) => {
+                    outcome.error = (!is_nothing_now(&error)).then_some(error);
+                    return Flushed::Short;
+                }
             }
-            Err(_) => {
-                outcome.error = last_error();
-                false
-            }
+        }
+        Flushed::All
+    }
+
+    fn prepare(&mut self, index: usize) {
+        // SAFETY: a message header is plain integers and pointers, for which zero is a value (S2).
+        let mut message: libc::mmsghdr = unsafe { MaybeUninit::zeroed().assume_init() };
+        message.msg_hdr.msg_iov = self.vectors[index].as_mut_ptr();
+        message.msg_hdr.msg_iovlen = 1;
+        let (address, address_length) = self.address_of[index];
+        if address_length > 0 {
+            message.msg_hdr.msg_name = self.addresses[usize::from(address)].as_mut_ptr().cast();
+            message.msg_hdr.msg_namelen = address_length.into();
+        }
+        if self.datagrams[index] > 1 {
+            message.msg_hdr.msg_control = self.segment_sizes[index].as_mut_ptr().cast();
+            message.msg_hdr.msg_controllen = size_of::<SegmentSize>() as _;
+        }
+        self.messages[index].write(message);
+    }
+
+    /// Hands messages `from..to`, which are prepared, to the kernel; how many it accepted.
+    fn send(&mut self, fd: RawFd, from: usize, to: usize) -> io::Result<usize> {
+        let messages = self.messages[from..to].as_mut_ptr().cast();
+        // SAFETY: `prepare` initialised the headers of the range, which point to vectors, addresses and control messages in
+        // this value, initialised in `push`, and to bytes that the runs keep mapped (S1, S3).
+        let sent = unsafe { libc::sendmmsg(fd, messages, (to - from) as libc::c_uint, 0) };
+        usize::try_from(sent).map_err(|_| io::Error::last_os_error())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{net::UdpSocket, os::fd::AsFd};
+
+    use epona_protocol::memory::SharedBytes;
+
+    use super::*;
+    use crate::media::sys::options::set_option;
+
+    #[test]
+    fn what_the_kernel_refuses_to_cut_up_goes_datagram_by_datagram_from_then_on() {
+        let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let mut segmentation = Segmentation::probe(sender.as_fd());
+        if !segmentation.is_on() {
+            eprintln!("skipped: this kernel has no UDP_SEGMENT");
+            return;
+        }
+        // Without checksums there is nothing that the kernel could finish per segment.
+        set_option(sender.as_fd(), libc::SOL_SOCKET, libc::SO_NO_CHECK, 1).unwrap();
+        let bytes: Vec<u8> = (0..=250).cycle().take(10 * 96 + 32).collect();
+        let destination = Some(receiver.local_addr().unwrap());
+        let first = SendRun::datagram(SharedBytes::from_slice(&bytes[..64]), destination);
+        let run = SendRun { bytes: SharedBytes::from_slice(&bytes), segment_size: 96, destination };
+        let outcome = send_runs(sender.as_fd(), &[first, run, first], &mut segmentation);
+        assert!(outcome.datagrams == 13 && outcome.error.is_none(), "{outcome:?}");
+        assert!(!segmentation.is_on());
+        let mut buffer = [0; 2048];
+        let expected = std::iter::once(&bytes[..64]).chain(bytes.chunks(96)).chain([&bytes[..64]]);
+        for expected in expected {
+            let length = receiver.recv(&mut buffer).unwrap();
+            assert_eq!(&buffer[..length], expected);
         }
     }
 }

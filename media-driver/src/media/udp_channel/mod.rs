@@ -38,6 +38,7 @@ pub struct UdpChannel {
     tag: Option<i64>,
     control_mode: ControlMode,
     ats: Option<bool>,
+    offload: Option<bool>,
     send_buffer: usize,
     receive_buffer: usize,
     traffic_class: Option<u8>,
@@ -158,6 +159,12 @@ impl UdpChannel {
     #[must_use]
     pub fn ats(&self) -> Option<bool> {
         self.ats
+    }
+
+    /// `epona-offload`, if given: whether the kernel cuts up and puts together runs of datagrams.
+    #[must_use]
+    pub fn offload(&self) -> Option<bool> {
+        self.offload
     }
 
     /// `so-sndbuf` in bytes, 0 unless given.

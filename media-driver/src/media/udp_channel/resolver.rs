@@ -81,6 +81,7 @@ impl ChannelResolver {
         let remote = endpoint.unwrap_or_else(|| wildcard(control.is_some_and(|address| address.is_ipv6())));
         let tag = uri.channel_tag()?;
         let ats = uri.bool(keys::ATS)?;
+        let offload = uri.bool(keys::EPONA_OFFLOAD)?;
         let send_buffer = size(&uri, keys::SOCKET_SNDBUF)?;
         let receive_buffer = size(&uri, keys::SOCKET_RCVBUF)?;
         let traffic_class = uri.socket_tos()?;
@@ -115,6 +116,7 @@ impl ChannelResolver {
             ttl,
             tag,
             ats,
+            offload,
             send_buffer,
             receive_buffer,
             traffic_class,

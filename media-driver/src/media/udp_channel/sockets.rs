@@ -90,6 +90,7 @@ impl UdpChannel {
             send_buffer: endpoint.effective_send_buffer(network),
             traffic_class: endpoint.effective_traffic_class(network),
             media_timestamps: endpoint.timestamps.media_receive.is_some(),
+            offload: endpoint.offload.unwrap_or(network.offload),
         }
     }
 }

@@ -342,3 +342,61 @@ fn groups_on_one_port_do_not_hear_each_other() {
         assert_eq!(found.iter().map(|(bytes, _)| bytes[0]).collect::<Vec<_>>(), [index as u8]);
     }
 }
+
+/// Both ends of a connection with offload, where this kernel has it.
+fn offloaded(bind: SocketAddr) -> Option<(UdpTransport, UdpTransport)> {
+    let spec = |affinity, bind| TransportSpec { offload: true, ..TransportSpec::bound(affinity, bind) };
+    let receiver = UdpTransport::open(&spec(Affinity::Receiver, bind)).unwrap();
+    let peer = Some(receiver.local_address());
+    let sender = spec(Affinity::Sender, SocketAddr::new(bind.ip(), 0));
+    let sender = UdpTransport::open(&TransportSpec { connect: peer, ..sender }).unwrap();
+    if !sender.is_offloaded() {
+        eprintln!("skipped: this kernel has no UDP_SEGMENT");
+        return None;
+    }
+    Some((sender, receiver))
+}
+
+#[test]
+fn the_kernel_cuts_up_runs_and_puts_them_together_again() {
+    for bind in [loopback(false), loopback(true)].into_iter().flatten() {
+        let Some((mut sender, mut receiver)) = offloaded(bind) else { return };
+        let bytes = numbered(60 * 1408 + 32);
+        let run = SendRun { bytes: SharedBytes::from_slice(&bytes), segment_size: 1408, destination: None };
+        let short = SendRun::datagram(SharedBytes::from_slice(&bytes[..64]), None);
+        let outcome = sender.send_batch(NOW, &[short, run, short]);
+        assert!(outcome.datagrams == 63 && outcome.error.is_none(), "{outcome:?}");
+        assert!(sender.is_offloaded());
+
+        let (mut found, mut longest) = (Vec::new(), 0);
+        let mut buffers = ReceiveBuffers::new(4, 1 << 16);
+        while found.len() < 63 {
+            let outcome = receiver.recv_batch(NOW, &mut buffers, &mut |received| {
+                longest = longest.max(received.datagrams().count());
+                found.extend(received.datagrams().map(<[u8]>::to_vec));
+            });
+            assert!(
+                outcome.error.is_none() && outcome.messages > 0,
+                "loopback delivers at once: {outcome:?}"
+            );
+        }
+        let expected = std::iter::once(&bytes[..64]).chain(bytes.chunks(1408)).chain([&bytes[..64]]);
+        assert!(found.iter().map(Vec::as_slice).eq(expected));
+        assert!(longest > 1, "nothing was put together");
+    }
+}
+
+#[test]
+fn with_offload_single_datagrams_long_ones_and_empty_ones_arrive_as_they_are() {
+    let Some((mut sender, mut receiver)) = offloaded(loopback(false).unwrap()) else { return };
+    let long = numbered(65_507);
+    let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let mut buffers = ReceiveBuffers::new(1, 1 << 16);
+    for length in [1, 65_507, 32] {
+        let run = SendRun::datagram(SharedBytes::from_slice(&long[..length]), None);
+        assert_eq!(sender.send_batch(NOW, &[run]).datagrams, 1);
+    }
+    peer.send_to(&[], receiver.local_address()).unwrap();
+    let found = receive(&mut receiver, &mut buffers, 4);
+    assert!(found.iter().map(|(bytes, _)| bytes.len()).eq([1, 65_507, 32, 0]));
+}

@@ -1,0 +1,100 @@
+//! Segmentation offload: one message to the kernel that leaves as several datagrams.
+//!
+//! ```text
+//!   control message:  | length, level UDP, type UDP_SEGMENT | segment size: u16 | pad |
+//! ```
+//!
+//! The kernel promises nothing: it may refuse a message for the route it would take (a device without checksum offload, a
+//! path with a smaller MTU than the segment, encryption). Then the socket sends datagram by datagram from there on.
+
+use std::{io, mem::MaybeUninit, os::fd::BorrowedFd};
+
+use super::options::has_segmentation;
+use crate::media::transport::{MAX_SEGMENTS, SendRun};
+use epona_protocol::memory::SharedBytes;
+
+/// Longest payload of one UDP message over IPv4, which bounds what the segments of one message add up to.
+const MAX_MESSAGE: usize = 65_507;
+
+/// Whether a socket's runs are cut up by the kernel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::media) struct Segmentation(bool);
+
+impl Segmentation {
+    /// Datagram by datagram.
+    pub(in crate::media) const OFF: Self = Self(false);
+
+    /// On where the kernel knows it.
+    pub(in crate::media) fn probe(socket: BorrowedFd<'_>) -> Self {
+        Self(has_segmentation(socket))
+    }
+
+    /// Whether the kernel does it, as far as is known.
+    #[inline]
+    pub(in crate::media) const fn is_on(self) -> bool {
+        self.0
+    }
+
+    /// The kernel would not: off for good.
+    pub(super) fn give_up(&mut self) {
+        self.0 = false;
+    }
+
+    /// Bytes of a run's datagrams that fit one message.
+    #[inline]
+    pub(super) fn message_length(self, segment_size: usize) -> usize {
+        let size = segment_size.max(1);
+        if self.0 { size * (MAX_MESSAGE / size).clamp(1, MAX_SEGMENTS) } else { size }
+    }
+
+    /// Whether an error tells that this message must not be cut up by the kernel, rather than not be sent at all.
+    pub(super) fn is_refusal(error: &io::Error) -> bool {
+        let refusals = [libc::EINVAL, libc::EIO, libc::EMSGSIZE, libc::EOPNOTSUPP, libc::ENOPROTOOPT];
+        error.raw_os_error().is_some_and(|code| refusals.contains(&code))
+    }
+}
+
+/// Datagrams that one message to the kernel carries.
+#[derive(Clone, Copy)]
+pub(super) struct Message<'a> {
+    pub(super) bytes: SharedBytes<'a>,
+    pub(super) datagrams: usize,
+}
+
+/// The messages of a run, without its first `skipped` datagrams.
+pub(super) fn messages<'a>(
+    run: &SendRun<'a>,
+    skipped: usize,
+    segmentation: Segmentation,
+) -> impl Iterator<Item = Message<'a>> + use<'a> {
+    let size = run.segment_size.max(1);
+    let start = (skipped * size).min(run.bytes.len());
+    let (mut rest, longest) =
+        (run.bytes.range(start, run.bytes.len() - start), segmentation.message_length(size));
+    std::iter::from_fn(move || {
+        let length = longest.min(rest.len());
+        let bytes = (length > 0).then(|| rest.range(0, length))?;
+        rest = rest.range(length, rest.len() - length);
+        Some(Message { bytes, datagrams: length.div_ceil(size) })
+    })
+}
+
+/// The control message that says how long each datagram of a message is.
+#[repr(C)]
+pub(super) struct SegmentSize {
+    header: libc::cmsghdr,
+    size: u16,
+    _pad: [u8; 6],
+}
+
+impl SegmentSize {
+    pub(super) fn new(size: u16) -> Self {
+        // SAFETY: a control message header is plain integers, for which zero is a value (S2).
+        let mut header: libc::cmsghdr = unsafe { MaybeUninit::zeroed().assume_init() };
+        // SAFETY: computes a length from a length; touches no memory.
+        header.cmsg_len = unsafe { libc::CMSG_LEN(size_of::<u16>() as u32) } as _;
+        header.cmsg_level = libc::SOL_UDP;
+        header.cmsg_type = libc::UDP_SEGMENT;
+        Self { header, size, _pad: [0; 6] }
+    }
+}
