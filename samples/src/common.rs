@@ -67,13 +67,13 @@ pub(crate) fn note(text: &str) {
 }
 
 /// One line out of clap's several about a command line that it did not understand.
-pub(crate) fn usage_problem(problem: &clap::Error) -> String {
+pub(crate) fn usage_problem(problem: &clap::Error, program: &clap::Command) -> String {
     let text = problem.to_string();
     let words: Vec<&str> =
         text.lines().take_while(|line| !line.is_empty()).flat_map(str::split_whitespace).collect();
     let sentence = words.join(" ");
     let sentence = sentence.strip_prefix("error: ").unwrap_or("what to do was not said");
-    let command = std::env::args().nth(1).filter(|name| matches!(&**name, "ping" | "pong" | "pub" | "sub"));
+    let command = std::env::args().nth(1).filter(|name| program.find_subcommand(name).is_some());
     format!("Error: {sentence}; see `epona {}--help`", command.map(|name| name + " ").unwrap_or_default())
 }
 

@@ -1,23 +1,32 @@
 //! The program `epona`: samples to read and tools to use, one file for each command.
 
+mod backlog;
 mod common;
 mod driver;
+mod driver_tool;
+mod errors;
 mod interrupt;
+mod look;
+mod loss;
 mod ping;
 mod pong;
 mod r#pub;
+mod snapshot;
+mod stat;
+mod streams;
 mod sub;
+mod text;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::{
     common::{Stop, USAGE_STATUS, note, usage_problem},
     interrupt::Interrupt,
 };
 
-/// Send messages with Epona, and see how fast they travel.
+/// Send messages with Epona, see how fast they travel, and what media drivers do with them.
 #[derive(Debug, Parser)]
 #[command(name = "epona", version, max_term_width = 110)]
 struct Cli {
@@ -31,6 +40,12 @@ enum Command {
     Pong(pong::Options),
     Pub(r#pub::Options),
     Sub(sub::Options),
+    Stat(stat::Options),
+    Streams(streams::Options),
+    Backlog(backlog::Options),
+    Errors(errors::Options),
+    Loss(loss::Options),
+    Driver(driver_tool::Options),
 }
 
 fn main() -> ExitCode {
@@ -40,7 +55,7 @@ fn main() -> ExitCode {
             return answer.print().map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS);
         }
         Err(problem) => {
-            note(&usage_problem(&problem));
+            note(&usage_problem(&problem, &Cli::command()));
             return ExitCode::from(USAGE_STATUS);
         }
     };
@@ -56,5 +71,11 @@ fn run(command: Command, interrupt: &Interrupt) -> Result<(), Stop> {
         Command::Pong(options) => pong::run(&options, interrupt),
         Command::Pub(options) => r#pub::run(&options, interrupt),
         Command::Sub(options) => sub::run(&options, interrupt),
+        Command::Stat(options) => stat::run(&options, interrupt),
+        Command::Streams(options) => streams::run(&options, interrupt),
+        Command::Backlog(options) => backlog::run(&options, interrupt),
+        Command::Errors(options) => errors::run(&options),
+        Command::Loss(options) => loss::run(&options),
+        Command::Driver(options) => driver_tool::run(&options, interrupt),
     }
 }

@@ -9,16 +9,13 @@ use std::{
 
 use clap::Args;
 use epona_client::{ChannelUri, ExclusivePublication, OfferError};
-use epona_media_driver::{
-    clock::{Clock, SystemClock},
-    idle::IdleStrategy,
-};
-use epona_protocol::uri::units::parse_duration;
+use epona_media_driver::idle::IdleStrategy;
 
 use crate::{
     common::{Stop, Stream, check_client, complete, note},
     driver::{Connected, DriverOptions},
     interrupt::Interrupt,
+    look::{duration, pause},
 };
 
 /// Lines read ahead of the subscriber.
@@ -51,15 +48,11 @@ pub(crate) struct Options {
     length: usize,
 
     /// How long a media driver inside this process stays after the last message, to send again what was lost
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = linger)]
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]
     linger: Duration,
 
     #[command(flatten)]
     driver: DriverOptions,
-}
-
-fn linger(text: &str) -> Result<Duration, String> {
-    parse_duration(text).map_err(|error| error.to_string())
 }
 
 /// Waits for a subscriber, then publishes everything.
@@ -185,17 +178,6 @@ fn generate(message: &mut [u8], number: u64) {
     for (byte, value) in message.iter_mut().zip(text.bytes().chain(alphabet)) {
         *byte = value;
     }
-}
-
-fn pause(duration: Duration, interrupt: &Interrupt) -> Result<(), Stop> {
-    let clock = SystemClock::new();
-    let end = clock.now().nanos + duration;
-    let mut idle = IdleStrategy::default();
-    while clock.now().nanos < end {
-        interrupt.check()?;
-        idle.idle(0);
-    }
-    Ok(())
 }
 
 #[cfg(test)]

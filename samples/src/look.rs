@@ -1,0 +1,155 @@
+//! What commands that look at a driver's directory share: its options, opening it, printing it again and again.
+
+use std::{
+    io::{self, IsTerminal, Write},
+    path::PathBuf,
+    time::Duration,
+};
+
+use clap::Args;
+use epona_client::Context;
+use epona_media_driver::{
+    clock::{Clock, SystemClock},
+    idle::IdleStrategy,
+};
+use epona_protocol::{types::EpochMillis, uri::units::parse_duration};
+use serde::Serialize;
+
+use crate::{
+    common::{Format, Stop, note},
+    interrupt::Interrupt,
+    snapshot::{Directory, Snapshot},
+};
+
+/// Clears a terminal and goes to its upper left corner.
+const CLEAR_SCREEN: &str = "\u{1b}[2J\u{1b}[H";
+
+/// The options of every command that looks.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct LookOptions {
+    /// The media driver's directory [default: AERON_DIR, else /dev/shm/aeron-USER]
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+
+    /// How to print it
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: Format,
+}
+
+/// The options of commands that print again and again.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct RefreshOptions {
+    /// Print again and again until Ctrl-C; the default where standard output is a terminal
+    #[arg(long)]
+    watch: bool,
+
+    /// Print once
+    #[arg(long, conflicts_with = "watch")]
+    once: bool,
+
+    /// Time between two prints
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]
+    delay: Duration,
+}
+
+/// A time as in settings: `500ms`, `2s`.
+///
+/// # Errors
+/// When it is none.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    parse_duration(text).map_err(|error| error.to_string())
+}
+
+impl LookOptions {
+    /// The driver's directory: as asked for, else as every client has it.
+    pub(crate) fn directory(&self) -> PathBuf {
+        self.dir.clone().unwrap_or_else(|| Context::new().directory().to_owned())
+    }
+
+    /// Opens it for looking.
+    ///
+    /// # Errors
+    /// When there is no driver's directory of this version.
+    pub(crate) fn open(&self) -> Result<Directory, Stop> {
+        Ok(Directory::open(&self.directory())?)
+    }
+
+    pub(crate) const fn is_json(&self) -> bool {
+        matches!(self.format, Format::Json)
+    }
+}
+
+/// Says on standard error that what is printed was left behind.
+pub(crate) fn note_absence(snapshot: &Snapshot) {
+    if !snapshot.driver.is_active {
+        let (pid, age) = (snapshot.driver.pid, snapshot.driver.heartbeat_age_ms(snapshot.taken));
+        note(&format!(
+            "Note: the media driver (pid {pid}) is not running: its last heartbeat was {age} ms ago."
+        ));
+    }
+}
+
+impl RefreshOptions {
+    const fn is_continuous(&self, terminal: bool) -> bool {
+        self.watch || (terminal && !self.once)
+    }
+
+    /// Calls `print` once, or again and again until Ctrl-C. `is_text` clears a terminal in between.
+    ///
+    /// # Errors
+    /// Those of `print`.
+    pub(crate) fn run(
+        &self,
+        is_text: bool,
+        interrupt: &Interrupt,
+        mut print: impl FnMut(&mut dyn Write) -> Result<(), Stop>,
+    ) -> Result<(), Stop> {
+        let mut output = io::stdout().lock();
+        let terminal = output.is_terminal();
+        if !self.is_continuous(terminal) {
+            return print(&mut output);
+        }
+        while !interrupt.is_raised() {
+            // Written at once, lest the screen flicker.
+            let mut screen = Vec::new();
+            if terminal && is_text {
+                screen.extend(CLEAR_SCREEN.bytes());
+            }
+            print(&mut screen)?;
+            output.write_all(&screen)?;
+            output.flush()?;
+            let _ = pause(self.delay, interrupt);
+        }
+        Ok(())
+    }
+}
+
+/// The wall clock.
+pub(crate) fn now() -> EpochMillis {
+    SystemClock::new().now().epoch
+}
+
+/// Waits, or not longer than until Ctrl-C.
+///
+/// # Errors
+/// [`Stop::Interrupted`] on Ctrl-C.
+pub(crate) fn pause(duration: Duration, interrupt: &Interrupt) -> Result<(), Stop> {
+    let clock = SystemClock::new();
+    let end = clock.now().nanos + duration;
+    let mut idle = IdleStrategy::default();
+    while clock.now().nanos < end {
+        interrupt.check()?;
+        idle.idle(0);
+    }
+    Ok(())
+}
+
+/// Prints a value as one line of JSON.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub(crate) fn print_json(output: &mut dyn Write, value: &impl Serialize) -> Result<(), Stop> {
+    serde_json::to_writer(&mut *output, value)?;
+    writeln!(output)?;
+    Ok(())
+}
