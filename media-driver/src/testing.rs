@@ -71,7 +71,8 @@ pub(crate) struct Wire(Arc<Mutex<WireState>>);
 #[derive(Debug, Default)]
 struct WireState {
     sent: Vec<SentRun>,
-    incoming: VecDeque<(SocketAddr, Vec<u8>)>,
+    /// Source, bytes, and how long each datagram in them is.
+    incoming: VecDeque<(SocketAddr, Vec<u8>, usize)>,
     accepts: Option<usize>,
     refuses: bool,
     blocked: Vec<(SocketAddr, Option<io::ErrorKind>)>,
@@ -90,7 +91,12 @@ impl Wire {
 
     /// A datagram arrives.
     pub(crate) fn deliver(&self, source: SocketAddr, bytes: &[u8]) {
-        self.state().incoming.push_back((source, bytes.to_vec()));
+        self.deliver_coalesced(source, bytes, bytes.len().max(1));
+    }
+
+    /// Datagrams of `segment_size` bytes each arrive as one, the last maybe shorter.
+    pub(crate) fn deliver_coalesced(&self, source: SocketAddr, bytes: &[u8], segment_size: usize) {
+        self.state().incoming.push_back((source, bytes.to_vec(), segment_size));
     }
 
     /// Whether something has arrived that was not read yet.
@@ -170,10 +176,12 @@ impl Transport for RecordingTransport {
     ) -> RecvOutcome {
         let mut outcome = RecvOutcome::default();
         for _ in 0..buffers.count() {
-            let Some((source, bytes)) = self.0.state().incoming.pop_front() else { return outcome };
+            let Some((source, bytes, segment_size)) = self.0.state().incoming.pop_front() else {
+                return outcome;
+            };
             outcome.bytes += bytes.len();
             outcome.messages += 1;
-            handler(Received { bytes: &bytes, segment_size: bytes.len().max(1), source, timestamp_ns: None });
+            handler(Received { bytes: &bytes, segment_size, source, timestamp_ns: None });
         }
         outcome.more = true;
         outcome

@@ -12,8 +12,8 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::{
     sys::{self, ControlMessages, Segmentation},
     transport::{
-        Multicast, OpenError, ReceiveBuffers, Received, RecvOutcome, SendOutcome, SendRun, Transport,
-        TransportFactory, TransportSpec,
+        Affinity, Multicast, OpenError, ReceiveBuffers, Received, RecvOutcome, SendOutcome, SendRun,
+        Transport, TransportFactory, TransportSpec,
     },
 };
 use crate::config::ProbedSocketBuffers;
@@ -66,7 +66,9 @@ impl UdpTransport {
         transport.set_buffers(spec)?;
         if spec.offload {
             transport.segmentation = Segmentation::probe(transport.send.as_fd());
-            transport.control.coalescing = sys::enable_coalescing(transport.receiver().as_fd()).is_ok();
+            // Others have buffers for single datagrams.
+            transport.control.coalescing = spec.affinity == Affinity::Receiver
+                && sys::enable_coalescing(transport.receiver().as_fd()).is_ok();
         }
         transport.local = local_address(transport.receiver())?;
         Ok(transport)

@@ -46,7 +46,8 @@ enum Reply {
     Rttm { frame: frame::Rttm, origin: Origin },
 }
 
-/// Most replies that one read can cause: each datagram causes at most one, and a read brings at most a batch.
+/// Most replies of one read. Each datagram asks for at most one, and a read that brought coalesced datagrams may ask for more:
+/// those are left out, which only postpones them.
 const MAX_REPLIES: usize = crate::media::MAX_BATCH;
 
 /// Reads one socket once and acts on what it brings.

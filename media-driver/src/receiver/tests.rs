@@ -113,6 +113,14 @@ impl World {
         self.after(ms(0))
     }
 
+    /// Datagrams arrive as one.
+    fn hear_coalesced(&mut self, bytes: &[u8], segment_size: usize) {
+        if !bytes.is_empty() {
+            self.wire.deliver_coalesced(source(), bytes, segment_size);
+            self.turn();
+        }
+    }
+
     fn command(&mut self, command: ReceiverCommand) -> Vec<Vec<u8>> {
         self.commands.send(command);
         self.after(ms(0))

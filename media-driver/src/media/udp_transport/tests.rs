@@ -400,3 +400,18 @@ fn with_offload_single_datagrams_long_ones_and_empty_ones_arrive_as_they_are() {
     let found = receive(&mut receiver, &mut buffers, 4);
     assert!(found.iter().map(|(bytes, _)| bytes.len()).eq([1, 65_507, 32, 0]));
 }
+
+#[test]
+fn only_receivers_have_datagrams_put_together_as_the_buffers_of_others_are_too_small_for_that() {
+    let Some((mut sender, _)) = offloaded(loopback(false).unwrap()) else { return };
+    for affinity in [Affinity::Sender, Affinity::Conductor] {
+        let spec = TransportSpec::bound(affinity, loopback(false).unwrap());
+        let mut other = UdpTransport::open(&TransportSpec { offload: true, ..spec }).unwrap();
+        sender.reconnect(other.local_address()).unwrap();
+        let bytes = numbered(10 * 1408);
+        let run = SendRun { bytes: SharedBytes::from_slice(&bytes), segment_size: 1408, destination: None };
+        assert_eq!(sender.send_batch(NOW, &[run]).datagrams, 10);
+        let found = receive(&mut other, &mut ReceiveBuffers::new(1, 1408), 10);
+        assert!(found.iter().map(|(bytes, _)| bytes.as_slice()).eq(bytes.chunks(1408)));
+    }
+}

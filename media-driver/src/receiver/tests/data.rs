@@ -1,5 +1,7 @@
 //! What arrives for an image: data, heartbeats, the end of a stream.
 
+use proptest::prelude::*;
+
 use super::*;
 
 #[test]
@@ -101,4 +103,65 @@ fn a_gap_of_an_unreliable_stream_is_filled_with_padding() {
     assert_eq!((world.system.loss_gap_fills.get(), world.system.naks_sent.get()), (1, 0));
     world.hear(&data(0, 64));
     assert_eq!(state.log.term(0).get_i32(0), 640, "late data is ignored");
+}
+
+/// Bytes of each datagram but the last of those that arrive as one.
+const SEGMENT: i32 = 96;
+
+/// What may arrive among datagrams of [`SEGMENT`] bytes, at a multiple of that.
+fn any_datagram() -> impl Strategy<Value = Vec<u8>> {
+    let position = (0..700_i64).prop_map(|at| at * i64::from(SEGMENT));
+    prop_oneof![
+        12 => position.clone().prop_map(|at| data(at, SEGMENT)),
+        2 => position.clone().prop_map(|at| data(at, 33)),
+        1 => position.clone().prop_map(|at| heartbeat(at, DataFlags::UNFRAGMENTED)),
+        1 => position.prop_map(|at| data(at + 16, SEGMENT)),
+        1 => Just(vec![0; 7]),
+    ]
+}
+
+/// Datagrams in a row, cut short where one is missing or comes twice, and what may come among them.
+fn any_arrivals() -> impl Strategy<Value = Vec<Vec<u8>>> {
+    let row = (0..600_i64, 1..20_i64).prop_map(|(from, count)| {
+        (from..from + count).map(|at| data(at * i64::from(SEGMENT), SEGMENT)).collect()
+    });
+    let one = any_datagram().prop_map(|datagram| vec![datagram]);
+    proptest::collection::vec(prop_oneof![3 => row, 1 => one], 1..20)
+        .prop_map(|parts: Vec<Vec<_>>| parts.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn datagrams_that_arrive_as_one_are_stored_as_if_they_had_arrived_one_by_one(arrivals in any_arrivals()) {
+        let (mut singly, single) = World::with_image();
+        let (mut together, coalesced) = World::with_image();
+        let mut run = Vec::new();
+        for datagram in &arrivals {
+            singly.hear(datagram);
+            // The kernel ends what it puts together with a datagram that is shorter, and never adds a longer one.
+            run.extend_from_slice(datagram);
+            if datagram.len() < SEGMENT as usize || run.len() > 60_000 {
+                together.hear_coalesced(&std::mem::take(&mut run), SEGMENT as usize);
+            }
+        }
+        together.hear_coalesced(&run, SEGMENT as usize);
+        let term = |state: &ImageState, at| state.log.term(at).to_vec(0, TERM as usize);
+        for at in 0..3 {
+            prop_assert!(term(&single, at) == term(&coalesced, at), "term {} differs", at);
+        }
+        prop_assert_eq!(single.high_water_mark.get(), coalesced.high_water_mark.get());
+        let counts = |world: &World| {
+            let system = &world.system;
+            [
+                world.invalid(),
+                system.flow_control_over_runs.get(),
+                system.flow_control_under_runs.get(),
+                system.heartbeats_received.get(),
+                system.bytes_received.get(),
+            ]
+        };
+        prop_assert_eq!(counts(&singly), counts(&together));
+    }
 }
