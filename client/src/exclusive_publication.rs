@@ -12,6 +12,7 @@ use epona_protocol::{
 use crate::{
     client::Client,
     error::ClientError,
+    explanation::PublicationExplanation,
     offer_error::{BlockOfferError, OfferError},
     operation,
     pending::Pending,

@@ -98,6 +98,34 @@ impl ImageState {
         self.closed.load(Ordering::Acquire)
     }
 
+    /// How far the stream is consumed, in bytes; after closing, how far it had been.
+    pub(crate) fn position(&self) -> Position {
+        match self.after_close() {
+            Some(at_close) => at_close.position,
+            None => Position::new(self.subscriber_position.get_acquire()),
+        }
+    }
+
+    /// Where the stream ends; [`Position::MAX`] until the publisher has ended it.
+    pub(crate) fn end_of_stream_position(&self) -> Position {
+        match self.after_close() {
+            Some(at_close) => at_close.end_of_stream_position,
+            None => self.log.metadata().end_of_stream_position(),
+        }
+    }
+
+    /// Number of transports that still bring this stream; 0 after closing.
+    pub(crate) fn active_transport_count(&self) -> usize {
+        match self.after_close() {
+            Some(_) => 0,
+            None => usize::try_from(self.log.metadata().active_transport_count()).unwrap_or(0),
+        }
+    }
+
+    fn after_close(&self) -> Option<AtClose> {
+        if self.is_closed() { self.at_close.get().copied() } else { None }
+    }
+
     /// Ends the image for its readers; later queries answer what held now. By the conductor.
     pub(crate) fn close(&self) {
         let _ = self.at_close.set(AtClose {
@@ -279,10 +307,7 @@ impl Image {
     /// How far the stream is consumed, in bytes; after closing, how far it had been.
     #[must_use]
     pub fn position(&self) -> Position {
-        match self.at_close() {
-            Some(at_close) => at_close.position,
-            None => Position::new(self.state.subscriber_position.get_acquire()),
-        }
+        self.state.position()
     }
 
     /// Where this subscription joined the stream.
@@ -300,25 +325,19 @@ impl Image {
     /// Where the stream ends; [`Position::MAX`] until the publisher has ended it.
     #[must_use]
     pub fn end_of_stream_position(&self) -> Position {
-        match self.at_close() {
-            Some(at_close) => at_close.end_of_stream_position,
-            None => self.state.log.metadata().end_of_stream_position(),
-        }
+        self.state.end_of_stream_position()
     }
 
     /// Number of transports that still bring this stream; 0 after closing.
     #[must_use]
     pub fn active_transport_count(&self) -> usize {
-        match self.at_close() {
-            Some(_) => 0,
-            None => usize::try_from(self.state.log.metadata().active_transport_count()).unwrap_or(0),
-        }
+        self.state.active_transport_count()
     }
 
     /// Whether the publisher took the stream back; what was not consumed yet may be gone.
     #[must_use]
     pub fn is_publication_revoked(&self) -> bool {
-        match self.at_close() {
+        match self.state.after_close() {
             Some(at_close) => at_close.revoked,
             None => self.state.log.metadata().is_revoked(),
         }
@@ -401,10 +420,6 @@ impl Image {
     #[must_use]
     pub fn subscriber_position_id(&self) -> CounterId {
         self.state.subscriber_position.id()
-    }
-
-    fn at_close(&self) -> Option<AtClose> {
-        if self.state.is_closed() { self.state.at_close.get().copied() } else { None }
     }
 }
 

@@ -114,6 +114,7 @@ mod counter;
 mod environment;
 mod error;
 mod exclusive_publication;
+mod explanation;
 mod fragment_assembler;
 mod handlers;
 mod header;
@@ -134,6 +135,9 @@ pub use context::{Context, MAX_CLIENT_NAME_LENGTH};
 pub use counter::Counter;
 pub use error::ClientError;
 pub use exclusive_publication::ExclusivePublication;
+pub use explanation::{
+    Consumer, HeldBy, ImageExplanation, PublicationExplanation, ReceiverWindow, SubscriptionExplanation,
+};
 pub use fragment_assembler::{
     ControlledFragmentAssembler, FragmentAssembler, ImageControlledFragmentAssembler, ImageFragmentAssembler,
 };

@@ -9,19 +9,26 @@ use std::{
 };
 
 use epona_protocol::{
-    counters::{ChannelStatus, ReadablePosition},
+    counters::{ChannelStatus, CountersReader, ReadablePosition},
     logbuffer::{
         LogBuffers,
         appender::{BufferClaim, ConcurrentAppender, Gather, Payload, Refusal},
     },
     types::{
-        CounterId, DATA_HEADER_LENGTH, Position, RegistrationId, SessionId, StreamId, TermId, TermLength,
+        CounterId, DATA_HEADER_LENGTH, Nanos, Position, RegistrationId, SessionId, StreamId, TermId,
+        TermLength,
     },
 };
 
 use crate::{
-    client::Client, error::ClientError, offer_error::OfferError, operation, pending::Pending,
-    request::Request, status,
+    client::Client,
+    error::ClientError,
+    explanation::{PublicationExplanation, Stream, Watch},
+    offer_error::OfferError,
+    operation,
+    pending::Pending,
+    request::Request,
+    status,
 };
 
 /// Publishes messages to a channel and stream, which other threads and other clients may publish to as well.
@@ -64,6 +71,7 @@ pub(crate) struct PublicationState {
     pub(crate) log: LogBuffers,
     pub(crate) limit: ReadablePosition,
     pub(crate) channel_status_id: CounterId,
+    pub(crate) watch: Watch,
     closed: AtomicBool,
 }
 
@@ -78,7 +86,13 @@ pub(crate) struct NewPublicationState {
 }
 
 impl PublicationState {
-    pub(crate) fn new(new: NewPublicationState, log: LogBuffers, limit: ReadablePosition) -> Self {
+    pub(crate) fn new(
+        new: NewPublicationState,
+        log: LogBuffers,
+        limit: ReadablePosition,
+        now: Nanos,
+    ) -> Self {
+        let watch = Watch::new(log.metadata().is_connected(), limit.position(), now);
         Self {
             registration_id: new.registration_id,
             original_registration_id: new.original_registration_id,
@@ -88,6 +102,7 @@ impl PublicationState {
             log,
             limit,
             channel_status_id: new.channel_status_id,
+            watch,
             closed: AtomicBool::new(false),
         }
     }
@@ -95,6 +110,29 @@ impl PublicationState {
     #[inline]
     pub(crate) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
+    }
+
+    /// Notes since when it stands as it does. By the conductor.
+    pub(crate) fn look(&self, now: Nanos) {
+        self.watch.look(self.log.metadata().is_connected(), self.limit.position(), now);
+    }
+
+    /// How it stands, with its publisher at `position`.
+    pub(crate) fn explain(&self, position: Position, counters: &CountersReader) -> PublicationExplanation {
+        let stream = Stream {
+            counters,
+            log: &self.log,
+            channel: &self.channel,
+            session_id: self.session_id,
+            stream_id: self.stream_id,
+            limit_id: self.limit.id(),
+            limit: self.limit.position(),
+            position,
+            original_registration_id: self.original_registration_id,
+            is_closed: self.is_closed(),
+            watch: &self.watch,
+        };
+        stream.explain()
     }
 
     /// Closes all handles; whether it was open before.
@@ -267,6 +305,22 @@ macro_rules! publication_queries {
                 return Vec::new();
             }
             status::local_addresses(&self.owner.client.shared.counters, self.state.channel_status_id)
+        }
+
+        /// Why an offer is refused or not: which limit holds, whose position that depends on, how far behind that is
+        /// and for how long. Walks all counters: not for the hot path.
+        ///
+        /// ```no_run
+        /// # let aeron = epona_client::Aeron::connect(epona_client::Context::new())?;
+        /// # let mut publication = aeron.add_exclusive_publication("aeron:ipc", 1001)?;
+        /// if let Err(refused) = publication.offer(b"hello") {
+        ///     eprintln!("{refused}: {}", publication.explain());
+        /// }
+        /// # Ok::<(), epona_client::ClientError>(())
+        /// ```
+        #[must_use]
+        pub fn explain(&self) -> PublicationExplanation {
+            self.state.explain(self.appender.position(), &self.owner.client.shared.counters)
         }
 
         /// Adds a destination to a publication with `control-mode=manual`; the result is the destination's id.

@@ -17,6 +17,7 @@ use epona_protocol::{
 use crate::{
     client::Client,
     error::ClientError,
+    explanation::{ImageExplanation, SubscriptionExplanation},
     header::Header,
     image::{Image, ImageState},
     operation,
@@ -266,6 +267,21 @@ impl Subscription {
             return Vec::new();
         }
         status::local_addresses(&self.client.shared.counters, self.state.channel_status_id)
+    }
+
+    /// Why polls find something or not: whether the socket works, who publishes, what is unread and what was lost.
+    /// Walks all counters: not for the hot path.
+    #[must_use]
+    pub fn explain(&self) -> SubscriptionExplanation {
+        let counters = &self.client.shared.counters;
+        SubscriptionExplanation {
+            channel: Arc::clone(&self.state.channel),
+            stream_id: self.state.stream_id,
+            is_closed: self.is_closed(),
+            channel_status: self.channel_status(),
+            local_socket_addresses: self.local_socket_addresses(),
+            images: self.state.images().iter().map(|image| ImageExplanation::of(image, counters)).collect(),
+        }
     }
 
     /// The channel with port 0 of its endpoint replaced by the port that the system chose. `None` while that is not

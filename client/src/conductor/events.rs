@@ -192,7 +192,7 @@ impl Conductor {
             channel,
             channel_status_id: ready.channel_status_id,
         };
-        let publication = Arc::new(PublicationState::new(new, log, limit));
+        let publication = Arc::new(PublicationState::new(new, log, limit, self.now.nanos));
         self.publications.insert(id, Arc::clone(&publication));
         Ok(publication)
     }

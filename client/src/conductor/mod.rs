@@ -174,6 +174,7 @@ impl Conductor {
         let mut work = self.liveness.check(self.now, driver_heartbeat, &self.shared.counters)?;
         work += self.logs.check(self.now.nanos);
         work += self.check_registrations();
+        self.publications.values().for_each(|publication| publication.look(self.now.nanos));
         Ok(work)
     }
 
@@ -185,6 +186,7 @@ impl Conductor {
         self.last_service = moved(self.last_service);
         self.liveness.move_times(moved);
         self.logs.move_times(moved);
+        self.publications.values().for_each(|publication| publication.watch.move_times(moved));
         self.registering.values_mut().for_each(|waiting| waiting.deadline = moved(waiting.deadline));
         self.clock = clock;
     }

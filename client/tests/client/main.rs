@@ -5,6 +5,7 @@
 mod closing;
 mod connecting;
 mod counters;
+mod explanations;
 mod fake_driver;
 mod fragments;
 mod hostile_driver;

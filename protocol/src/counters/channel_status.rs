@@ -1,5 +1,7 @@
 //! What the status counter of a channel endpoint says.
 
+use core::fmt;
+
 /// State of a channel endpoint, the value of its status counter. Source: shared-memory spec 5.9.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[repr(i64)]
@@ -31,5 +33,16 @@ impl ChannelStatus {
             2 => Some(Self::Closing),
             _ => None,
         }
+    }
+}
+
+impl fmt::Display for ChannelStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Errored => "errored",
+            Self::Initializing => "initializing",
+            Self::Active => "active",
+            Self::Closing => "closing",
+        })
     }
 }

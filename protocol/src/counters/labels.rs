@@ -60,6 +60,14 @@ pub fn heartbeat_label_suffix(client_name: &str, version: &str, commit: &str) ->
     format!(" name={client_name} version={version} commit={commit}")
 }
 
+/// What a client calls itself in the label of its heartbeat; `None` where it does not.
+#[must_use]
+pub fn heartbeat_client_name(label: &str) -> Option<&str> {
+    let (_, rest) = label.split_once(" name=")?;
+    let name = rest.rsplit_once(" version=").map_or(rest, |(name, _)| name);
+    (!name.is_empty()).then_some(name)
+}
+
 /// Label of the count of name resolver neighbors.
 #[must_use]
 pub fn resolver_neighbors_label(bound: &dyn Display) -> String {

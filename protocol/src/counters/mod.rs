@@ -21,9 +21,9 @@ pub use keys::{
     SystemCounterKey,
 };
 pub use labels::{
-    bootstrap_neighbor_label, bound_channel_label, channel_label, heartbeat_label, heartbeat_label_suffix,
-    local_socket_address_label, name_entry_label, resolver_cache_label, resolver_neighbors_label,
-    stream_label, subscriber_position_label,
+    bootstrap_neighbor_label, bound_channel_label, channel_label, heartbeat_client_name, heartbeat_label,
+    heartbeat_label_suffix, local_socket_address_label, name_entry_label, resolver_cache_label,
+    resolver_neighbors_label, stream_label, subscriber_position_label,
 };
 pub use layout::{
     MAX_KEY_LENGTH, MAX_LABEL_LENGTH, METADATA_RECORD_LENGTH, NOT_FREE_TO_REUSE, RecordState,

@@ -75,13 +75,13 @@ impl CountersReader {
     /// The key field of an allocated counter.
     #[must_use]
     pub fn key(&self, id: CounterId) -> Option<[u8; MAX_KEY_LENGTH]> {
-        self.records.slot(id).and_then(|slot| self.read_whole(slot, |_| self.records.key(slot)))
+        self.records.slot(id).and_then(|slot| self.read_allocated(slot, |_| self.records.key(slot)))
     }
 
     /// The label of an allocated counter; bytes that are not UTF-8 replaced.
     #[must_use]
     pub fn label(&self, id: CounterId) -> Option<String> {
-        self.records.slot(id).and_then(|slot| self.read_whole(slot, |_| self.label_at(slot)))
+        self.records.slot(id).and_then(|slot| self.read_allocated(slot, |_| self.label_at(slot)))
     }
 
     /// The value of a counter, allocated or not; `None` for an id outside the buffers. Acquire.
@@ -123,6 +123,12 @@ impl CountersReader {
     /// All allocated counters, in the order of their ids.
     pub fn iter(&self) -> impl Iterator<Item = CounterDescriptor> + '_ {
         self.used().filter_map(|slot| self.descriptor_at(slot))
+    }
+
+    /// What is left of counters that were freed and whose ids nobody has been given yet: all but the key.
+    /// Source: shared-memory spec 5.3.
+    pub fn reclaimed(&self) -> impl Iterator<Item = CounterDescriptor> + '_ {
+        self.used().filter_map(|slot| self.descriptor_in(slot, RecordState::Reclaimed))
     }
 
     /// The first allocated counter of a type with a registration id. Source: shared-memory spec 5.4.
@@ -170,7 +176,11 @@ impl CountersReader {
     }
 
     fn descriptor_at(&self, slot: Slot) -> Option<CounterDescriptor> {
-        self.read_whole(slot, |registration_id| CounterDescriptor {
+        self.descriptor_in(slot, RecordState::Allocated)
+    }
+
+    fn descriptor_in(&self, slot: Slot, state: RecordState) -> Option<CounterDescriptor> {
+        self.read_whole(slot, state, |registration_id| CounterDescriptor {
             id: slot.id(),
             type_id: self.records.type_id(slot),
             key: self.records.key(slot),
@@ -182,20 +192,24 @@ impl CountersReader {
         })
     }
 
-    /// Reads from an allocated record, again when the counter was freed or reused meanwhile; `None` when it is not
-    /// allocated, or changes all the time.
-    fn read_whole<T>(&self, slot: Slot, read: impl Fn(i64) -> T) -> Option<T> {
+    fn read_allocated<T>(&self, slot: Slot, read: impl Fn(i64) -> T) -> Option<T> {
+        self.read_whole(slot, RecordState::Allocated, read)
+    }
+
+    /// Reads from a record in a state, again when the counter was freed or reused meanwhile; `None` when it is in
+    /// another state, or changes all the time.
+    fn read_whole<T>(&self, slot: Slot, state: RecordState, read: impl Fn(i64) -> T) -> Option<T> {
         for _ in 0..READ_ATTEMPTS {
             // Before the state, not after it: a registration id that was reset for the next life then comes with the
             // state of that life, and not with the one before.
             let registration_id = self.records.registration_id_acquire(slot);
-            if self.records.state_acquire(slot) != RecordState::Allocated {
+            if self.records.state_acquire(slot) != state {
                 return None;
             }
             let whole = read(registration_id);
             // Keeps the loads above before those below; pairs with the fence in the manager's `free`.
             fence(Ordering::Acquire);
-            if self.records.state_acquire(slot) == RecordState::Allocated
+            if self.records.state_acquire(slot) == state
                 && self.records.registration_id_acquire(slot) == registration_id
             {
                 return Some(whole);

@@ -341,3 +341,12 @@ proptest! {
         prop_assert_eq!(HeartbeatKey::decode(&key).is_some(), key.len() >= 8);
     }
 }
+
+#[test]
+fn the_name_of_a_client_is_read_off_the_label_of_its_heartbeat() {
+    let label = |name: &str| format!("client-heartbeat: id=7{}", heartbeat_label_suffix(name, "0.1", "abc"));
+    assert_eq!(heartbeat_client_name(&label("risk engine")), Some("risk engine"));
+    assert_eq!(heartbeat_client_name(&label("")), None);
+    assert_eq!(heartbeat_client_name("client-heartbeat: id=7 name=cut off"), Some("cut off"));
+    assert_eq!(heartbeat_client_name("client-heartbeat: id=7"), None);
+}

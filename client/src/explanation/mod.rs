@@ -1,0 +1,15 @@
+//! Why a stream does not move, read off the driver's counters: who is waited for, and how far behind.
+//!
+//! Not for the hot path: every explanation walks all counters and allocates.
+
+mod consumer;
+mod publication;
+mod subscription;
+mod watch;
+
+pub use consumer::Consumer;
+pub use publication::{HeldBy, PublicationExplanation, ReceiverWindow};
+pub use subscription::{ImageExplanation, SubscriptionExplanation};
+
+pub(crate) use publication::Stream;
+pub(crate) use watch::Watch;
