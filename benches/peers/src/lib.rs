@@ -9,6 +9,7 @@
 //! - [`tap`] relays UDP between two drivers and records what passes as a capture file.
 //! - [`measure`] holds the scenarios, generic over [`party::Party`].
 //! - [`compare`] runs them with parties interleaved and reports what they measured.
+//! - [`roles`] are what the program `compare` does when it starts itself again as a driver or a client.
 
 pub mod aeron;
 pub mod compare;
@@ -18,5 +19,6 @@ pub mod namespace;
 pub mod net;
 pub mod party;
 pub mod process;
+pub mod roles;
 pub mod tap;
 pub mod transfer;

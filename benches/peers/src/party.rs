@@ -2,6 +2,7 @@
 //!
 //! Everything here is invoked: the caller's thread does all work, so one thread can run a whole exchange.
 
+use crate::process::DriverKind;
 use std::{fmt, net::SocketAddr, path::Path, time::Duration};
 
 /// How long a driver may be silent, where a test is not about that.
@@ -277,6 +278,8 @@ pub trait InvokedDriver: Sized {
 pub trait Party {
     /// Name in reports.
     const NAME: &'static str;
+    /// Its driver as a process.
+    const DRIVER: DriverKind;
     /// Its driver.
     type Driver: InvokedDriver;
     /// Its client.

@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Whose driver.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum DriverKind {
-    /// Aeron C, through the program `peer-driver` of this crate.
+    /// Aeron C, through the program `compare` of this crate.
     Aeron,
     /// Ours, through the program `eponamd` as it ships.
     Epona,
@@ -80,14 +80,36 @@ impl DriverProcess {
         Self::start(kind, dir, properties, None)
     }
 
+    /// Starts a driver in a directory of its own with the settings that its makers chose.
+    ///
+    /// # Errors
+    /// As [`DriverProcess::spawn_in`].
+    pub fn spawn_stock(kind: DriverKind) -> io::Result<Self> {
+        let scratch = net::scratch_dir()?;
+        let dir = scratch.path().join("driver");
+        let mut this = Self::start_with(kind, &dir, &[], None)?;
+        this._scratch = Some(scratch);
+        Ok(this)
+    }
+
     fn start(
         kind: DriverKind,
         dir: &Path,
         properties: &[(&str, &str)],
         host: Option<&Host>,
     ) -> io::Result<Self> {
+        let settings: Vec<_> = QUIET.iter().chain(properties).copied().collect();
+        Self::start_with(kind, dir, &settings, host)
+    }
+
+    fn start_with(
+        kind: DriverKind,
+        dir: &Path,
+        properties: &[(&str, &str)],
+        host: Option<&Host>,
+    ) -> io::Result<Self> {
         let program = match kind {
-            DriverKind::Aeron => peer_driver()?,
+            DriverKind::Aeron => compare()?,
             DriverKind::Epona => eponamd()?,
         };
         let mut command = match host {
@@ -99,7 +121,10 @@ impl DriverProcess {
             }
             None => Command::new(program),
         };
-        let settings = QUIET.iter().chain(properties).map(|&(name, value)| (name, value.to_owned()));
+        if kind == DriverKind::Aeron {
+            command.arg("aeron-driver");
+        }
+        let settings = properties.iter().map(|&(name, value)| (name, value.to_owned()));
         let dir_setting = ("aeron.dir", dir.to_string_lossy().into_owned());
         for (name, value) in settings.chain([dir_setting]) {
             match kind {
@@ -135,6 +160,12 @@ impl DriverProcess {
     #[must_use]
     pub fn kind(&self) -> DriverKind {
         self.kind
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Its Aeron directory.
@@ -197,19 +228,60 @@ impl Drop for DriverProcess {
     }
 }
 
+/// A client of the scenario `stock`; killed when dropped.
+#[derive(Debug)]
+pub struct ClientProcess(Child);
+
+impl ClientProcess {
+    /// Starts a client of the party with that name.
+    ///
+    /// # Errors
+    /// The program cannot be started.
+    pub fn spawn(party: &str, arguments: &[String]) -> io::Result<Self> {
+        let mut command = Command::new(compare()?);
+        command.args(["stock-client", "--party", party]).args(arguments);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().map(Self)
+    }
+
+    /// Waits for its end; what it printed.
+    ///
+    /// # Errors
+    /// It failed, as a sentence.
+    pub fn output(mut self) -> Result<String, String> {
+        let mut output = String::new();
+        if let Some(mut pipe) = self.0.stdout.take() {
+            pipe.read_to_string(&mut output).map_err(|error| error.to_string())?;
+        }
+        match self.0.wait() {
+            Ok(status) if status.success() => Ok(output),
+            Ok(status) => Err(format!("a client process failed: {status}")),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
+
+impl Drop for ClientProcess {
+    fn drop(&mut self) {
+        // It may have ended already; there is nothing more to do about a refusal.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// `aeron.term.buffer.length` becomes `AERON_TERM_BUFFER_LENGTH`.
 fn environment_name(property: &str) -> String {
     property.replace('.', "_").to_uppercase()
 }
 
-/// The program `peer-driver`, which cargo builds next to the program that asks (tests live one level deeper).
-fn peer_driver() -> io::Result<PathBuf> {
+/// The program `compare`, which cargo builds next to the program that asks (tests live one level deeper), if that is
+/// not `compare` itself.
+fn compare() -> io::Result<PathBuf> {
     let mut dir = std::env::current_exe()?;
     dir.pop();
     if dir.ends_with("deps") {
         dir.pop();
     }
-    Ok(dir.join("peer-driver"))
+    Ok(dir.join("compare"))
 }
 
 /// The program `eponamd`: the one that `EPONAMD` names, or one built now from the main workspace.

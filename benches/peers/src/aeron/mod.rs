@@ -24,7 +24,10 @@ pub use driver::{AeronDriver, run_until};
 pub use publication::AeronPublication;
 pub use subscription::AeronSubscription;
 
-use crate::party::{Party, PartyError, Result};
+use crate::{
+    party::{Party, PartyError, Result},
+    process::DriverKind,
+};
 use std::{
     ffi::{CStr, CString, c_char, c_int},
     path::Path,
@@ -39,6 +42,7 @@ pub struct Aeron;
 
 impl Party for Aeron {
     const NAME: &'static str = NAME;
+    const DRIVER: DriverKind = DriverKind::Aeron;
     type Driver = AeronDriver;
     type Client = AeronClient;
 }

@@ -4,18 +4,17 @@
 
 use clap::{Parser, ValueEnum};
 use epona_peers::{
-    compare::Case,
+    compare::{self, Case, Environment, LOSS_RATE, Watchdog},
     measure::{Contender, FanOut, Parameters, Scenario},
     party::DriverSettings,
+    roles::Role,
 };
 use std::{
+    fs,
+    path::{Path, PathBuf},
     process::ExitCode,
-    sync::mpsc::{self, RecvTimeoutError},
     time::Duration,
 };
-
-/// Time for everything of a run but warm-up and measurement; a party that needs more has hung.
-const RUN_PATIENCE: Duration = Duration::from_secs(180);
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 enum Format {
@@ -27,11 +26,16 @@ enum Format {
 
 /// Figures of Epona, Aeron C and bare sockets, side by side.
 #[derive(Parser, Debug)]
-#[command(version)]
+#[command(version, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 struct Arguments {
+    #[command(subcommand)]
+    role: Option<Role>,
     /// Scenario to run.
-    #[arg(long, value_enum, required = true)]
+    #[arg(long, value_enum, required_unless_present = "all")]
     scenario: Vec<Scenario>,
+    /// Run every scenario, with the parameters of its targets.
+    #[arg(long, conflicts_with = "scenario")]
+    all: bool,
     /// Length of a message, bytes; at least 16.
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(16..=1 << 20))]
     length: u32,
@@ -48,15 +52,27 @@ struct Arguments {
     #[arg(long, value_enum)]
     party: Vec<Contender>,
     /// Connected streams beside the measured one on which nothing is sent; idle-streams and udp-wake have 1000 when
-    /// this is not given.
+    /// this is not given, idle 100.
     #[arg(long)]
     idle: Option<usize>,
     /// Streams of the scenario streams.
     #[arg(long, default_value_t = 100)]
     streams: usize,
-    /// Messages per second of udp-open-loop.
-    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
-    rate: u64,
+    /// Messages per second of udp-open-loop (100000 when this is not given) and loss (10000).
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    rate: Option<u64>,
+    /// Datagrams lost in either direction by the network of loss, per cent.
+    #[arg(long, default_value_t = 1.0, value_parser = per_cent)]
+    loss: f64,
+    /// Round trip of that network, milliseconds.
+    #[arg(long, default_value_t = 0.1, value_parser = milliseconds)]
+    round_trip_ms: f64,
+    /// Decides which datagrams are lost.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Publications of resources.
+    #[arg(long, default_value_t = 1000)]
+    publications: usize,
     /// Receivers of fan-out.
     #[arg(long, default_value_t = 3)]
     receivers: usize,
@@ -78,6 +94,12 @@ struct Arguments {
     /// How to print results.
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
+    /// Write a page with plots, the environment and the configuration of each party.
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Write everything as one JSON document.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
 }
 
 fn seconds(text: &str) -> Result<f64, String> {
@@ -87,12 +109,29 @@ fn seconds(text: &str) -> Result<f64, String> {
     }
 }
 
+fn per_cent(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(share) if (0.0..=50.0).contains(&share) => Ok(share),
+        _ => Err("a number from 0 to 50".to_owned()),
+    }
+}
+
+fn milliseconds(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(time) if (0.0..=1000.0).contains(&time) => Ok(time),
+        _ => Err("a number of milliseconds from 0 to 1000".to_owned()),
+    }
+}
+
 impl Arguments {
+    fn cases(&self) -> Result<Vec<Case>, String> {
+        if self.all {
+            return Ok(compare::all_cases(&self.parameters(Scenario::UdpLatency)));
+        }
+        self.scenario.iter().map(|&scenario| self.case(scenario)).collect()
+    }
+
     fn case(&self, scenario: Scenario) -> Result<Case, String> {
-        let idle_by_default = match scenario {
-            Scenario::IdleStreams | Scenario::UdpWake => 1000,
-            _ => 0,
-        };
         let longest = self.mtu.saturating_sub(32);
         let one_fragment = !matches!(
             scenario,
@@ -104,6 +143,16 @@ impl Arguments {
                 self.length, self.mtu
             ));
         }
+        Ok(Case::new(scenario, self.parameters(scenario)))
+    }
+
+    fn parameters(&self, scenario: Scenario) -> Parameters {
+        let idle_by_default = match scenario {
+            Scenario::IdleStreams | Scenario::UdpWake => 1000,
+            Scenario::Idle => 100,
+            _ => 0,
+        };
+        let rate_by_default = if scenario == Scenario::Loss { LOSS_RATE } else { 100_000 };
         let driver = DriverSettings {
             mtu: self.mtu,
             window: self.window,
@@ -111,28 +160,47 @@ impl Arguments {
             socket_buffer: self.socket_buffer,
             ..DriverSettings::default()
         };
-        let parameters = Parameters {
+        Parameters {
             length: self.length as usize,
             duration: Duration::from_secs_f64(self.seconds),
             warm_up: Duration::from_secs_f64(self.warm_up),
             runs: self.runs as usize,
             idle_streams: self.idle.unwrap_or(idle_by_default),
             streams: self.streams,
-            rate: self.rate,
+            rate: self.rate.unwrap_or(rate_by_default),
+            loss_percent: self.loss,
+            round_trip: Duration::from_secs_f64(self.round_trip_ms / 1e3),
+            seed: self.seed,
+            publications: self.publications,
             receivers: self.receivers,
             fan_out: self.fan_out,
             driver,
             ..Parameters::default()
+        }
+    }
+
+    /// Writes the files that were asked for.
+    fn write(&self, environment: &Environment, cases: &[Case]) -> Result<(), String> {
+        let write = |file: &Path, text: String| {
+            fs::write(file, text).map_err(|error| format!("cannot write {}: {error}", file.display()))
         };
-        Ok(Case::new(scenario, parameters))
+        if let Some(file) = &self.report {
+            write(file, compare::page(environment, cases))?;
+        }
+        if let Some(file) = &self.json {
+            write(file, format!("{:#}\n", compare::document(environment, cases)))?;
+        }
+        Ok(())
     }
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let cases: Result<Vec<_>, _> =
-        arguments.scenario.iter().map(|&scenario| arguments.case(scenario)).collect();
-    let mut cases = match cases {
+    if let Some(role) = &arguments.role {
+        return role.run();
+    }
+    let environment = Environment::here();
+    let mut cases = match arguments.cases() {
         Ok(cases) => cases,
         Err(fault) => {
             eprintln!("compare: {fault}");
@@ -143,12 +211,12 @@ fn main() -> ExitCode {
         if arguments.party.is_empty() { Contender::ALL.to_vec() } else { arguments.party.clone() };
     let watchdog = Watchdog::start();
     for case in &mut cases {
-        let (scenario, parameters) = (case.scenario, case.parameters);
+        let (scenario, parameters, title) = (case.scenario, case.parameters, case.title());
         case.run(&contenders, |run, contender| {
-            eprintln!("{scenario:?}, run {} of {}: {}", run + 1, parameters.runs, contender.name());
+            eprintln!("{scenario:?}, {title}, run {} of {}: {}", run + 1, parameters.runs, contender.name());
             watchdog.expect(
                 format!("{scenario:?}: {}", contender.name()),
-                parameters.warm_up + parameters.duration,
+                3 * (parameters.warm_up + parameters.duration),
             );
         });
         for fault in &case.faults {
@@ -158,6 +226,10 @@ fn main() -> ExitCode {
             Format::Json => println!("{}", case.json()),
             Format::Text => print_text(case),
         }
+    }
+    if let Err(fault) = arguments.write(&environment, &cases) {
+        eprintln!("compare: {fault}");
+        return ExitCode::FAILURE;
     }
     if cases.iter().all(Case::is_valid) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -183,37 +255,5 @@ fn print_text(case: &Case) {
                 println!("{:<14} {:<6} {ratio:.3} x {}", "", metric.name, other.name());
             }
         }
-    }
-}
-
-/// Ends the program when a run takes longer than any can.
-struct Watchdog(mpsc::Sender<(String, Duration)>);
-
-impl Watchdog {
-    fn start() -> Self {
-        let (sender, receiver) = mpsc::channel::<(String, Duration)>();
-        std::thread::spawn(move || {
-            let mut limit = None;
-            loop {
-                let next = match &limit {
-                    None => receiver.recv().map_err(|_| RecvTimeoutError::Disconnected),
-                    Some((_, patience)) => receiver.recv_timeout(*patience),
-                };
-                match (next, &limit) {
-                    (Ok((what, duration)), _) => limit = Some((what, duration + RUN_PATIENCE)),
-                    (Err(RecvTimeoutError::Timeout), Some((what, patience))) => {
-                        eprintln!("compare: {what} did not end within {patience:?}");
-                        std::process::exit(1);
-                    }
-                    _ => return,
-                }
-            }
-        });
-        Self(sender)
-    }
-
-    fn expect(&self, what: String, duration: Duration) {
-        // The watchdog listens as long as the sender lives.
-        let _ = self.0.send((what, duration));
     }
 }

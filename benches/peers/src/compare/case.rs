@@ -3,7 +3,7 @@
 use super::statistics::{Spread, ratio};
 use crate::measure::{Contender, Measurement, PERCENTILES, Parameters, Result, Scenario};
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// All values of one metric, run by run.
 #[derive(Clone, Debug)]
@@ -62,6 +62,7 @@ pub struct Case {
     pub metrics: Vec<MetricRuns>,
     /// What invalidates the case: who dropped messages, missed its rate or failed.
     pub faults: Vec<String>,
+    invalid: BTreeSet<Contender>,
     curves: BTreeMap<Contender, Vec<[f64; PERCENTILES.len()]>>,
 }
 
@@ -69,7 +70,14 @@ impl Case {
     /// Nothing is run yet.
     #[must_use]
     pub fn new(scenario: Scenario, parameters: Parameters) -> Self {
-        Self { scenario, parameters, metrics: Vec::new(), faults: Vec::new(), curves: BTreeMap::new() }
+        Self {
+            scenario,
+            parameters,
+            metrics: Vec::new(),
+            faults: Vec::new(),
+            invalid: BTreeSet::new(),
+            curves: BTreeMap::new(),
+        }
     }
 
     /// Runs each party once with the next one in between, as often as the parameters say.
@@ -86,7 +94,10 @@ impl Case {
     fn add(&mut self, contender: Contender, outcome: Result<Measurement>) {
         let measurement = match outcome {
             Ok(measurement) => measurement,
-            Err(fault) => return self.faults.push(format!("{}: {fault}", contender.name())),
+            Err(fault) => {
+                self.invalid.insert(contender);
+                return self.faults.push(format!("{}: {fault}", contender.name()));
+            }
         };
         if let Some(curve) = measurement.curve {
             self.curves.entry(contender).or_default().push(curve);
@@ -110,6 +121,37 @@ impl Case {
     #[must_use]
     pub fn is_valid(&self) -> bool {
         self.faults.is_empty() && !self.metrics.is_empty()
+    }
+
+    /// Whether the party dropped a message, missed its rate or failed in any run.
+    #[must_use]
+    pub fn is_invalid(&self, contender: Contender) -> bool {
+        self.invalid.contains(&contender)
+    }
+
+    /// What tells the case from others of its scenario.
+    #[must_use]
+    pub fn title(&self) -> String {
+        let Parameters { length, idle_streams: idle, streams, rate, receivers, .. } = self.parameters;
+        let Parameters { loss_percent, publications, .. } = self.parameters;
+        match self.scenario {
+            Scenario::UdpOpenLoop => format!("{length} B, {rate} messages/s"),
+            Scenario::FanOut => {
+                format!("{length} B, {:?} to {receivers} receivers", self.parameters.fan_out)
+            }
+            Scenario::Streams => format!("{length} B, {streams} streams"),
+            Scenario::IdleStreams | Scenario::UdpWake => format!("{length} B, {idle} idle streams"),
+            Scenario::Loss => {
+                let round_trip = self.parameters.round_trip;
+                format!("{length} B, {loss_percent}% lost, round trip {round_trip:?}")
+            }
+            Scenario::Idle => format!("{idle} connected streams"),
+            Scenario::Resources => format!("{publications} publications"),
+            Scenario::UdpThroughput => {
+                format!("{length} B, window {} KiB", self.parameters.driver.window >> 10)
+            }
+            _ => format!("{length} B"),
+        }
     }
 
     /// The metric of that name.
@@ -137,6 +179,7 @@ impl Case {
             "parameters": self.parameters,
             "valid": self.is_valid(),
             "faults": self.faults,
+            "invalid_parties": self.invalid.iter().map(|contender| contender.name()).collect::<Vec<_>>(),
             "metrics": self.metrics.iter().map(MetricRuns::json).collect::<Vec<_>>(),
         })
     }
@@ -182,6 +225,7 @@ mod tests {
         case.add(Contender::Aeron, Err("lost one".to_owned()));
         assert_eq!(case.json()["valid"], false);
         assert_eq!(case.json()["faults"], json!(["aeron: lost one"]));
+        assert_eq!(case.json()["invalid_parties"], json!(["aeron"]));
     }
 
     #[test]

@@ -6,7 +6,10 @@ mod driver;
 pub use client::{EponaClient, EponaPublication, EponaSubscription};
 pub use driver::EponaDriver;
 
-use crate::party::{Party, PartyError};
+use crate::{
+    party::{Party, PartyError},
+    process::DriverKind,
+};
 
 /// Name of this party.
 pub const NAME: &str = "epona";
@@ -17,6 +20,7 @@ pub struct Epona;
 
 impl Party for Epona {
     const NAME: &'static str = NAME;
+    const DRIVER: DriverKind = DriverKind::Epona;
     type Driver = EponaDriver;
     type Client = EponaClient;
 }

@@ -7,15 +7,22 @@
 mod bare_socket;
 mod content;
 mod fan_out;
+mod idle;
 mod ipc;
+mod loss;
 mod measurement;
 mod open_loop;
+mod process_usage;
+mod relay;
+mod resources;
 mod side;
 mod sockets;
+mod stock;
 mod streams;
 mod udp;
 
 pub use measurement::{Measurement, Metric, PERCENTILES};
+pub use stock::{End, StockClient};
 
 use crate::{
     aeron::Aeron,
@@ -50,6 +57,16 @@ pub enum Scenario {
     IdleStreams,
     /// Ping-pong over UDP where each ping wakes another of the idle streams (`--idle`).
     UdpWake,
+    /// One stream over a network that loses (`--loss`) and delays (`--round-trip-ms`): how fast it goes, and how long
+    /// messages at a fixed rate (`--rate`) take.
+    Loss,
+    /// Ping-pong over UDP between two client processes and a driver process with default settings.
+    Stock,
+    /// Processor time of a driver process with default settings and connected streams (`--idle`) on which nothing is
+    /// sent.
+    Idle,
+    /// Time and memory to add and remove publications (`--publications`) at a driver process with default settings.
+    Resources,
 }
 
 /// How one stream reaches several receivers.
@@ -85,6 +102,15 @@ pub struct Parameters {
     pub receivers: usize,
     /// How the fan-out reaches them.
     pub fan_out: FanOut,
+    /// Datagrams lost in either direction by the network of `loss`, per cent.
+    pub loss_percent: f64,
+    /// Round trip of that network.
+    #[serde(rename = "round_trip_ms", serialize_with = "as_milliseconds")]
+    pub round_trip: Duration,
+    /// What decides which datagrams are lost.
+    pub seed: u64,
+    /// Publications of `resources`.
+    pub publications: usize,
     /// Processors of the two sides.
     pub processors: [usize; 2],
     /// Settings of every driver.
@@ -96,6 +122,13 @@ fn as_seconds<S: serde::Serializer>(
     serializer: S,
 ) -> std::result::Result<S::Ok, S::Error> {
     serializer.serialize_f64(duration.as_secs_f64())
+}
+
+fn as_milliseconds<S: serde::Serializer>(
+    duration: &Duration,
+    serializer: S,
+) -> std::result::Result<S::Ok, S::Error> {
+    serializer.serialize_f64(duration.as_secs_f64() * 1e3)
 }
 
 impl Default for Parameters {
@@ -111,6 +144,10 @@ impl Default for Parameters {
             rate: 100_000,
             receivers: 3,
             fan_out: FanOut::Mdc,
+            loss_percent: 1.0,
+            round_trip: Duration::from_micros(100),
+            seed: 1,
+            publications: 1000,
             processors: [0, 1],
             driver: DriverSettings::default(),
         }
@@ -205,9 +242,7 @@ impl Contender {
             }
             Scenario::UdpThroughput => bare_socket::throughput(calls, parameters),
             Scenario::UdpOpenLoop => bare_socket::open_loop(parameters),
-            Scenario::IpcLatency | Scenario::IpcThroughput | Scenario::FanOut | Scenario::Streams => {
-                Err(format!("{} has no part in this scenario", self.name()))
-            }
+            _ => Err(format!("{} has no part in this scenario", self.name())),
         }
     }
 }
@@ -222,5 +257,9 @@ fn run<P: Party>(scenario: Scenario, parameters: &Parameters) -> Result<Measurem
         Scenario::UdpOpenLoop => open_loop::run::<P>(parameters),
         Scenario::FanOut => fan_out::run::<P>(parameters),
         Scenario::Streams => streams::run::<P>(parameters),
+        Scenario::Loss => loss::run::<P>(parameters),
+        Scenario::Stock => stock::run::<P>(parameters),
+        Scenario::Idle => idle::run::<P>(parameters),
+        Scenario::Resources => resources::run::<P>(parameters),
     }
 }

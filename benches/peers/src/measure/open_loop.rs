@@ -5,7 +5,7 @@ use super::{
     Measurement, Metric, Parameters, Result, content,
     measurement::{new_histogram, record},
     side::{FRAGMENT_LIMIT, SILENCE},
-    udp,
+    udp::{self, Route},
 };
 use crate::party::{Offer, Party, Publication, Subscription};
 use std::{
@@ -108,14 +108,19 @@ impl Schedule {
 }
 
 pub(super) fn run<P: Party>(parameters: &Parameters) -> Result<Measurement> {
-    let channel = udp::channel()?;
+    run_on::<P>(Route::direct()?, parameters)
+}
+
+pub(super) fn run_on<P: Party>(route: Route, parameters: &Parameters) -> Result<Measurement> {
+    let Route { publication: outgoing, subscription: incoming, relay } = route;
     let schedule = Schedule::new(parameters);
     let (sender, receiver) = (schedule.clone(), schedule);
     let fault = |fault| format!("{}: {fault}", P::NAME);
     udp::in_two_threads::<P, _>(
         parameters,
         |mut side, stop| {
-            let mut publication = side.add_publication(&channel)?;
+            side.relay = relay;
+            let mut publication = side.add_publication(&outgoing)?;
             side.await_connection(|| stop.load(Ordering::Relaxed) || publication.is_connected())?;
             let mut message = content::message(parameters.length);
             sender.send(&mut message, stop, |message| {
@@ -126,7 +131,7 @@ pub(super) fn run<P: Party>(parameters: &Parameters) -> Result<Measurement> {
             })
         },
         |mut side| {
-            let mut subscription = side.add_subscription(&channel)?;
+            let mut subscription = side.add_subscription(&incoming)?;
             side.await_connection(|| subscription.image_count() == 1)?;
             receiver
                 .receive(|on_message| {

@@ -4,6 +4,7 @@ use super::{
     Parameters, Result,
     content::{self, Checker},
     measurement::{new_histogram, record},
+    relay::Relay,
 };
 use crate::party::{Client, InvokedDriver, Offer, Party, Publication, Sharing, Subscription};
 use hdrhistogram::Histogram;
@@ -42,6 +43,9 @@ pub(super) struct Side<P: Party> {
     pub(super) client: P::Client,
     driver: Option<P::Driver>,
     driver_turn: DriverTurn,
+    /// The network, where this thread is to move it.
+    pub(super) relay: Option<Relay>,
+    shares_its_processor: bool,
     turns: u32,
 }
 
@@ -57,14 +61,32 @@ impl<P: Party> Side<P> {
         let mut driver = P::Driver::launch(dir, &parameters.driver).map_err(|error| error.to_string())?;
         driver.do_work();
         let client = P::Client::connect(dir).map_err(|error| error.to_string())?;
-        Ok(Self { client, driver: Some(driver), driver_turn, turns: 0 })
+        Ok(Self { driver: Some(driver), driver_turn, ..Self::new(client) })
     }
 
     /// Pins the calling thread and connects to the driver that the other side runs in `dir`.
     pub(super) fn without_driver(dir: &Path, processor: usize) -> Result<Self> {
         pin(processor)?;
         let client = P::Client::connect(dir).map_err(|error| error.to_string())?;
-        Ok(Self { client, driver: None, driver_turn: DriverTurn::Housekeeping, turns: 0 })
+        Ok(Self::new(client))
+    }
+
+    /// Connects to the driver process in `dir` from a thread that runs wherever there is room, and makes room itself
+    /// between two polls.
+    pub(super) fn of_a_process(dir: &Path) -> Result<Self> {
+        let client = P::Client::connect(dir).map_err(|error| error.to_string())?;
+        Ok(Self { shares_its_processor: true, ..Self::new(client) })
+    }
+
+    fn new(client: P::Client) -> Self {
+        Self {
+            client,
+            driver: None,
+            driver_turn: DriverTurn::Housekeeping,
+            relay: None,
+            shares_its_processor: false,
+            turns: 0,
+        }
     }
 
     pub(super) fn add_publication(&mut self, channel: &str) -> Result<<P::Client as Client>::Publication> {
@@ -130,6 +152,12 @@ impl<P: Party> Side<P> {
         if self.driver_turn == DriverTurn::Always {
             work(&mut self.driver);
         }
+        if let Some(relay) = &mut self.relay {
+            relay.do_work();
+        }
+        if self.shares_its_processor {
+            std::thread::yield_now();
+        }
         self.turns = self.turns.wrapping_add(1);
         if self.turns.is_multiple_of(TURNS_PER_HOUSEKEEPING) {
             self.keep_house();
@@ -139,6 +167,9 @@ impl<P: Party> Side<P> {
     /// A turn for the driver and the client's conductor, now.
     pub(super) fn keep_house(&mut self) {
         work(&mut self.driver);
+        if let Some(relay) = &mut self.relay {
+            relay.do_work();
+        }
         self.client.do_work();
     }
 

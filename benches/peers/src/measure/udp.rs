@@ -2,6 +2,7 @@
 
 use super::{
     Measurement, Parameters, Result,
+    relay::Relay,
     side::{DriverTurn, Side},
 };
 use crate::{
@@ -18,6 +19,35 @@ use std::{
 pub(super) fn channel() -> Result<String> {
     let port = net::free_port().map_err(|error| error.to_string())?;
     Ok(format!("aeron:udp?endpoint=127.0.0.1:{port}"))
+}
+
+/// The way of a stream to its subscriber.
+pub(super) struct Route {
+    /// Channel of the publication.
+    pub(super) publication: String,
+    /// Channel of the subscription.
+    pub(super) subscription: String,
+    /// What is between them, if anything.
+    pub(super) relay: Option<Relay>,
+}
+
+impl Route {
+    /// Nothing is between them.
+    pub(super) fn direct() -> Result<Self> {
+        let channel = channel()?;
+        Ok(Self { publication: channel.clone(), subscription: channel, relay: None })
+    }
+
+    /// A network that delays, and loses that much in either direction.
+    pub(super) fn lossy(loss_percent: f64, parameters: &Parameters) -> Result<Self> {
+        let port = net::free_port().map_err(|error| error.to_string())?;
+        let relay = Relay::new(port, loss_percent, parameters)?;
+        Ok(Self {
+            publication: format!("aeron:udp?endpoint=127.0.0.1:{}", relay.port()?),
+            subscription: format!("aeron:udp?endpoint=127.0.0.1:{port}"),
+            relay: Some(relay),
+        })
+    }
 }
 
 /// Runs two sides, each in a thread with a driver of its own, and tells the first to stop when the second is done.
@@ -92,21 +122,26 @@ pub(super) fn wake<P: Party>(parameters: &Parameters) -> Result<Measurement> {
 }
 
 pub(super) fn throughput<P: Party>(parameters: &Parameters) -> Result<Measurement> {
-    let channel = channel()?;
+    throughput_on::<P>(Route::direct()?, parameters)
+}
+
+pub(super) fn throughput_on<P: Party>(route: Route, parameters: &Parameters) -> Result<Measurement> {
+    let Route { publication: outgoing, subscription: incoming, relay } = route;
     in_two_threads::<P, _>(
         parameters,
         |mut side, stop| {
-            let idle = side.add_idle_publications(&channel, parameters)?;
+            side.relay = relay;
+            let idle = side.add_idle_publications(&outgoing, parameters)?;
             side.await_connection(|| {
                 stop.load(Ordering::Relaxed) || idle.iter().all(Publication::is_connected)
             })?;
-            let mut publications = [side.add_publication(&channel)?];
+            let mut publications = [side.add_publication(&outgoing)?];
             side.send(stop, parameters, &mut publications);
             Ok(())
         },
         |mut side| {
-            let idle = side.add_idle_subscriptions(&channel, parameters)?;
-            let mut subscriptions = [side.add_subscription(&channel)?];
+            let idle = side.add_idle_subscriptions(&incoming, parameters)?;
+            let mut subscriptions = [side.add_subscription(&incoming)?];
             side.await_images(&idle)?;
             side.await_connection(|| subscriptions[0].image_count() == 1)?;
             Ok(Measurement::rate(side.count(parameters, &mut subscriptions)?, parameters))
