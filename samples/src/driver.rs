@@ -88,6 +88,16 @@ impl DriverOptions {
         }
     }
 
+    /// That a channel needs a driver which other processes share.
+    pub(crate) fn refuse_ipc(&self) -> Stop {
+        format!(
+            "aeron:ipc connects programs that share a media driver, and a driver inside this process is not shared: \
+             start `eponamd` for {}, or use aeron:udp",
+            self.directory().display()
+        )
+        .into()
+    }
+
     /// A client with a thread of its own, and the driver under it.
     ///
     /// # Errors
@@ -96,14 +106,7 @@ impl DriverOptions {
     pub(crate) fn connect(&self, channel: &ChannelUri, interrupt: &Interrupt) -> Result<Connected, Stop> {
         let driver = match self.choose("one", interrupt)? {
             Choice::Running(_) => None,
-            Choice::Embedded if channel.media() == Media::Ipc => {
-                return Err(format!(
-                    "aeron:ipc connects programs that share a media driver, and a driver inside this process is not \
-                     shared: start `eponamd` for {}, or use aeron:udp",
-                    self.directory().display()
-                )
-                .into());
-            }
+            Choice::Embedded if channel.media() == Media::Ipc => return Err(self.refuse_ipc()),
             Choice::Embedded => {
                 let context = embedded_context(0).threading_mode(ThreadingMode::Shared);
                 Some(EmbeddedDriver::launch_with(context)?)

@@ -2,20 +2,24 @@
 
 mod backlog;
 mod common;
+mod cores;
 mod driver;
 mod driver_tool;
 mod errors;
 mod interrupt;
+mod log;
 mod look;
 mod loss;
 mod ping;
 mod pong;
 mod r#pub;
+mod side;
 mod snapshot;
 mod stat;
 mod streams;
 mod sub;
 mod text;
+mod throughput;
 
 use std::process::ExitCode;
 
@@ -40,11 +44,13 @@ enum Command {
     Pong(pong::Options),
     Pub(r#pub::Options),
     Sub(sub::Options),
+    Throughput(throughput::Options),
     Stat(stat::Options),
     Streams(streams::Options),
     Backlog(backlog::Options),
     Errors(errors::Options),
     Loss(loss::Options),
+    Log(log::Options),
     Driver(driver_tool::Options),
 }
 
@@ -71,11 +77,13 @@ fn run(command: Command, interrupt: &Interrupt) -> Result<(), Stop> {
         Command::Pong(options) => pong::run(&options, interrupt),
         Command::Pub(options) => r#pub::run(&options, interrupt),
         Command::Sub(options) => sub::run(&options, interrupt),
+        Command::Throughput(options) => throughput::run(&options, interrupt),
         Command::Stat(options) => stat::run(&options, interrupt),
         Command::Streams(options) => streams::run(&options, interrupt),
         Command::Backlog(options) => backlog::run(&options, interrupt),
         Command::Errors(options) => errors::run(&options),
         Command::Loss(options) => loss::run(&options),
+        Command::Log(options) => log::run(&options),
         Command::Driver(options) => driver_tool::run(&options, interrupt),
     }
 }

@@ -7,17 +7,15 @@
 //!      └───────────────── pong-channel, pong-stream ◄──────────┘
 //! ```
 //!
-//! Each side is one thread that steps everything it needs ([`side::Side`]): its client and, when no driver is running, a
+//! Each side is one thread that steps everything it needs ([`Side`](crate::side::Side)): its client and, when no driver is running, a
 //! driver of its own. With two cores, that is as quick as it gets.
 
 mod bare_socket;
 mod both_sides;
-mod cores;
 mod hgrm;
 mod measure;
 mod message;
 mod report;
-mod side;
 mod tally;
 
 use std::{
@@ -31,9 +29,10 @@ use clap::{Args, builder::RangedU64ValueParser};
 use epona_client::ChannelUri;
 use epona_protocol::uri::Media;
 
-use self::{cores::Cores, measure::Pace, message::LEAST_LENGTH, report::Report};
+use self::{measure::Pace, message::LEAST_LENGTH, report::Report};
 use crate::{
     common::{Format, Stop, Stream, note},
+    cores::Cores,
     driver::DriverOptions,
     interrupt::Interrupt,
 };

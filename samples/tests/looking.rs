@@ -4,15 +4,15 @@
 
 mod harness;
 
-use std::{
-    fs,
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::{fs, path::Path, thread};
 
 use epona_client::{Aeron, Context, ExclusivePublication, OfferError, Subscription};
-use epona_media_driver::EmbeddedDriver;
-use harness::{Epona, free_channel, run};
+use epona_media_driver::{
+    EmbeddedDriver, MediaDriver,
+    config::{self, TerminationValidator, ThreadingMode},
+};
+use epona_protocol::{error_log::DistinctErrorLog, memory::AtomicView, types::EpochMillis};
+use harness::{Epona, await_that, free_channel, run};
 use serde_json::Value;
 
 const LOOKING: [&str; 6] = ["stat", "streams", "backlog", "errors", "loss", "driver"];
@@ -56,7 +56,7 @@ impl World {
                 Err(OfferError::BackPressured | OfferError::AdminAction) => refusals += 1,
                 Err(error) => panic!("{error}"),
             }
-            std::thread::yield_now();
+            thread::yield_now();
         }
     }
 
@@ -67,16 +67,6 @@ impl World {
 
     fn text(&self, args: &[&str]) -> Vec<String> {
         run(self.directory(), args).expect_code(0).stdout
-    }
-}
-
-/// Waits, with a limit that only a hang reaches.
-#[expect(clippy::disallowed_methods, reason = "a test has no runner")]
-fn await_that(what: &str, mut holds: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !holds() {
-        assert!(start.elapsed() < Duration::from_secs(60), "no {what}");
-        std::thread::yield_now();
     }
 }
 
@@ -228,6 +218,60 @@ fn a_driver_that_refuses_to_end_goes_on_and_its_setting_is_named() {
     let ended = run(world.directory(), &["driver", "--terminate"]).expect_code(1);
     assert!(ended.stderr[0].contains("aeron.driver.termination.validator"), "{ended:?}");
     assert_eq!(world.json(&["driver"])["is_active"], true);
+}
+
+#[test]
+fn a_driver_that_allows_it_is_ended_and_its_end_awaited() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("driver");
+    let mut context = config::Context::default().dir(&path).threading_mode(ThreadingMode::Shared);
+    context.threads.termination_validator = TerminationValidator::Allow;
+    let driver = MediaDriver::launch(context).unwrap();
+    let ending = thread::spawn(move || {
+        await_that("request to end", || driver.is_termination_requested());
+        driver.close().unwrap();
+    });
+    let ended = run(&path, &["driver", "--terminate", "--token", "secret"]).expect_code(0);
+    assert_eq!(ended.stderr, [format!("The media driver (pid {}) has ended.", std::process::id())]);
+    ending.join().unwrap();
+    let ended = run(&path, &["driver", "--terminate"]).expect_code(1);
+    assert!(ended.stderr[0].contains("no media driver is running"), "{ended:?}");
+}
+
+#[test]
+fn errors_of_a_file_are_read_from_where_the_log_starts() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("archive-error.log");
+    let view = AtomicView::allocate(4096);
+    let mut log = DistinctErrorLog::new(view.clone());
+    for (code, text) in [(1, "disk is full"), (2, "catalog\u{1b}[2J is corrupt"), (1, "disk is full")] {
+        let _ = log.record(code, text, EpochMillis::new(1_700_000_000_000));
+    }
+    let bytes = view.to_vec(0, view.len());
+    for (before, after) in [(0, 0), (64, 0), (128, 5)] {
+        fs::write(&path, [&vec![0; before], bytes.as_slice(), &vec![0; after]].concat()).unwrap();
+        let offset = before.to_string();
+        let args = ["errors", "--file", path.to_str().unwrap(), "--offset", &offset];
+        let lines = run(directory.path(), &args).expect_code(0).stdout;
+        assert!(lines[1].starts_with("2 observations from "), "{lines:#?}");
+        assert_eq!(
+            (lines[2].as_str(), lines[5].as_str()),
+            (" disk is full", " catalog\u{FFFD}[2J is corrupt")
+        );
+        assert_eq!(lines.last().unwrap(), "2 distinct errors observed.");
+    }
+    let length = fs::metadata(&path).unwrap().len();
+    for (file, offset, part) in [
+        (&path, "4", "multiples of 8"),
+        (&path, "1000000", "change --offset"),
+        (&directory.path().join("none"), "0", "cannot read"),
+        (&directory.path().to_owned(), "0", "cannot read"),
+    ] {
+        let args = ["errors", "--file", file.to_str().unwrap(), "--offset", offset];
+        let ended = run(directory.path(), &args).expect_code(1);
+        assert_eq!((ended.stdout.len(), ended.stderr.len()), (0, 1), "{ended:?}");
+        assert!(ended.stderr[0].contains(part), "{part} in {ended:?} of {length}");
+    }
 }
 
 #[test]

@@ -15,12 +15,11 @@ use epona_media_driver::{
 use hdrhistogram::Histogram;
 
 use super::{
-    cores::Cores,
     measure::progress_bar,
     message::{Message, Stamp, stamp_of},
     tally::new_histogram,
 };
-use crate::{common::Stop, interrupt::Interrupt};
+use crate::{common::Stop, cores::Cores, interrupt::Interrupt};
 
 /// Round trips that tell enough about the operating system.
 const MAX_MESSAGES: u64 = 100_000;

@@ -10,15 +10,15 @@ use std::{
 
 use super::{
     Options,
-    cores::Cores,
     measure::{Pinger, RoundTrips},
-    side::{Place, Side},
 };
 use crate::{
     common::{Stop, note},
+    cores::Cores,
     driver::{Choice, Embedded},
     interrupt::Interrupt,
     pong,
+    side::{Place, Side},
 };
 
 /// How long a pong inside this process may take to answer.
@@ -66,7 +66,7 @@ pub(super) fn measure(
         note("Waiting for `epona pong` with the same channels. Ctrl-C ends.");
         return run_ping(&mut side, options, PONG_ELSEWHERE_PATIENCE, || false);
     }
-    let pong_place = if options.is_within_one_driver() { place.beside(&side) } else { place };
+    let pong_place = if options.is_within_one_driver() { place.beside(side.directory()) } else { place };
     let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
         let pong = scope.spawn(|| run_pong(options, &pong_place, &is_over, interrupt));

@@ -8,10 +8,12 @@ use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressState, Prog
 
 use super::{
     message::{LEAST_LENGTH, Message, Stamp, stamp_of},
-    side::Side,
     tally::Tally,
 };
-use crate::common::{Stop, note};
+use crate::{
+    common::{Stop, note},
+    side::Side,
+};
 
 /// How long an answer may stay out.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(10);

@@ -9,7 +9,7 @@ use std::{
     process::{Child, ChildStdin, Command, ExitStatus, Stdio},
     sync::mpsc::{self, Receiver},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 #[allow(unreachable_pub, reason = "programs of other packages share the file")]
@@ -129,6 +129,16 @@ pub(crate) fn run(directory: &Path, args: &[&str]) -> Ended {
     let mut epona = Epona::start(directory, args);
     epona.close_input();
     epona.end()
+}
+
+/// Waits, with a limit that only a hang reaches.
+#[expect(clippy::disallowed_methods, reason = "a test has no runner")]
+pub(crate) fn await_that(what: &str, mut holds: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < DEADLINE, "no {what}");
+        thread::yield_now();
+    }
 }
 
 /// A UDP channel on a port of the test's own.

@@ -2,14 +2,14 @@
 
 /// The processors that this process may use.
 #[derive(Debug)]
-pub(super) struct Cores {
+pub(crate) struct Cores {
     cores: Vec<usize>,
 }
 
 impl Cores {
     /// As the operating system has it; none where it does not say.
     #[cfg(target_os = "linux")]
-    pub(super) fn of_process() -> Self {
+    pub(crate) fn of_process() -> Self {
         use rustix::thread::{CpuSet, sched_getaffinity};
 
         let allowed = sched_getaffinity(None).unwrap_or_else(|_| CpuSet::new());
@@ -18,18 +18,18 @@ impl Cores {
 
     /// As the operating system has it; none where it does not say.
     #[cfg(not(target_os = "linux"))]
-    pub(super) fn of_process() -> Self {
+    pub(crate) fn of_process() -> Self {
         Self { cores: Vec::new() }
     }
 
     /// Whether both sides can spin without standing in each other's way.
-    pub(super) fn are_enough(&self) -> bool {
+    pub(crate) fn are_enough(&self) -> bool {
         self.cores.len() >= 2
     }
 
     /// Keeps the calling thread on the core of a side, if there are enough; only a matter of speed.
     #[cfg(target_os = "linux")]
-    pub(super) fn pin(&self, side: usize) {
+    pub(crate) fn pin(&self, side: usize) {
         use rustix::thread::{CpuSet, sched_setaffinity};
 
         if let (true, Some(&core)) = (self.are_enough(), self.cores.get(side)) {
@@ -41,5 +41,5 @@ impl Cores {
 
     /// Threads cannot be pinned here.
     #[cfg(not(target_os = "linux"))]
-    pub(super) fn pin(&self, _side: usize) {}
+    pub(crate) fn pin(&self, _side: usize) {}
 }

@@ -1,6 +1,6 @@
-//! One side of the exchange: a thread that steps its client and, when none is running, its driver.
+//! One side of an exchange: a thread that steps its client and, when none is running, its driver.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use epona_client::{Aeron, ExclusivePublication, Invoker, Now, Pending, Subscription};
 use epona_media_driver::{
@@ -11,16 +11,16 @@ use epona_media_driver::{
     idle::IdleStrategy,
 };
 
-use super::cores::Cores;
 use crate::{
     common::{Stop, Stream},
+    cores::Cores,
     driver::{Choice, client_context, embedded_context},
     interrupt::Interrupt,
 };
 
 /// Where a side finds its driver, and how it waits.
-#[derive(Debug)]
-pub(super) struct Place<'a> {
+#[derive(Clone, Debug)]
+pub(crate) struct Place<'a> {
     choice: Choice,
     /// Longest message that a driver of its own must take.
     length: usize,
@@ -29,20 +29,20 @@ pub(super) struct Place<'a> {
 }
 
 impl<'a> Place<'a> {
-    pub(super) fn new(choice: &Choice, length: usize, cores: &'a Cores) -> Self {
+    pub(crate) fn new(choice: &Choice, length: usize, cores: &'a Cores) -> Self {
         let spins = *choice == Choice::Embedded && cores.are_enough();
         Self { choice: choice.clone(), length, cores: spins.then_some(cores) }
     }
 
-    /// For the other side of a channel that stays within one driver.
-    pub(super) fn beside(&self, side: &Side<'_>) -> Self {
-        Self { choice: Choice::Running(side.directory.clone()), length: self.length, cores: self.cores }
+    /// For the other side of a channel that stays within one driver, which is in `directory`.
+    pub(crate) fn beside(&self, directory: &Path) -> Self {
+        Self { choice: Choice::Running(directory.to_owned()), length: self.length, cores: self.cores }
     }
 }
 
 /// Everything that one thread steps. Publications and subscriptions must be dropped before.
 #[derive(Debug)]
-pub(super) struct Side<'a> {
+pub(crate) struct Side<'a> {
     aeron: Aeron,
     invoker: Invoker,
     idle: IdleStrategy,
@@ -58,7 +58,7 @@ impl<'a> Side<'a> {
     ///
     /// # Errors
     /// When the driver cannot be started or connected to; on Ctrl-C.
-    pub(super) fn open(place: &Place<'_>, number: usize, interrupt: &'a Interrupt) -> Result<Self, Stop> {
+    pub(crate) fn open(place: &Place<'_>, number: usize, interrupt: &'a Interrupt) -> Result<Self, Stop> {
         let idle = match place.cores {
             Some(cores) => {
                 cores.pin(number);
@@ -88,15 +88,25 @@ impl<'a> Side<'a> {
         Ok(Self { aeron, invoker, idle, clock, directory, interrupt, driver })
     }
 
+    /// Where its driver is.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     /// What the time is.
     #[inline]
-    pub(super) fn now(&self) -> Now {
+    pub(crate) fn now(&self) -> Now {
         self.clock.now()
     }
 
     /// The clock, for a handler to read while the side is stepped.
-    pub(super) const fn clock(&self) -> SystemClock {
+    pub(crate) const fn clock(&self) -> SystemClock {
         self.clock
+    }
+
+    /// Whether the driver is this side's own, and ends with it.
+    pub(crate) const fn has_driver(&self) -> bool {
+        self.driver.is_some()
     }
 
     /// One turn of driver and client; idles when there was nothing to do, in the caller's work neither.
@@ -104,7 +114,7 @@ impl<'a> Side<'a> {
     /// # Errors
     /// When the client has ended; on Ctrl-C.
     #[inline]
-    pub(super) fn turn(&mut self, work: usize) -> Result<Now, Stop> {
+    pub(crate) fn turn(&mut self, work: usize) -> Result<Now, Stop> {
         self.interrupt.check()?;
         let now = self.clock.now();
         let stepped = step_driver(self.driver.as_mut(), now);
@@ -117,7 +127,7 @@ impl<'a> Side<'a> {
     ///
     /// # Errors
     /// When the driver refuses; when the client has ended; on Ctrl-C.
-    pub(super) fn add_subscription(&mut self, stream: Stream<'_>) -> Result<Subscription, Stop> {
+    pub(crate) fn add_subscription(&mut self, stream: Stream<'_>) -> Result<Subscription, Stop> {
         let adding = self.aeron.add_subscription_async(&stream.channel.to_string(), stream.id)?;
         self.complete(adding)
     }
@@ -126,7 +136,7 @@ impl<'a> Side<'a> {
     ///
     /// # Errors
     /// When the driver refuses; when the client has ended; on Ctrl-C.
-    pub(super) fn add_publication(&mut self, stream: Stream<'_>) -> Result<ExclusivePublication, Stop> {
+    pub(crate) fn add_publication(&mut self, stream: Stream<'_>) -> Result<ExclusivePublication, Stop> {
         let adding = self.aeron.add_exclusive_publication_async(&stream.channel.to_string(), stream.id)?;
         self.complete(adding)
     }
