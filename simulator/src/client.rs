@@ -5,7 +5,7 @@ use std::{path::Path, time::Duration};
 use epona_client::{Aeron, ClientError, Connecting, Context, Invoker};
 use epona_protocol::types::Now;
 
-use crate::Violation;
+use crate::{Violation, violation};
 
 pub(crate) struct Client {
     pub(crate) host: usize,
@@ -41,12 +41,12 @@ impl Client {
 
     /// One turn of the conductor.
     pub(crate) fn step(&mut self, now: Now) -> Result<usize, Violation> {
-        let failed = |error: ClientError| Violation(format!("a client failed: {error}"));
+        let failed = |error: ClientError| violation!("a client failed: {error}");
         match &mut self.state {
             State::Connecting(connecting) => {
                 let Some(aeron) = connecting.poll(now).map_err(failed)? else { return Ok(0) };
                 let Some(invoker) = aeron.invoker() else {
-                    return Err(Violation(String::from("a client without an invoker")));
+                    return Err(violation!("a client without an invoker"));
                 };
                 self.state = State::Running(aeron, invoker);
                 Ok(1)

@@ -21,7 +21,7 @@ use epona_protocol::{
     types::{Now, TermLength},
 };
 
-use crate::{Violation, clock::VirtualClock, watch::CounterWatch};
+use crate::{Violation, clock::VirtualClock, violation, watch::CounterWatch};
 
 /// Socket buffers of a simulated system, in bytes: what Linux gives unasked.
 const SYSTEM_BUFFERS: ProbedSocketBuffers = ProbedSocketBuffers { send: 212_992, receive: 212_992 };
@@ -55,7 +55,7 @@ impl Host {
         clock: &VirtualClock,
         seed: u64,
     ) -> Result<Self, Violation> {
-        let broken = |error: &dyn std::fmt::Display| Violation(format!("the driver does not start: {error}"));
+        let broken = |error: &dyn std::fmt::Display| violation!("the driver does not start: {error}");
         let path = fresh_directory();
         let context = context(&path);
         context.validate().map_err(|error| broken(&error))?;

@@ -1,14 +1,14 @@
 //! What was sent, and what has arrived of it: each subscriber sees exactly the bytes that were sent, in order, from
 //! where it joined.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
-use epona_protocol::types::{Position, SessionId};
+use epona_protocol::types::{Nanos, Position, SessionId};
 
 use crate::{
     Violation,
     content::{self, Lengths, Limits},
-    ensure,
+    ensure, violation,
 };
 
 /// Sessions of all streams, and how far each subscriber has come in each.
@@ -29,10 +29,18 @@ struct Session {
     id: SessionId,
     lengths: Lengths,
     limits: Limits,
-    /// Where each message starts, padding before it left out, and where it ends.
-    messages: Vec<(Position, Position)>,
+    messages: Vec<Sent>,
     /// How far the publication has got, padding included.
     position: Position,
+}
+
+/// A message of a session.
+#[derive(Clone, Copy, Debug)]
+struct Sent {
+    /// Where it starts, padding before it left out.
+    start: Position,
+    end: Position,
+    at: Nanos,
 }
 
 /// How far a subscriber has come in a session.
@@ -79,8 +87,8 @@ impl Ledger {
     }
 
     /// The message composed last was taken, between two positions.
-    pub(crate) fn sent(&mut self, session: usize, start: Position, end: Position) {
-        self.sessions[session].messages.push((start, end));
+    pub(crate) fn sent(&mut self, session: usize, start: Position, end: Position, at: Nanos) {
+        self.sessions[session].messages.push(Sent { start, end, at });
     }
 
     /// How far a publication has got.
@@ -121,24 +129,23 @@ impl Ledger {
         Ok(())
     }
 
-    /// A message has arrived whole; its number.
+    /// A message has arrived whole; its number, and how long it took.
     pub(crate) fn delivered(
         &mut self,
         who: Place,
         id: SessionId,
         position: Position,
         payload: &[u8],
-    ) -> Result<usize, Violation> {
+        now: Nanos,
+    ) -> Result<(usize, Duration), Violation> {
         let session = self.session(who, id)?;
         let known = &self.sessions[session];
         let Some(cursor) = self.cursors.get_mut(&(who.0, who.1, session)) else {
-            return Err(Violation(format!(
-                "subscriber {who:?} got a message of session {id} without an image"
-            )));
+            return Err(violation!("subscriber {who:?} got a message of session {id} without an image"));
         };
         let number = cursor.next.unwrap_or_else(|| known.first_after(cursor.joined_at));
-        let Some((_, end)) = known.messages.get(number) else {
-            return Err(Violation(format!("subscriber {who:?} got message {number} of {id}, never sent")));
+        let Some(Sent { end, at, .. }) = known.messages.get(number) else {
+            return Err(violation!("subscriber {who:?} got message {number} of {id}, never sent"));
         };
         ensure!(
             *end == position,
@@ -152,7 +159,7 @@ impl Ledger {
             self.scratch.len()
         );
         cursor.next = Some(number + 1);
-        Ok(number)
+        Ok((number, now.since(*at)))
     }
 
     /// Where an image stands; it never goes back, nor ahead of its publication.
@@ -206,9 +213,7 @@ impl Ledger {
 
     fn session(&self, (stream, place): Place, id: SessionId) -> Result<usize, Violation> {
         self.sessions.iter().position(|known| known.stream == stream && known.id == id).ok_or_else(|| {
-            Violation(format!(
-                "subscriber {stream}.{place} hears of session {id}, which nobody publishes there"
-            ))
+            violation!("subscriber {stream}.{place} hears of session {id}, which nobody publishes there")
         })
     }
 }
@@ -216,7 +221,7 @@ impl Ledger {
 impl Session {
     /// Number of the first message that somebody sees whole who joined at a position.
     fn first_after(&self, joined: Position) -> usize {
-        self.messages.partition_point(|(start, _)| *start < joined)
+        self.messages.partition_point(|message| message.start < joined)
     }
 }
 
@@ -224,6 +229,7 @@ impl Session {
 mod tests {
     use super::*;
 
+    const NOW: Nanos = Nanos::new(7);
     const WHO: Place = (0, 0);
     const SESSION: SessionId = SessionId::new(7);
 
@@ -240,7 +246,7 @@ mod tests {
         let messages = (0..3).map(|number| {
             let mut message = Vec::new();
             ledger.compose(session, &mut message);
-            ledger.sent(session, at(100 * number), at(100 * number + 100));
+            ledger.sent(session, at(100 * number), at(100 * number + 100), NOW);
             message
         });
         let messages = messages.collect();
@@ -254,8 +260,8 @@ mod tests {
         assert!(!ledger.has_all(WHO, 0));
         for (number, message) in messages.iter().enumerate() {
             let end = at(100 * number as i64 + 100);
-            assert_eq!(ledger.delivered(WHO, SESSION, end, message), Ok(number));
-            ledger.delivered(WHO, SESSION, end, message).unwrap_err();
+            assert_eq!(ledger.delivered(WHO, SESSION, end, message, NOW), Ok((number, Duration::ZERO)));
+            ledger.delivered(WHO, SESSION, end, message, NOW).unwrap_err();
         }
         assert!(ledger.has_all(WHO, 0));
     }
@@ -263,15 +269,15 @@ mod tests {
     #[test]
     fn gaps_other_bytes_other_lengths_and_other_sessions_are_found() {
         let (mut ledger, messages) = sent();
-        ledger.delivered(WHO, SESSION, at(200), &messages[1]).unwrap_err();
+        ledger.delivered(WHO, SESSION, at(200), &messages[1], NOW).unwrap_err();
         let mut damaged = messages[0].clone();
         damaged[0] ^= 1;
-        ledger.delivered(WHO, SESSION, at(100), &damaged).unwrap_err();
-        ledger.delivered(WHO, SESSION, at(100), &messages[0][1..]).unwrap_err();
-        ledger.delivered(WHO, SessionId::new(8), at(100), &messages[0]).unwrap_err();
-        ledger.delivered((0, 1), SESSION, at(100), &messages[0]).unwrap_err();
-        ledger.delivered((1, 0), SESSION, at(100), &messages[0]).unwrap_err();
-        assert_eq!(ledger.delivered(WHO, SESSION, at(100), &messages[0]), Ok(0));
+        ledger.delivered(WHO, SESSION, at(100), &damaged, NOW).unwrap_err();
+        ledger.delivered(WHO, SESSION, at(100), &messages[0][1..], NOW).unwrap_err();
+        ledger.delivered(WHO, SessionId::new(8), at(100), &messages[0], NOW).unwrap_err();
+        ledger.delivered((0, 1), SESSION, at(100), &messages[0], NOW).unwrap_err();
+        ledger.delivered((1, 0), SESSION, at(100), &messages[0], NOW).unwrap_err();
+        assert_eq!(ledger.delivered(WHO, SESSION, at(100), &messages[0], NOW), Ok((0, Duration::ZERO)));
     }
 
     #[test]
@@ -289,6 +295,6 @@ mod tests {
         let (mut ledger, messages) = sent();
         ledger.joined((0, 1), SESSION, at(150)).unwrap();
         assert!(!ledger.joined_at_start((0, 1), 0));
-        assert_eq!(ledger.delivered((0, 1), SESSION, at(300), &messages[2]), Ok(2));
+        assert_eq!(ledger.delivered((0, 1), SESSION, at(300), &messages[2], NOW), Ok((2, Duration::ZERO)));
     }
 }

@@ -19,9 +19,11 @@
 //! | what a seed decides: streams, network, pace | [`scenario`] |
 //! | how time passes | [`clock`] |
 //! | what must hold | [`ledger`] for messages, [`watch`] for counters, [`resources`] for what is left behind |
-//! | what happened | [`trace`] |
+//! | what happened | [`trace`], and [`capture`] for Wireshark |
 
+pub mod capture;
 pub mod clock;
+pub mod fault;
 pub mod ledger;
 pub mod outcome;
 pub mod resources;
@@ -43,15 +45,27 @@ pub use world::run;
 
 /// Something that must not happen did.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct Violation(pub String);
+#[error("{reason}")]
+pub struct Violation {
+    /// What was to hold: the same for all violations of one kind, whatever the ids and positions.
+    pub invariant: &'static str,
+    /// What went wrong this time.
+    pub reason: String,
+}
 
-/// Makes a [`Violation`] of a condition that does not hold.
+/// Makes a [`Violation`] of a text, whose literal part tells the invariant.
+macro_rules! violation {
+    ($text:literal $($arguments:tt)*) => {
+        $crate::Violation { invariant: $text, reason: format!($text $($arguments)*) }
+    };
+}
+
+/// Returns a [`Violation`] unless a condition holds.
 macro_rules! ensure {
     ($holds:expr, $($text:tt)+) => {
         if !$holds {
-            return Err($crate::Violation(format!($($text)+)));
+            return Err($crate::violation!($($text)+));
         }
     };
 }
-pub(crate) use ensure;
+pub(crate) use {ensure, violation};

@@ -2,6 +2,8 @@
 
 use std::{fmt, ops, time::Duration};
 
+use crate::fault::FaultCounts;
+
 /// What came of one world.
 #[derive(Clone, Debug)]
 pub struct Outcome {
@@ -16,7 +18,7 @@ pub struct Outcome {
 }
 
 /// What happened, in numbers.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Figures {
     /// Turns of the whole world.
     pub steps: u64,
@@ -28,20 +30,12 @@ pub struct Figures {
     pub delivered: u64,
     /// Datagrams, lost ones included.
     pub datagrams: u64,
-    /// Datagrams lost.
-    pub lost: u64,
-    /// Datagrams doubled.
-    pub duplicated: u64,
+    /// What went wrong on purpose.
+    pub faults: FaultCounts,
     /// Times that something was found to hold.
     pub checks: u64,
-}
-
-impl Figures {
-    /// Datagrams that did not fare as in a good network.
-    #[must_use]
-    pub const fn faults(&self) -> u64 {
-        self.lost + self.duplicated
-    }
+    /// Longest that a message took from being sent to being delivered, lost datagrams and all.
+    pub worst_recovery: Duration,
 }
 
 impl ops::AddAssign for Figures {
@@ -51,9 +45,9 @@ impl ops::AddAssign for Figures {
         self.sent += other.sent;
         self.delivered += other.delivered;
         self.datagrams += other.datagrams;
-        self.lost += other.lost;
-        self.duplicated += other.duplicated;
+        self.faults += &other.faults;
         self.checks += other.checks;
+        self.worst_recovery = self.worst_recovery.max(other.worst_recovery);
     }
 }
 
@@ -66,6 +60,8 @@ pub struct Failure {
     pub step: u64,
     /// At what virtual time.
     pub at: Duration,
+    /// What was to hold: the same for failures of one kind.
+    pub invariant: &'static str,
     /// What went wrong.
     pub reason: String,
     /// The last events before.

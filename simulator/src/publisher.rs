@@ -10,6 +10,7 @@ use crate::{
     scenario::{self, Lengths},
     trace::{Event, Who},
     turn::Turn,
+    violation,
 };
 
 /// Share of claims that are given up instead of written.
@@ -92,7 +93,7 @@ impl Publisher {
         stream: &scenario::Stream,
         turn: &mut Turn<'_>,
     ) -> Result<usize, Violation> {
-        let failed = |error: ClientError| Violation(format!("a publication was refused: {error}"));
+        let failed = |error: ClientError| violation!("a publication was refused: {error}");
         let (channel, id) = (stream.channel.as_str(), stream.stream_id);
         let handle = match &mut self.state {
             State::Waiting if self.spec.exclusive => {
@@ -125,8 +126,7 @@ impl Publisher {
             return Ok(0);
         };
         while let Some(next) = pending.last_mut() {
-            let outcome =
-                next.poll().map_err(|error| Violation(format!("a destination was refused: {error}")))?;
+            let outcome = next.poll().map_err(|error| violation!("a destination was refused: {error}"))?;
             if outcome.is_none() {
                 self.state = State::AddingDestinations(handle, pending);
                 return Ok(0);
@@ -174,7 +174,7 @@ impl Publisher {
             ensure!(handle.position()? == position, "{}: offer up to {position:?} only", self.who);
             turn.figures.checks += 2;
             turn.figures.sent += 1;
-            turn.ledger.sent(session, before, position);
+            turn.ledger.sent(session, before, position, turn.now.nanos);
             turn.ledger.publication_at(session, position)?;
             let (who, length) = (self.who, self.message.len());
             turn.record(Event::Sent { who, number, length, position });
@@ -264,5 +264,5 @@ impl Handle {
 }
 
 fn closed(error: OfferError) -> Violation {
-    Violation(format!("a publication that nobody closed is closed: {error}"))
+    violation!("a publication that nobody closed is closed: {error}")
 }

@@ -18,6 +18,7 @@ use crate::{
     scenario,
     trace::{Event, Who},
     turn::Turn,
+    violation,
 };
 
 pub(crate) struct Subscriber {
@@ -107,7 +108,7 @@ impl Subscriber {
         stream: &scenario::Stream,
         turn: &mut Turn<'_>,
     ) -> Result<usize, Violation> {
-        let failed = |error: ClientError| Violation(format!("a subscription was refused: {error}"));
+        let failed = |error: ClientError| violation!("a subscription was refused: {error}");
         match &mut self.state {
             State::Waiting => {
                 let prefix = if self.spec.is_spy { "aeron-spy:" } else { "" };
@@ -139,8 +140,7 @@ impl Subscriber {
             return Ok(0);
         };
         while let Some(next) = pending.last_mut() {
-            let outcome =
-                next.poll().map_err(|error| Violation(format!("a destination was refused: {error}")))?;
+            let outcome = next.poll().map_err(|error| violation!("a destination was refused: {error}"))?;
             if outcome.is_none() {
                 self.state = State::AddingDestinations(subscription, pending);
                 return Ok(0);
@@ -182,7 +182,8 @@ impl Subscriber {
         };
         for Arrival { session, stream, position, payload } in self.inbox.take() {
             ensure!(stream == expected, "{who} of stream {expected} got a message of stream {stream}");
-            let number = turn.ledger.delivered(place, session, position, &payload)?;
+            let (number, took) = turn.ledger.delivered(place, session, position, &payload, turn.now.nanos)?;
+            turn.figures.worst_recovery = turn.figures.worst_recovery.max(took);
             turn.figures.delivered += 1;
             turn.figures.checks += 3;
             turn.record(Event::Delivered { who, session, number, position });

@@ -71,34 +71,36 @@ pub enum Who {
     Subscriber(usize, usize),
 }
 
+/// Told of each event when it happens.
+type Observer = Box<dyn FnMut(Nanos, &Event)>;
+
 /// Events in order, and their digest.
-#[derive(Debug)]
 pub struct Trace {
     digest: Fnv,
     kept: VecDeque<(Nanos, Event)>,
     limit: usize,
-    sink: Option<fn(&str)>,
+    observer: Option<Observer>,
 }
 
 impl Trace {
     /// Keeps the last events only.
     #[must_use]
     pub const fn tail() -> Self {
-        Self { digest: Fnv::new(), kept: VecDeque::new(), limit: TAIL, sink: None }
+        Self { digest: Fnv::new(), kept: VecDeque::new(), limit: TAIL, observer: None }
     }
 
-    /// Keeps the last events, and hands each one to `sink` as a line of text when it happens.
+    /// Keeps the last events, and tells `observer` of each one when it happens.
     #[must_use]
-    pub fn with_sink(sink: fn(&str)) -> Self {
-        Self { sink: Some(sink), ..Self::tail() }
+    pub fn observed(observer: impl FnMut(Nanos, &Event) + 'static) -> Self {
+        Self { observer: Some(Box::new(observer)), ..Self::tail() }
     }
 
     /// Adds an event.
     pub fn record(&mut self, at: Nanos, event: Event) {
         self.digest.i64(at.get());
         digest(&mut self.digest, &event);
-        if let Some(sink) = self.sink {
-            sink(&line(at, &event));
+        if let Some(observer) = &mut self.observer {
+            observer(at, &event);
         }
         if self.kept.len() == self.limit {
             self.kept.pop_front();
@@ -119,7 +121,9 @@ impl Trace {
     }
 }
 
-fn line(at: Nanos, event: &Event) -> String {
+/// An event and its time, as text.
+#[must_use]
+pub fn line(at: Nanos, event: &Event) -> String {
     format!("{:>5}.{:09} {event}", at.get() / 1_000_000_000, at.get() % 1_000_000_000)
 }
 
@@ -140,6 +144,7 @@ impl fmt::Display for Event {
                 describe(&entry.bytes, f)?;
                 match entry.event {
                     simulated::Event::Sent(due) => write!(f, " takes {:?}", due.since(entry.at)),
+                    simulated::Event::Late(due) => write!(f, " LATE, takes {:?}", due.since(entry.at)),
                     simulated::Event::Duplicated(due) => {
                         write!(f, " again, takes {:?}", due.since(entry.at))
                     }
@@ -204,6 +209,7 @@ fn digest(digest: &mut Fnv, event: &Event) {
                 simulated::Event::Duplicated(due) => (2, due.get()),
                 simulated::Event::Lost => (3, 0),
                 simulated::Event::Unreachable => (4, 0),
+                simulated::Event::Late(due) => (5, due.get()),
             };
             [entry.at.get(), kind, due].into_iter().for_each(|value| digest.i64(value));
             [entry.source, entry.destination].iter().for_each(|address| {
@@ -216,7 +222,6 @@ fn digest(digest: &mut Fnv, event: &Event) {
 }
 
 /// FNV-1a, 64 bits: short, and the same everywhere.
-#[derive(Debug)]
 struct Fnv(u64);
 
 impl Fnv {

@@ -7,7 +7,7 @@ use epona_protocol::{
     types::{CounterId, CounterTypeId, TermLength},
 };
 
-use crate::{Violation, ensure};
+use crate::{Violation, ensure, violation};
 
 /// Positions that never go back.
 const MONOTONIC: [CounterTypeId; 5] = [
@@ -159,7 +159,7 @@ impl CounterWatch {
     /// When a counter of trouble has moved, or something is in the error log.
     pub fn check_health(&self, cnc: &Cnc) -> Result<u64, Violation> {
         if let Some(error) = error_log::entries(cnc.error_log()).next() {
-            return Err(Violation(format!("the driver logged an error: {error:?}")));
+            return Err(violation!("the driver logged an error: {error:?}"));
         }
         for counter in ZERO {
             let value = self.counters.value(counter.id()).unwrap_or(0);

@@ -18,6 +18,7 @@ use crate::{
     clock::{Pace, VirtualClock},
     content::mix,
     ensure,
+    fault::FaultKind,
     host::{Host, Role},
     ledger::Ledger,
     outcome::{Failure, Figures, Outcome},
@@ -27,6 +28,7 @@ use crate::{
     subscriber::Subscriber,
     trace::{Event, Trace},
     turn::Turn,
+    violation,
 };
 
 /// Virtual time in which everything must have arrived.
@@ -81,27 +83,28 @@ pub fn run(scenario: &Scenario, trace: Trace) -> Outcome {
     let seed = scenario.seed;
     let mut world = match World::new(scenario, trace) {
         Ok(world) => world,
-        Err(Violation(reason)) => {
-            let failure = Failure { seed, step: 0, at: Duration::ZERO, reason, tail: Vec::new() };
+        Err(Violation { invariant, reason }) => {
+            let failure = Failure { seed, step: 0, at: Duration::ZERO, invariant, reason, tail: Vec::new() };
             return Outcome { seed, digest: 0, figures: Figures::default(), failure: Some(failure) };
         }
     };
     // Nothing of the world is used after a panic but its trace and figures, which are whole at any time.
     let ended = catch_unwind(AssertUnwindSafe(|| world.run()));
-    let reason = match ended {
+    let violation = match ended {
         Ok(Ok(())) => None,
-        Ok(Err(Violation(reason))) => Some(world.without_paths(&reason)),
-        Err(panic) => Some(format!("panic: {}", panic_text(&*panic))),
+        Ok(Err(violation)) => Some(violation),
+        Err(panic) => Some(violation!("panic: {}", panic_text(&*panic))),
     };
     world.figures.simulated = world.elapsed();
-    let failure = reason.map(|reason| Failure {
+    let failure = violation.map(|Violation { invariant, reason }| Failure {
         seed,
         step: world.figures.steps,
         at: world.elapsed(),
-        reason,
+        invariant,
+        reason: world.without_paths(&reason),
         tail: world.trace.lines(),
     });
-    Outcome { seed, digest: world.trace.digest(), figures: world.figures, failure }
+    Outcome { seed, digest: world.trace.digest(), figures: world.figures.clone(), failure }
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> &str {
@@ -264,11 +267,13 @@ impl World {
 
     fn record_network(&mut self) {
         for entry in self.network.take_trace() {
-            match entry.event {
-                simulated::Event::Duplicated(_) => self.figures.duplicated += 1,
-                simulated::Event::Lost => self.figures.lost += 1,
-                simulated::Event::Sent(_) | simulated::Event::Unreachable => {}
-            }
+            let kind = match entry.event {
+                simulated::Event::Duplicated(_) => Some(FaultKind::Duplication),
+                simulated::Event::Late(_) => Some(FaultKind::Reordering),
+                simulated::Event::Lost => Some(FaultKind::Loss),
+                simulated::Event::Sent(_) | simulated::Event::Unreachable => None,
+            };
+            kind.into_iter().for_each(|kind| self.figures.faults.count(kind));
             self.figures.datagrams += 1;
             self.trace.record(entry.at, Event::Datagram(entry));
         }

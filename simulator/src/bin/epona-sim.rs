@@ -1,18 +1,30 @@
 //! Runs worlds from seeds and tells what came of them.
 //!
 //! ```sh
-//! epona-sim --seeds 200 --format json   # many worlds, figures
-//! epona-sim --seed 7 --trace            # one world, everything that happens in it
+//! epona-sim --seeds 200 --format json         # many worlds, figures
+//! epona-sim --until-failure --from 1000       # until one fails
+//! epona-sim --seed 7 --trace                  # one world, everything that happens in it
+//! epona-sim --seed 7 --pcap seed-7.pcap       # one world, its datagrams for Wireshark
 //! ```
 
 use std::{
-    io::{Write, stderr, stdout},
+    cell::RefCell,
+    fs::File,
+    io::{self, BufWriter, Write, stderr, stdout},
+    path::{Path, PathBuf},
     process::ExitCode,
+    rc::Rc,
     time::Instant,
 };
 
 use clap::{Parser, ValueEnum};
-use epona_simulator::{Failure, Figures, Scenario, run, trace::Trace};
+use epona_simulator::{
+    Figures, Outcome, Scenario,
+    capture::Capture,
+    fault::FaultCounts,
+    run,
+    trace::{Event, Trace, line},
+};
 
 /// Runs whole worlds of drivers, clients and networks, each from a seed, and checks that nothing gets lost.
 #[derive(Parser, Debug)]
@@ -24,13 +36,19 @@ struct Arguments {
     /// First seed of many.
     #[arg(long, default_value_t = 0)]
     from: u64,
+    /// Run worlds until one fails, however many that takes.
+    #[arg(long, conflicts_with_all = ["seed", "seeds"])]
+    until_failure: bool,
     /// One seed to run alone.
     #[arg(long)]
     seed: Option<u64>,
-    /// Print everything that happens, as it happens, to standard output.
+    /// Print everything that happens, as it happens, to standard error.
     #[arg(long, requires = "seed")]
     trace: bool,
-    /// Print the scenario before running it.
+    /// Write what passes the network into a capture file for Wireshark.
+    #[arg(long, requires = "seed", value_name = "FILE")]
+    pcap: Option<PathBuf>,
+    /// Print the scenario before running it, to standard error.
     #[arg(long, requires = "seed")]
     scenario: bool,
     /// How to print the figures.
@@ -44,103 +62,140 @@ enum Format {
     Json,
 }
 
-/// What is printed at the end.
+/// What is printed at the end, to standard output.
 #[derive(serde::Serialize)]
-struct Report {
+struct Report<'a> {
     seeds: u64,
-    failures: usize,
-    failed: Vec<FailureReport>,
+    failures: u64,
     simulated_hours: f64,
     wall_seconds: f64,
-    steps: u64,
+    faults: &'a FaultCounts,
     messages: u64,
-    faults: Faults,
     checks: u64,
-}
-
-#[derive(serde::Serialize)]
-struct Faults {
-    lost: u64,
-    duplicated: u64,
-}
-
-#[derive(serde::Serialize)]
-struct FailureReport {
-    seed: u64,
-    step: u64,
-    at_seconds: f64,
-    reason: String,
+    worst_recovery_ms: f64,
 }
 
 #[expect(clippy::disallowed_methods, reason = "measures how long the worlds took")]
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let (first, count) = arguments.seed.map_or((arguments.from, arguments.seeds), |seed| (seed, 1));
-    let seeds = first..first.saturating_add(count);
     let start = Instant::now();
-    let mut total = Figures::default();
-    let mut failures = Vec::new();
-    for seed in seeds {
-        let scenario = Scenario::from_seed(seed);
-        if arguments.scenario {
-            say(&format!("{scenario:#?}"));
+    let mut total = Totals::default();
+    if let Some(seed) = arguments.seed {
+        match run_one(&Scenario::from_seed(seed), &arguments) {
+            Ok(outcome) => total.add(outcome),
+            Err(error) => {
+                tell(&format!("epona-sim: {error}"));
+                return ExitCode::FAILURE;
+            }
         }
-        let trace = if arguments.trace { Trace::with_sink(say) } else { Trace::tail() };
-        let outcome = run(&scenario, trace);
-        total += outcome.figures;
-        if arguments.trace {
-            say(&format!("digest of the trace: {:016x}", outcome.digest));
-        }
-        if let Some(failure) = outcome.failure {
-            let _ = writeln!(stderr(), "{failure}\n");
-            failures.push(failure);
+    } else {
+        let count = if arguments.until_failure { u64::MAX } else { arguments.seeds };
+        for seed in (arguments.from..).take(usize::try_from(count).unwrap_or(usize::MAX)) {
+            total.add(run(&Scenario::from_seed(seed), Trace::tail()));
+            if arguments.until_failure && total.failures > 0 {
+                break;
+            }
         }
     }
-    let is_ok = failures.is_empty();
-    print(&report(count, total, &failures, start.elapsed().as_secs_f64()), arguments.format);
-    if is_ok { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    total.print(start.elapsed().as_secs_f64(), arguments.format);
+    if total.failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn report(seeds: u64, total: Figures, failures: &[Failure], wall_seconds: f64) -> Report {
-    let failed = failures.iter().map(|failure| FailureReport {
-        seed: failure.seed,
-        step: failure.step,
-        at_seconds: failure.at.as_secs_f64(),
-        reason: failure.reason.clone(),
+/// Runs one world, and shows of it what was asked for.
+fn run_one(scenario: &Scenario, arguments: &Arguments) -> io::Result<Outcome> {
+    if arguments.scenario {
+        tell(&format!("{scenario:#?}"));
+    }
+    let capture = arguments.pcap.as_deref().map(create_capture).transpose()?;
+    let written = Rc::new(RefCell::new(Ok(())));
+    let trace = Trace::observed({
+        let (is_traced, capture, written) = (arguments.trace, capture.clone(), Rc::clone(&written));
+        move |at, event| {
+            if is_traced {
+                tell(&line(at, event));
+            }
+            if let (Some(capture), Event::Datagram(entry)) = (&capture, event)
+                && written.borrow().is_ok()
+            {
+                *written.borrow_mut() = capture.borrow_mut().record(entry);
+            }
+        }
     });
-    Report {
-        seeds,
-        failures: failures.len(),
-        failed: failed.collect(),
-        simulated_hours: total.simulated.as_secs_f64() / 3600.0,
-        wall_seconds,
-        steps: total.steps,
-        messages: total.delivered,
-        faults: Faults { lost: total.lost, duplicated: total.duplicated },
-        checks: total.checks,
+    let outcome = run(scenario, trace);
+    if arguments.trace {
+        tell(&format!("digest of the trace: {:016x}", outcome.digest));
     }
+    written.replace(Ok(()))?;
+    if let Some(capture) = capture {
+        capture.borrow_mut().flush()?;
+    }
+    Ok(outcome)
 }
 
-fn print(report: &Report, format: Format) {
-    match format {
-        Format::Json => match serde_json::to_string_pretty(report) {
-            Ok(text) => say(&text),
-            Err(error) => say(&error.to_string()),
-        },
-        Format::Text => {
-            say(&format!(
-                "{} seeds, {} failed; {:.3} hours simulated in {:.1} s",
-                report.seeds, report.failures, report.simulated_hours, report.wall_seconds
-            ));
-            say(&format!(
-                "{} steps; {} messages delivered, {} datagrams lost, {} doubled; {} checks",
-                report.steps, report.messages, report.faults.lost, report.faults.duplicated, report.checks
-            ));
+type FileCapture = Rc<RefCell<Capture<BufWriter<File>>>>;
+
+fn create_capture(path: &Path) -> io::Result<FileCapture> {
+    let told = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+    let file = BufWriter::new(File::create(path).map_err(told)?);
+    Capture::new(file).map(|capture| Rc::new(RefCell::new(capture))).map_err(told)
+}
+
+/// What came of all worlds so far.
+#[derive(Default)]
+struct Totals {
+    seeds: u64,
+    failures: u64,
+    figures: Figures,
+}
+
+impl Totals {
+    fn add(&mut self, outcome: Outcome) {
+        self.seeds += 1;
+        self.figures += outcome.figures;
+        if let Some(failure) = outcome.failure {
+            self.failures += 1;
+            tell(&format!("{failure}\n"));
+        }
+    }
+
+    fn print(&self, wall_seconds: f64, format: Format) {
+        let Self { seeds, failures, figures } = self;
+        let report = Report {
+            seeds: *seeds,
+            failures: *failures,
+            simulated_hours: figures.simulated.as_secs_f64() / 3600.0,
+            wall_seconds,
+            faults: &figures.faults,
+            messages: figures.delivered,
+            checks: figures.checks,
+            worst_recovery_ms: figures.worst_recovery.as_secs_f64() * 1000.0,
+        };
+        match format {
+            Format::Json => match serde_json::to_string_pretty(&report) {
+                Ok(text) => say(&text),
+                Err(error) => tell(&error.to_string()),
+            },
+            Format::Text => {
+                say(&format!(
+                    "{seeds} seeds, {failures} failed; {:.3} hours simulated in {wall_seconds:.1} s",
+                    report.simulated_hours
+                ));
+                say(&format!(
+                    "{} messages delivered, {} checks; worst recovery {:.0} ms",
+                    report.messages, report.checks, report.worst_recovery_ms
+                ));
+                say(&format!("faults: {}", report.faults));
+            }
         }
     }
 }
 
-/// Prints a line. Who has closed the other end of the pipe has seen enough; the world still ends properly.
+/// Prints a result. Who has closed the other end of the pipe has seen enough; the world still ends properly.
 fn say(line: &str) {
     let _ = writeln!(stdout(), "{line}");
+}
+
+/// Prints what goes with it.
+fn tell(line: &str) {
+    let _ = writeln!(stderr(), "{line}");
 }

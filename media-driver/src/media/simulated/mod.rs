@@ -44,6 +44,8 @@ pub struct Conditions {
 pub enum Event {
     /// It will be delivered at that time.
     Sent(Nanos),
+    /// It will be delivered at that time, later than others.
+    Late(Nanos),
     /// A second copy will be delivered at that time.
     Duplicated(Nanos),
     /// The link lost it.

@@ -168,7 +168,8 @@ impl State {
         }
         let extra = if late { self.extra_delay(conditions) } else { Duration::ZERO };
         let due = now + conditions.delay + extra;
-        self.note(now, source, destination, Event::Sent(due), bytes);
+        let event = if late { Event::Late(due) } else { Event::Sent(due) };
+        self.note(now, source, destination, event, bytes);
         self.enqueue(id, due, source, bytes);
         if twice {
             let due = due + self.extra_delay(conditions);
