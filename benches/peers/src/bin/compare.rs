@@ -58,6 +58,9 @@ struct Arguments {
     /// Streams of the scenario streams.
     #[arg(long, default_value_t = 100)]
     streams: usize,
+    /// Messages that each of them sends in its turn.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65536))]
+    burst: u32,
     /// Messages per second of udp-open-loop (100000 when this is not given) and loss (10000).
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     rate: Option<u64>,
@@ -167,6 +170,7 @@ impl Arguments {
             runs: self.runs as usize,
             idle_streams: self.idle.unwrap_or(idle_by_default),
             streams: self.streams,
+            burst: self.burst as usize,
             rate: self.rate.unwrap_or(rate_by_default),
             loss_percent: self.loss,
             round_trip: Duration::from_secs_f64(self.round_trip_ms / 1e3),

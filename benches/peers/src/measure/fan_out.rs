@@ -60,13 +60,12 @@ pub(super) fn run<P: Party>(parameters: &Parameters) -> Result<Measurement> {
     udp::in_two_threads::<P, _>(
         parameters,
         |mut side, stop| {
-            let mut publications = [side.add_publication(&publication_channel)?];
+            let mut publication = side.add_publication(&publication_channel)?;
             // Nobody may miss the beginning: it starts when every receiver has its image.
             side.await_connection(|| {
-                stop.load(Ordering::Relaxed)
-                    || publications[0].is_connected() && ready.load(Ordering::Acquire)
+                stop.load(Ordering::Relaxed) || publication.is_connected() && ready.load(Ordering::Acquire)
             })?;
-            side.send(stop, parameters, &mut publications);
+            side.send(stop, parameters, &mut publication);
             Ok(())
         },
         |first| {

@@ -77,8 +77,8 @@ pub(super) fn throughput<P: Party>(parameters: &Parameters) -> Result<Measuremen
             side.await_connection(|| {
                 stop.load(Ordering::Relaxed) || idle.iter().all(Publication::is_connected)
             })?;
-            let mut publications = [side.add_publication(PING)?];
-            side.send(stop, parameters, &mut publications);
+            let mut publication = side.add_publication(PING)?;
+            side.send(stop, parameters, &mut publication);
             Ok(())
         },
         |mut side, _| {
@@ -86,7 +86,7 @@ pub(super) fn throughput<P: Party>(parameters: &Parameters) -> Result<Measuremen
             let mut subscriptions = [side.add_subscription(PING)?];
             side.await_images(&idle)?;
             side.await_connection(|| subscriptions[0].image_count() == 1)?;
-            side.count(parameters, &mut subscriptions)
+            side.count(parameters, &mut subscriptions, |_| ())
         },
     )?;
     Ok(Measurement::rate(rate, parameters))

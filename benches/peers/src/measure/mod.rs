@@ -51,7 +51,8 @@ pub enum Scenario {
     UdpOpenLoop,
     /// One stream to several receivers (`--receivers`), each with its own driver, by multicast or MDC (`--fan-out`).
     FanOut,
-    /// Several streams over UDP (`--streams`), all as fast as they go.
+    /// Several streams over UDP (`--streams`), each in turn sending a burst (`--burst`), all as fast as they go; under way
+    /// is no more than the receiver's socket holds, which the windows of many streams together would overflow.
     Streams,
     /// Ping-pong over UDP beside connected streams on which nothing is sent (`--idle`).
     IdleStreams,
@@ -96,6 +97,8 @@ pub struct Parameters {
     pub idle_streams: usize,
     /// Streams of the scenario `streams`.
     pub streams: usize,
+    /// Messages that a stream of the scenario `streams` sends in its turn.
+    pub burst: usize,
     /// Messages per second of the open loop.
     pub rate: u64,
     /// Receivers of the fan-out.
@@ -141,6 +144,7 @@ impl Default for Parameters {
             runs: 5,
             idle_streams: 0,
             streams: 100,
+            burst: 64,
             rate: 100_000,
             receivers: 3,
             fan_out: FanOut::Mdc,

@@ -21,7 +21,7 @@ pub(super) const STREAM: i32 = 1001;
 const TURNS_PER_HOUSEKEEPING: u32 = 256;
 
 /// Messages offered between two duty cycles of the driver.
-const OFFER_BURST: usize = 256;
+pub(super) const OFFER_BURST: usize = 256;
 
 /// Fragments taken by one poll.
 pub(super) const FRAGMENT_LIMIT: usize = 256;
@@ -258,49 +258,41 @@ impl<P: Party> Side<P> {
         }
     }
 
-    /// Sends messages on each publication in turn as fast as they are taken, until told to stop.
+    /// Sends messages as fast as they are taken, until told to stop.
     pub(super) fn send(
         &mut self,
         stop: &AtomicBool,
         parameters: &Parameters,
-        publications: &mut [<P::Client as Client>::Publication],
+        publication: &mut <P::Client as Client>::Publication,
     ) {
         let mut message = content::message(parameters.length);
-        let mut numbers = vec![0; publications.len()];
-        // Few streams have long turns, many have short ones, so that the driver works as often with either.
-        let burst = (OFFER_BURST / publications.len().max(1)).max(1);
+        let mut number = 0;
         while !stop.load(Ordering::Relaxed) {
-            let mut offered = 0;
-            for (publication, number) in publications.iter_mut().zip(&mut numbers) {
-                for _ in 0..burst {
-                    content::stamp(&mut message, *number);
-                    if !matches!(publication.offer(&message), Offer::Sent(_)) {
-                        if self.driver_turn == DriverTurn::Housekeeping {
-                            work(&mut self.driver);
-                        }
-                        break;
+            for _ in 0..OFFER_BURST {
+                content::stamp(&mut message, number);
+                if !matches!(publication.offer(&message), Offer::Sent(_)) {
+                    if self.driver_turn == DriverTurn::Housekeeping {
+                        work(&mut self.driver);
                     }
-                    *number += 1;
-                    offered += 1;
+                    break;
                 }
-                if offered >= OFFER_BURST {
-                    offered = 0;
-                    self.turn();
-                }
+                number += 1;
             }
             self.turn();
         }
     }
 
-    /// Takes the messages of every subscription for the time of the measurement; how many came per second in all.
+    /// Takes the messages of every subscription for the time of the measurement, telling after each turn how many came
+    /// since the last; how many came per second in all.
     pub(super) fn count(
         &mut self,
         parameters: &Parameters,
         subscriptions: &mut [<P::Client as Client>::Subscription],
+        mut on_messages: impl FnMut(u64),
     ) -> Result<f64> {
         let mut checkers = vec![Checker::new(parameters.length); subscriptions.len()];
-        self.count_for(parameters.warm_up, subscriptions, &mut checkers)?;
-        let rate = self.count_for(parameters.duration, subscriptions, &mut checkers)?;
+        self.count_for(parameters.warm_up, subscriptions, &mut checkers, &mut on_messages)?;
+        let rate = self.count_for(parameters.duration, subscriptions, &mut checkers, &mut on_messages)?;
         checkers
             .iter()
             .try_for_each(|checker| checker.verdict().map_err(|fault| format!("{}: {fault}", P::NAME)))?;
@@ -312,29 +304,32 @@ impl<P: Party> Side<P> {
         duration: Duration,
         subscriptions: &mut [<P::Client as Client>::Subscription],
         checkers: &mut [Checker],
+        on_messages: &mut impl FnMut(u64),
     ) -> Result<f64> {
         let start = Instant::now();
-        let taken = |checkers: &[Checker]| checkers.iter().map(|checker| checker.messages).sum::<u64>();
-        let first = taken(checkers);
-        let (mut last_seen, mut last_count) = (start, first);
+        let (mut last_seen, mut last_count, mut count) = (start, 0, 0);
         // As many polls between two looks at the clock, however many subscriptions there are.
         let rounds = (64 / subscriptions.len().max(1)).max(1);
         loop {
             for _ in 0..rounds {
+                let mut taken = 0;
                 for (subscription, checker) in subscriptions.iter_mut().zip(&mut *checkers) {
+                    let before = checker.messages;
                     subscription.poll_fragments(FRAGMENT_LIMIT, |fragment| checker.take(fragment));
+                    taken += checker.messages - before;
                 }
+                on_messages(taken);
+                count += taken;
                 self.turn();
             }
             let now = Instant::now();
-            let count = taken(checkers);
             if count > last_count {
                 (last_seen, last_count) = (now, count);
             } else if now - last_seen > SILENCE {
                 return Err(format!("{}: messages stopped arriving", P::NAME));
             }
             if now - start >= duration {
-                return Ok((count - first) as f64 / (now - start).as_secs_f64());
+                return Ok(count as f64 / (now - start).as_secs_f64());
             }
         }
     }

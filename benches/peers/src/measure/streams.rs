@@ -1,11 +1,25 @@
 //! Several streams on one channel, all as fast as they go: what the number of streams costs.
+//!
+//! The window of a stream is a promise about the receiver's term buffer, not about its socket: a hundred windows are
+//! many times what the socket holds, and what is measured then is how a party recovers from losing most of what it
+//! sends. So the receiver tells the sender through a shared word how far it is, as for the bare sockets.
 
-use super::{Measurement, Parameters, Result, side::STREAM, udp};
-use crate::party::{Party, Publication};
-use std::sync::atomic::Ordering;
+use super::{
+    Measurement, Parameters, Result, content,
+    side::{OFFER_BURST, STREAM, Side},
+    udp,
+};
+use crate::party::{Client, Offer, Party, Publication};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Terms of all streams together, bytes; there are three of each, and as many again in the images.
 const ALL_TERMS: usize = 64 << 20;
+
+/// What the kernel keeps per datagram beside its bytes.
+const KERNEL_OVERHEAD: usize = 1024;
+
+/// Bytes before each message.
+const HEADER_LENGTH: usize = 32;
 
 /// Length of a term, bytes: a thousand logs of the usual length do not fit where shared memory is.
 fn term_length(streams: usize) -> usize {
@@ -13,9 +27,23 @@ fn term_length(streams: usize) -> usize {
     (1 << share.max(1).ilog2()).clamp(64 << 10, 16 << 20)
 }
 
+/// Messages that the receiver's socket holds if each is a datagram; `most` is what the system allows a buffer to have.
+fn in_flight(parameters: &Parameters, most: usize) -> u64 {
+    // The kernel doubles what it is asked for.
+    let buffer = 2 * parameters.driver.socket_buffer.min(most);
+    (buffer / (parameters.length + HEADER_LENGTH + KERNEL_OVERHEAD)).max(1) as u64
+}
+
+/// Most that the system gives a socket for receiving, bytes.
+fn most_buffer() -> usize {
+    let text = std::fs::read_to_string("/proc/sys/net/core/rmem_max").unwrap_or_default();
+    text.trim().parse().unwrap_or(usize::MAX / 2)
+}
+
 pub(super) fn run<P: Party>(parameters: &Parameters) -> Result<Measurement> {
     let channel = udp::channel()?;
     let ids = || (STREAM..).take(parameters.streams.max(1));
+    let received = AtomicU64::new(0);
     udp::in_two_threads::<P, _>(
         parameters,
         |mut side, stop| {
@@ -26,7 +54,7 @@ pub(super) fn run<P: Party>(parameters: &Parameters) -> Result<Measurement> {
             side.await_connection(|| {
                 stop.load(Ordering::Relaxed) || publications.iter().all(Publication::is_connected)
             })?;
-            side.send(stop, parameters, &mut publications);
+            send(&mut side, stop, parameters, &mut publications, &received);
             Ok(())
         },
         |mut side| {
@@ -34,9 +62,50 @@ pub(super) fn run<P: Party>(parameters: &Parameters) -> Result<Measurement> {
                 ids().map(|stream| side.add_subscription_on(&channel, stream)).collect();
             let mut subscriptions = subscriptions?;
             side.await_images(&subscriptions)?;
-            Ok(Measurement::rate(side.count(parameters, &mut subscriptions)?, parameters))
+            let rate = side.count(parameters, &mut subscriptions, |messages| {
+                received.fetch_add(messages, Ordering::Release);
+            })?;
+            Ok(Measurement::rate(rate, parameters))
         },
     )
+}
+
+/// Sends a burst on each publication in turn, as long as not too much is under way, until told to stop. However many
+/// there are, the driver has its turn after as many messages.
+fn send<P: Party>(
+    side: &mut Side<P>,
+    stop: &AtomicBool,
+    parameters: &Parameters,
+    publications: &mut [<P::Client as Client>::Publication],
+    received: &AtomicU64,
+) {
+    let in_flight = in_flight(parameters, most_buffer());
+    let burst = parameters.burst.max(1);
+    let mut message = content::message(parameters.length);
+    let mut numbers = vec![0; publications.len()];
+    let (mut sent, mut since_turn) = (0, 0);
+    while !stop.load(Ordering::Relaxed) {
+        let before = sent;
+        for (publication, number) in publications.iter_mut().zip(&mut numbers) {
+            let room = (received.load(Ordering::Acquire) + in_flight).saturating_sub(sent);
+            for _ in 0..room.min(burst as u64) {
+                content::stamp(&mut message, *number);
+                if !matches!(publication.offer(&message), Offer::Sent(_)) {
+                    break;
+                }
+                *number += 1;
+                sent += 1;
+                since_turn += 1;
+            }
+            if since_turn >= OFFER_BURST || room == 0 {
+                since_turn = 0;
+                side.turn();
+            }
+        }
+        if sent == before {
+            side.turn();
+        }
+    }
 }
 
 #[cfg(test)]
@@ -47,5 +116,15 @@ mod tests {
     fn terms_are_powers_of_two_within_aerons_limits_however_many_streams_there_are() {
         let lengths = [0, 1, 10, 100, 1000].map(term_length);
         assert_eq!(lengths, [16 << 20, 16 << 20, 4 << 20, 512 << 10, 64 << 10]);
+    }
+
+    #[test]
+    fn what_is_under_way_fits_the_sockets_of_the_system() {
+        let parameters = Parameters::default();
+        let buffer = 2 * parameters.driver.socket_buffer;
+        let fits = in_flight(&parameters, usize::MAX / 2) as usize;
+        assert!(fits > 1000 && fits * (parameters.length + HEADER_LENGTH) < buffer, "{fits}");
+        assert!(in_flight(&parameters, 200 << 10) < fits as u64 / 8);
+        assert_eq!(in_flight(&parameters, 0), 1);
     }
 }

@@ -135,8 +135,8 @@ pub(super) fn throughput_on<P: Party>(route: Route, parameters: &Parameters) -> 
             side.await_connection(|| {
                 stop.load(Ordering::Relaxed) || idle.iter().all(Publication::is_connected)
             })?;
-            let mut publications = [side.add_publication(&outgoing)?];
-            side.send(stop, parameters, &mut publications);
+            let mut publication = side.add_publication(&outgoing)?;
+            side.send(stop, parameters, &mut publication);
             Ok(())
         },
         |mut side| {
@@ -144,7 +144,7 @@ pub(super) fn throughput_on<P: Party>(route: Route, parameters: &Parameters) -> 
             let mut subscriptions = [side.add_subscription(&incoming)?];
             side.await_images(&idle)?;
             side.await_connection(|| subscriptions[0].image_count() == 1)?;
-            Ok(Measurement::rate(side.count(parameters, &mut subscriptions)?, parameters))
+            Ok(Measurement::rate(side.count(parameters, &mut subscriptions, |_| ())?, parameters))
         },
     )
 }
