@@ -30,6 +30,7 @@ use crate::{
     error::ClientError,
     request::{Request, Requests},
     runner,
+    waiting::Waiters,
 };
 
 /// The part that the conductor knows too.
@@ -43,6 +44,7 @@ pub(crate) struct Shared {
     runner: OnceLock<Thread>,
     client: OnceLock<Weak<Client>>,
     close_requested: AtomicBool,
+    pub(crate) waiters: Waiters,
 }
 
 impl Shared {
@@ -57,6 +59,7 @@ impl Shared {
             runner: OnceLock::new(),
             client: OnceLock::new(),
             close_requested: AtomicBool::new(false),
+            waiters: Waiters::default(),
         }
     }
 
@@ -98,7 +101,8 @@ impl Shared {
         Ok(())
     }
 
-    fn wake(&self) {
+    /// Ends the conductor's sleep, if it has a thread.
+    pub(crate) fn wake(&self) {
         if let Some(thread) = self.runner.get() {
             thread.unpark();
         }

@@ -1,6 +1,9 @@
 //! Where the conductor leaves the outcome of a request, and its caller finds it.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    task::Waker,
+};
 
 use epona_protocol::types::SessionId;
 
@@ -22,7 +25,8 @@ pub(crate) type Outcome = Result<Registered, ClientError>;
 
 #[derive(Debug)]
 enum Slot {
-    Open,
+    /// With the task to wake, if one waits.
+    Open(Option<Waker>),
     Settled(Box<Outcome>),
     Taken,
 }
@@ -36,15 +40,19 @@ pub(crate) struct Completion {
 
 impl Completion {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { slot: Mutex::new(Slot::Open), settled: Condvar::new() })
+        Arc::new(Self { slot: Mutex::new(Slot::Open(None)), settled: Condvar::new() })
     }
 
     /// Leaves the outcome; the first one stands.
     pub(crate) fn settle(&self, outcome: Outcome) {
         let mut slot = self.lock();
-        if matches!(*slot, Slot::Open) {
-            *slot = Slot::Settled(Box::new(outcome));
-            self.settled.notify_all();
+        let Slot::Open(waker) = &mut *slot else { return };
+        let waker = waker.take();
+        *slot = Slot::Settled(Box::new(outcome));
+        self.settled.notify_all();
+        drop(slot);
+        if let Some(waker) = waker {
+            waker.wake();
         }
     }
 
@@ -54,13 +62,23 @@ impl Completion {
         Self::take_settled(&mut slot)
     }
 
+    /// [`Completion::take`], or has the task woken when there is one.
+    #[cfg(feature = "async")]
+    pub(crate) fn take_or_wake(&self, waker: &Waker) -> Option<Outcome> {
+        let mut slot = self.lock();
+        if let Slot::Open(waiting) = &mut *slot {
+            *waiting = Some(waker.clone());
+        }
+        Self::take_settled(&mut slot)
+    }
+
     /// Waits until the conductor has settled it, which it does at the latest when the driver timeout has passed or the
     /// client ends; `None` when the outcome was taken before.
     pub(crate) fn wait(&self) -> Option<Outcome> {
         let slot = self.lock();
         let mut slot = self
             .settled
-            .wait_while(slot, |slot| matches!(slot, Slot::Open))
+            .wait_while(slot, |slot| matches!(slot, Slot::Open(_)))
             .unwrap_or_else(PoisonError::into_inner);
         Self::take_settled(&mut slot)
     }
@@ -71,7 +89,7 @@ impl Completion {
         }
         match std::mem::replace(slot, Slot::Taken) {
             Slot::Settled(outcome) => Some(*outcome),
-            Slot::Open | Slot::Taken => None,
+            Slot::Open(_) | Slot::Taken => None,
         }
     }
 

@@ -33,6 +33,7 @@ pub(crate) type DriverInvoker = Box<dyn FnMut() + Send>;
 /// | [`keepalive_interval`](Self::keepalive_interval) | 500 ms | |
 /// | [`resource_linger`](Self::resource_linger) | 3 s | `AERON_CLIENT_RESOURCE_LINGER_DURATION` (`3s`) |
 /// | [`idle_sleep`](Self::idle_sleep) | 16 ms | `AERON_CLIENT_IDLE_SLEEP_DURATION` (`16ms`) |
+/// | [`wake_interval`](Self::wake_interval) | 100 us | |
 /// | [`pre_touch_mapped_memory`](Self::pre_touch_mapped_memory) | no | `AERON_CLIENT_PRE_TOUCH_MAPPED_MEMORY` |
 /// | [`client_name`](Self::client_name) | none | `AERON_CLIENT_NAME` |
 /// | [`use_invoker`](Self::use_invoker) | no: a conductor thread | |
@@ -57,6 +58,7 @@ pub struct Context {
     pub(crate) keepalive_interval: Duration,
     pub(crate) resource_linger: Duration,
     pub(crate) idle_sleep: Duration,
+    pub(crate) wake_interval: Duration,
     pub(crate) pre_touch: bool,
     pub(crate) client_name: String,
     pub(crate) use_invoker: bool,
@@ -79,6 +81,7 @@ impl Context {
             keepalive_interval: Duration::from_millis(500),
             resource_linger: Duration::from_secs(3),
             idle_sleep: Duration::from_millis(16),
+            wake_interval: Duration::from_micros(100),
             pre_touch: environment::flag("AERON_CLIENT_PRE_TOUCH_MAPPED_MEMORY", lookup),
             client_name: lookup("AERON_CLIENT_NAME").unwrap_or_default(),
             use_invoker: false,
@@ -141,6 +144,15 @@ impl Context {
     #[must_use]
     pub fn idle_sleep(mut self, sleep: Duration) -> Self {
         self.idle_sleep = sleep;
+        self
+    }
+
+    /// How often the conductor looks whether there is something for tasks that wait (feature `async`), as long as any
+    /// does; in place of the idle sleep where that is longer. The driver tells nobody of new messages or of room for
+    /// them, so this bounds how late a task wakes, and what waiting costs.
+    #[must_use]
+    pub fn wake_interval(mut self, interval: Duration) -> Self {
+        self.wake_interval = interval;
         self
     }
 
@@ -285,6 +297,7 @@ impl fmt::Debug for Context {
             .field("keepalive_interval", &self.keepalive_interval)
             .field("resource_linger", &self.resource_linger)
             .field("idle_sleep", &self.idle_sleep)
+            .field("wake_interval", &self.wake_interval)
             .field("pre_touch", &self.pre_touch)
             .field("client_name", &self.client_name)
             .field("use_invoker", &self.use_invoker)

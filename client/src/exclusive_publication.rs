@@ -9,6 +9,8 @@ use epona_protocol::{
     types::{CounterId, Position, RegistrationId, SessionId, StreamId, TermId, TermLength, TermOffset},
 };
 
+#[cfg(feature = "async")]
+use crate::publication::room;
 use crate::{
     client::Client,
     error::ClientError,
@@ -91,6 +93,21 @@ impl ExclusivePublication {
         self.appender
             .append(payload, limit, reserved_value)
             .map_err(|refusal| OfferError::of_message(refusal, self.state.log.geometry().term_length()))
+    }
+
+    /// [`ExclusivePublication::offer`] that awaits room; see
+    /// [`Publication::offer_async`](crate::Publication::offer_async).
+    ///
+    /// # Errors
+    /// See [`OfferError`]; never one that is temporary.
+    #[cfg(feature = "async")]
+    pub async fn offer_async(&mut self, message: &[u8]) -> Result<Position, OfferError> {
+        let mut wait = room(&self.state, &self.owner.client);
+        std::future::poll_fn(|context| match self.offer(message) {
+            Err(refused) if refused.is_temporary() => wait.pending(context),
+            outcome => std::task::Poll::Ready(outcome),
+        })
+        .await
     }
 
     /// Claims space for a message of `length` bytes, at most [`ExclusivePublication::max_payload_length`], to be

@@ -161,12 +161,12 @@ impl<H: FnMut(&[u8], &Header<'_>) -> Action> ImageControlledFragmentAssembler<H>
 
 /// Assemblies by session.
 #[derive(Debug, Default)]
-struct Sessions {
+pub(crate) struct Sessions {
     assemblies: HashMap<SessionId, Assembly>,
 }
 
 impl Sessions {
-    fn of(&mut self, header: &Header<'_>) -> &mut Assembly {
+    pub(crate) fn of(&mut self, header: &Header<'_>) -> &mut Assembly {
         self.assemblies.entry(header.session_id()).or_default()
     }
 
@@ -176,5 +176,17 @@ impl Sessions {
 
     fn clear(&mut self) {
         self.assemblies.clear();
+    }
+}
+
+#[cfg(feature = "async")]
+impl Sessions {
+    pub(crate) fn len(&self) -> usize {
+        self.assemblies.len()
+    }
+
+    /// Frees the buffers of all sessions but those that are wanted.
+    pub(crate) fn retain(&mut self, mut is_wanted: impl FnMut(SessionId) -> bool) {
+        self.assemblies.retain(|session_id, _| is_wanted(*session_id));
     }
 }

@@ -10,7 +10,7 @@ use std::{
 
 use epona_protocol::{
     counters::AtomicCounter,
-    logbuffer::{Action, Block, LogBuffers, TermReader, scan_block},
+    logbuffer::{Action, Block, Fragment, LogBuffers, TermReader, scan_block},
     types::{
         CounterId, Mtu, Position, RegistrationId, SessionId, StreamId, TermGeometry, TermLength, TermOffset,
     },
@@ -122,6 +122,13 @@ impl ImageState {
         }
     }
 
+    /// Whether a poll would move on.
+    #[cfg(feature = "async")]
+    pub(crate) fn has_fragment(&self) -> bool {
+        let position = Position::new(self.subscriber_position.get());
+        Fragment::at(self.log.term_at(position), self.log.geometry().term_offset(position)).is_some()
+    }
+
     fn after_close(&self) -> Option<AtClose> {
         if self.is_closed() { self.at_close.get().copied() } else { None }
     }
@@ -170,7 +177,7 @@ impl<'a> Reading<'a> {
     }
 
     #[inline]
-    fn next(&mut self) -> Option<epona_protocol::logbuffer::Fragment<'a>> {
+    fn next(&mut self) -> Option<Fragment<'a>> {
         if self.state.is_closed() {
             return None;
         }

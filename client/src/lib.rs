@@ -120,6 +120,8 @@ mod handlers;
 mod header;
 mod image;
 mod invoker;
+#[cfg(feature = "async")]
+mod messages;
 mod offer_error;
 mod operation;
 mod pending;
@@ -128,6 +130,8 @@ mod request;
 mod runner;
 mod status;
 mod subscription;
+#[cfg_attr(not(feature = "async"), expect(dead_code, reason = "nobody waits then"))]
+mod waiting;
 
 pub use aeron::Aeron;
 pub use connect::Connecting;
@@ -145,6 +149,8 @@ pub use handlers::{CounterEvent, ImageHandlers, NewPublication, NewSubscription,
 pub use header::Header;
 pub use image::{Image, MAX_REJECT_REASON_LENGTH};
 pub use invoker::Invoker;
+#[cfg(feature = "async")]
+pub use messages::{Message, Messages};
 pub use offer_error::{BlockOfferError, OfferError};
 pub use pending::Pending;
 pub use publication::Publication;

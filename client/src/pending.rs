@@ -1,6 +1,11 @@
 //! An answer of the driver that has not arrived yet.
 
 use std::{fmt, sync::Arc};
+#[cfg(feature = "async")]
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
 
 use epona_protocol::types::RegistrationId;
 
@@ -87,6 +92,20 @@ impl<T> Pending<T> {
                 reason: format!("the answer to request {} is of another kind", self.registration_id),
             }
         })
+    }
+}
+
+/// The result, from any runtime; the client's conductor wakes the task. With an [`Invoker`](crate::Invoker) somebody else
+/// has to step it meanwhile. Once the result was taken the future stays pending. Errors as of [`Pending::poll`].
+#[cfg(feature = "async")]
+impl<T> Future for Pending<T> {
+    type Output = Result<T, ClientError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.completion.take_or_wake(context.waker()) {
+            Some(outcome) => Poll::Ready(self.finish(outcome)),
+            None => Poll::Pending,
+        }
     }
 }
 

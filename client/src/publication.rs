@@ -20,6 +20,8 @@ use epona_protocol::{
     },
 };
 
+#[cfg(feature = "async")]
+use crate::waiting::Wait;
 use crate::{
     client::Client,
     error::ClientError,
@@ -167,6 +169,15 @@ impl Drop for Owner {
     fn drop(&mut self) {
         self.close(false);
     }
+}
+
+/// Waits for room to publish.
+#[cfg(feature = "async")]
+pub(crate) fn room(state: &Arc<PublicationState>, client: &Arc<Client>) -> Wait {
+    let state = Arc::clone(state);
+    Wait::new(&client.shared, move || {
+        state.is_closed() || state.limit.position() > state.log.producer_position()
+    })
 }
 
 /// The reserved value that a caller computes from the payload of each frame.
@@ -413,6 +424,31 @@ impl Publication {
         self.within_limit(|limit| self.appender.append(payload, limit, &mut reserved_value)).map_err(
             |refusal| refusal.map_or(OfferError::Closed, |r| OfferError::of_message(r, self.term_length())),
         )
+    }
+
+    /// [`Publication::offer`] that awaits room for the message, and a subscriber to begin with.
+    ///
+    /// Dropping the future takes the message back, unless it was published already. Wake-ups are those of
+    /// [`Messages`](crate::Messages).
+    ///
+    /// # Errors
+    /// See [`OfferError`]; never one that is temporary.
+    ///
+    /// ```no_run
+    /// # async fn publish(aeron: epona_client::Aeron) -> Result<(), Box<dyn std::error::Error>> {
+    /// let publication = aeron.add_publication_async("aeron:ipc", 1001)?.await?;
+    /// let position = publication.offer_async(b"hello").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "async")]
+    pub async fn offer_async(&self, message: &[u8]) -> Result<Position, OfferError> {
+        let mut wait = room(&self.state, &self.owner.client);
+        std::future::poll_fn(|context| match self.offer(message) {
+            Err(refused) if refused.is_temporary() => wait.pending(context),
+            outcome => std::task::Poll::Ready(outcome),
+        })
+        .await
     }
 
     /// Claims space for a message of `length` bytes, at most [`Publication::max_payload_length`], to be written in

@@ -25,6 +25,8 @@ use crate::{
     request::Request,
     status,
 };
+#[cfg(feature = "async")]
+use crate::{messages::Messages, waiting::Wait};
 
 /// Reads the streams of every publication that matches a channel and stream id, each through an [`Image`].
 ///
@@ -313,6 +315,26 @@ impl Subscription {
     /// When the client is closed; the result tells what the driver says.
     pub fn remove_destination(&self, channel: &str) -> Result<Pending<()>, ClientError> {
         operation::remove_receive_destination(&self.client, self.state.registration_id, channel)
+    }
+
+    /// The messages as a stream of a program with tasks, whole and owned.
+    ///
+    /// ```no_run
+    /// # async fn print(aeron: epona_client::Aeron) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut messages = aeron.add_subscription_async("aeron:ipc", 1001)?.await?.into_messages();
+    /// while let Some(message) = messages.next().await {
+    ///     println!("{} bytes, now at {}", message.payload.len(), message.position);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "async")]
+    #[must_use]
+    pub fn into_messages(self) -> Messages {
+        let state = Arc::clone(&self.state);
+        let is_ready = move || state.is_closed() || state.images().iter().any(|image| image.has_fragment());
+        let wait = Wait::new(&self.client.shared, is_ready);
+        Messages::new(self, wait)
     }
 
     /// Closes the subscription, as dropping does.

@@ -6,6 +6,8 @@ use std::thread;
 use epona_client::{Aeron, Context};
 use epona_media_driver::EmbeddedDriver;
 
+#[path = "../examples/async_tokio.rs"]
+mod async_tokio;
 #[path = "../examples/basic_publisher.rs"]
 mod basic_publisher;
 #[path = "../examples/basic_subscriber.rs"]
@@ -58,4 +60,15 @@ fn of_market_data_the_early_get_all_the_late_the_rest_and_the_slow_are_left_behi
     assert_eq!(late.prices, (joined..=COUNT).collect::<Vec<_>>());
     assert_eq!(slow.prices, [1]);
     assert!(!slow.subscription.is_connected());
+}
+
+#[test]
+fn tasks_exchange_messages_on_one_thread() {
+    let driver = EmbeddedDriver::launch().unwrap();
+    let channel = format!("aeron:udp?endpoint=127.0.0.1:{}", ports::free_port().unwrap());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let received = runtime.block_on(async_tokio::run(connect(&driver), channel, 5000)).unwrap();
+    let texts: Vec<_> = received.iter().map(|message| String::from_utf8_lossy(&message.payload)).collect();
+    let expected: Vec<_> = (0..5000).map(|number| format!("message {number}")).collect();
+    assert_eq!(texts, expected);
 }

@@ -81,6 +81,7 @@ struct Timeouts {
     driver: Duration,
     inter_service: Duration,
     idle_sleep: Duration,
+    wake_interval: Duration,
 }
 
 struct SubscriptionEntry {
@@ -125,6 +126,7 @@ impl Conductor {
                 driver: context.driver_timeout,
                 inter_service: inter_service_timeout,
                 idle_sleep: context.idle_sleep,
+                wake_interval: context.wake_interval,
             },
             now,
             clock: Clock::System,
@@ -158,6 +160,7 @@ impl Conductor {
         if self.now.nanos > self.last_service + self.timeouts.idle_sleep {
             work += self.check_timeouts()?;
         }
+        work += self.shared.waiters.check();
         Ok(work)
     }
 
@@ -199,7 +202,9 @@ impl Conductor {
     /// How long a runner with nothing to do may sleep.
     pub(crate) fn idle_time(&self, awaiting: Duration) -> Duration {
         let is_awaiting = !self.registering.is_empty() || !self.outbox.is_empty();
-        if is_awaiting { self.timeouts.idle_sleep.min(awaiting) } else { self.timeouts.idle_sleep }
+        let sleep =
+            if is_awaiting { self.timeouts.idle_sleep.min(awaiting) } else { self.timeouts.idle_sleep };
+        if self.shared.waiters.is_anyone_waiting() { sleep.min(self.timeouts.wake_interval) } else { sleep }
     }
 
     /// Tells the application of something that went wrong.
@@ -256,6 +261,7 @@ impl Conductor {
         for (images, handlers) in &mut subscriptions {
             images.drain(..).for_each(|image| self.close_image(image, handlers));
         }
+        self.shared.waiters.check();
         let panics = self.handlers.tell_close();
         panics.iter().for_each(|panicked| self.report(panicked));
     }

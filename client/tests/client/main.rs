@@ -15,3 +15,4 @@ mod polls;
 mod publications;
 mod subscriptions;
 mod threads;
+mod waiting;
