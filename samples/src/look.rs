@@ -24,12 +24,19 @@ use crate::{
 /// Clears a terminal and goes to its upper left corner.
 const CLEAR_SCREEN: &str = "\u{1b}[2J\u{1b}[H";
 
-/// The options of every command that looks.
+/// The option that every command which looks has.
 #[derive(Args, Clone, Debug)]
-pub(crate) struct LookOptions {
+pub(crate) struct DirOptions {
     /// The media driver's directory [default: AERON_DIR, else /dev/shm/aeron-USER]
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
+}
+
+/// The options of commands that look and print.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct LookOptions {
+    #[command(flatten)]
+    dir: DirOptions,
 
     /// How to print it
     #[arg(long, value_enum, default_value = "text")]
@@ -60,7 +67,7 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text).map_err(|error| error.to_string())
 }
 
-impl LookOptions {
+impl DirOptions {
     /// The driver's directory: as asked for, else as every client has it.
     pub(crate) fn directory(&self) -> PathBuf {
         self.dir.clone().unwrap_or_else(|| Context::new().directory().to_owned())
@@ -72,6 +79,21 @@ impl LookOptions {
     /// When there is no driver's directory of this version.
     pub(crate) fn open(&self) -> Result<Directory, Stop> {
         Ok(Directory::open(&self.directory())?)
+    }
+}
+
+impl LookOptions {
+    /// As [`DirOptions::directory`].
+    pub(crate) fn directory(&self) -> PathBuf {
+        self.dir.directory()
+    }
+
+    /// As [`DirOptions::open`].
+    ///
+    /// # Errors
+    /// When there is no driver's directory of this version.
+    pub(crate) fn open(&self) -> Result<Directory, Stop> {
+        self.dir.open()
     }
 
     pub(crate) const fn is_json(&self) -> bool {
@@ -94,28 +116,31 @@ impl RefreshOptions {
         self.watch || (terminal && !self.once)
     }
 
-    /// Calls `print` once, or again and again until Ctrl-C. `is_text` clears a terminal in between.
+    /// Prints snapshots of the driver's directory once, or again and again until Ctrl-C, which clears a terminal in
+    /// between.
     ///
     /// # Errors
-    /// Those of `print`.
+    /// When there is no driver's directory; those of `print`.
     pub(crate) fn run(
         &self,
-        is_text: bool,
+        look: &LookOptions,
         interrupt: &Interrupt,
-        mut print: impl FnMut(&mut dyn Write) -> Result<(), Stop>,
+        print: impl Fn(&Snapshot, &mut dyn Write) -> Result<(), Stop>,
     ) -> Result<(), Stop> {
+        let directory = look.open()?;
+        note_absence(&directory.snapshot(now()));
         let mut output = io::stdout().lock();
         let terminal = output.is_terminal();
         if !self.is_continuous(terminal) {
-            return print(&mut output);
+            return print(&directory.snapshot(now()), &mut output);
         }
         while !interrupt.is_raised() {
             // Written at once, lest the screen flicker.
             let mut screen = Vec::new();
-            if terminal && is_text {
+            if terminal && !look.is_json() {
                 screen.extend(CLEAR_SCREEN.bytes());
             }
-            print(&mut screen)?;
+            print(&directory.snapshot(now()), &mut screen)?;
             output.write_all(&screen)?;
             output.flush()?;
             let _ = pause(self.delay, interrupt);

@@ -10,6 +10,7 @@ mod interrupt;
 mod log;
 mod look;
 mod loss;
+mod metrics;
 mod ping;
 mod pong;
 mod r#pub;
@@ -51,6 +52,7 @@ enum Command {
     Errors(errors::Options),
     Loss(loss::Options),
     Log(log::Options),
+    Metrics(metrics::Options),
     Driver(driver_tool::Options),
 }
 
@@ -84,6 +86,7 @@ fn run(command: Command, interrupt: &Interrupt) -> Result<(), Stop> {
         Command::Errors(options) => errors::run(&options),
         Command::Loss(options) => loss::run(&options),
         Command::Log(options) => log::run(&options),
+        Command::Metrics(options) => metrics::run(&options, interrupt),
         Command::Driver(options) => driver_tool::run(&options, interrupt),
     }
 }

@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::{
     common::Stop,
     interrupt::Interrupt,
-    look::{LookOptions, RefreshOptions, note_absence, now, print_json},
+    look::{LookOptions, RefreshOptions, print_json},
     snapshot::{Snapshot, is_about_stream, json},
     text,
 };
@@ -60,16 +60,12 @@ pub(crate) struct Options {
 /// # Errors
 /// When there is no driver's directory; when standard output cannot be written.
 pub(crate) fn run(options: &Options, interrupt: &Interrupt) -> Result<(), Stop> {
-    let directory = options.look.open()?;
-    note_absence(&directory.snapshot(now()));
-    let is_json = options.look.is_json();
-    options.refresh.run(!is_json, interrupt, |output| {
-        let snapshot = directory.snapshot(now());
+    options.refresh.run(&options.look, interrupt, |snapshot, output| {
         let counters = snapshot.counters().iter().filter(|counter| options.passes(counter));
-        if is_json {
-            print_json(output, &Stat::new(&snapshot, counters))
+        if options.look.is_json() {
+            print_json(output, &Stat::new(snapshot, counters))
         } else {
-            print_text(output, &snapshot, counters)
+            print_text(output, snapshot, counters)
         }
     })
 }

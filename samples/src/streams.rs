@@ -7,7 +7,7 @@ use clap::Args;
 use crate::{
     common::Stop,
     interrupt::Interrupt,
-    look::{LookOptions, RefreshOptions, note_absence, now, print_json},
+    look::{LookOptions, RefreshOptions, print_json},
     snapshot::Stream,
     text,
 };
@@ -35,18 +35,12 @@ pub(crate) struct Options {
 /// # Errors
 /// When there is no driver's directory; when standard output cannot be written.
 pub(crate) fn run(options: &Options, interrupt: &Interrupt) -> Result<(), Stop> {
-    let directory = options.look.open()?;
-    note_absence(&directory.snapshot(now()));
-    let is_json = options.look.is_json();
-    options.refresh.run(!is_json, interrupt, |output| {
-        let streams = directory.snapshot(now()).streams();
-        if is_json {
+    options.refresh.run(&options.look, interrupt, |snapshot, output| {
+        let streams = snapshot.streams();
+        if options.look.is_json() {
             return print_json(output, &streams);
         }
-        for stream in &streams {
-            print_text(output, stream)?;
-        }
-        Ok(())
+        Ok(streams.iter().try_for_each(|stream| print_text(output, stream))?)
     })
 }
 

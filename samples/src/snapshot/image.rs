@@ -1,11 +1,13 @@
 //! Images: what arrived, what is complete, who has read it.
 
-use std::collections::BTreeMap;
-
 use epona_protocol::types::{CounterTypeId, Position, RegistrationId, SessionId, StreamId};
 use serde::Serialize;
 
-use super::{Snapshot, Subscriber, json, stream::whole_channel, subscriber};
+use super::{
+    Snapshot, Subscriber, json,
+    stream::{CounterGroup, counter_groups},
+    subscriber,
+};
 
 /// A stream from elsewhere as this driver receives it.
 #[derive(Clone, Debug, Serialize)]
@@ -34,34 +36,25 @@ impl Image {
     }
 }
 
+/// Counters that images have.
+const TYPES: [CounterTypeId; 3] =
+    [CounterTypeId::RECEIVER_HWM, CounterTypeId::RECEIVER_POSITION, CounterTypeId::RECEIVER_NAKS_SENT];
+
 pub(super) fn images(snapshot: &Snapshot) -> Vec<Image> {
-    let mut images: BTreeMap<i64, Image> = BTreeMap::new();
-    for (counter, key) in snapshot.stream_counters() {
-        if !matches!(
-            counter.type_id,
-            CounterTypeId::RECEIVER_HWM
-                | CounterTypeId::RECEIVER_POSITION
-                | CounterTypeId::RECEIVER_NAKS_SENT
-        ) {
-            continue;
-        }
-        let image = images.entry(key.registration_id).or_insert_with(|| Image {
-            correlation_id: RegistrationId::new(key.registration_id),
-            session_id: key.session_id,
-            stream_id: key.stream_id,
-            channel: whole_channel(counter.type_id, &counter.label, &key.channel).to_owned(),
-            high_water_mark: Position::ZERO,
-            position: Position::ZERO,
-            naks_sent: 0,
+    let image = |counters: CounterGroup<'_>| {
+        let value = |type_id| counters.value(type_id).unwrap_or_default();
+        Image {
+            correlation_id: counters.registration_id,
+            session_id: counters.session_id,
+            stream_id: counters.stream_id,
+            high_water_mark: Position::new(value(CounterTypeId::RECEIVER_HWM)),
+            position: Position::new(value(CounterTypeId::RECEIVER_POSITION)),
+            naks_sent: value(CounterTypeId::RECEIVER_NAKS_SENT),
             subscribers: Vec::new(),
-        });
-        match counter.type_id {
-            CounterTypeId::RECEIVER_HWM => image.high_water_mark = Position::new(counter.value),
-            CounterTypeId::RECEIVER_POSITION => image.position = Position::new(counter.value),
-            _ => image.naks_sent = counter.value,
+            channel: counters.channel,
         }
-    }
-    let mut images: Vec<_> = images.into_values().collect();
+    };
+    let mut images: Vec<_> = counter_groups(snapshot, &TYPES).into_iter().map(image).collect();
     for subscriber in subscriber::subscribers(snapshot) {
         let is_remote = !subscriber.is_spy() && !subscriber.is_ipc();
         if is_remote && let Some(image) = image_of(&subscriber, &mut images) {

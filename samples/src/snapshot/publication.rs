@@ -1,14 +1,13 @@
 //! Publications: how far written, how far sent, how far allowed.
 
-use std::collections::BTreeMap;
-
-use epona_protocol::{
-    counters::{CounterDescriptor, StreamKey},
-    types::{ClientId, CounterTypeId, Position, RegistrationId, SessionId, StreamId},
-};
+use epona_protocol::types::{ClientId, CounterTypeId, Position, RegistrationId, SessionId, StreamId};
 use serde::Serialize;
 
-use super::{Snapshot, Subscriber, json, stream::whole_channel, subscriber};
+use super::{
+    Snapshot, Subscriber, json,
+    stream::{CounterGroup, counter_groups},
+    subscriber,
+};
 
 /// A publication on this driver.
 #[derive(Clone, Debug, Serialize)]
@@ -70,17 +69,20 @@ impl Sender {
     }
 }
 
-/// Counters of one publication, by type.
-type ByType<'a> = BTreeMap<i32, (&'a CounterDescriptor, StreamKey<'a>)>;
+/// Counters that publications have.
+const TYPES: [CounterTypeId; 7] = [
+    CounterTypeId::PUBLISHER_LIMIT,
+    CounterTypeId::SENDER_POSITION,
+    CounterTypeId::SENDER_LIMIT,
+    CounterTypeId::PUBLISHER_POSITION,
+    CounterTypeId::SENDER_BPE,
+    CounterTypeId::FLOW_CONTROL_RECEIVERS,
+    CounterTypeId::SENDER_NAKS_RECEIVED,
+];
 
 pub(super) fn publications(snapshot: &Snapshot) -> Vec<Publication> {
-    let mut counters: BTreeMap<i64, ByType<'_>> = BTreeMap::new();
-    for (counter, key) in snapshot.stream_counters() {
-        if matches!(counter.type_id.get(), 1 | 2 | 9 | 12 | 13 | 17 | 19) {
-            counters.entry(key.registration_id).or_default().insert(counter.type_id.get(), (counter, key));
-        }
-    }
-    let mut publications: Vec<_> = counters.values().filter_map(publication).collect();
+    let groups = counter_groups(snapshot, &TYPES);
+    let mut publications: Vec<_> = groups.into_iter().filter_map(publication).collect();
     for subscriber in subscriber::subscribers(snapshot) {
         if let Some(publication) = publications.iter_mut().find(|publication| reads(&subscriber, publication))
         {
@@ -91,24 +93,23 @@ pub(super) fn publications(snapshot: &Snapshot) -> Vec<Publication> {
 }
 
 /// A publication of what counters there are; `None` without a limit, which every publication has.
-fn publication(counters: &ByType<'_>) -> Option<Publication> {
-    let value = |type_id: CounterTypeId| counters.get(&type_id.get()).map(|(counter, _)| counter.value);
-    let (limit, key) = counters.get(&CounterTypeId::PUBLISHER_LIMIT.get())?;
-    let sampled = counters.get(&CounterTypeId::PUBLISHER_POSITION.get()).map(|(counter, _)| *counter);
-    let sender = value(CounterTypeId::SENDER_POSITION).map(|position| Sender {
+fn publication(counters: CounterGroup<'_>) -> Option<Publication> {
+    let limit = counters.get(CounterTypeId::PUBLISHER_LIMIT)?;
+    let sampled = counters.get(CounterTypeId::PUBLISHER_POSITION);
+    let sender = counters.value(CounterTypeId::SENDER_POSITION).map(|position| Sender {
         position: Position::new(position),
-        limit: Position::new(value(CounterTypeId::SENDER_LIMIT).unwrap_or(position)),
-        back_pressure_events: value(CounterTypeId::SENDER_BPE).unwrap_or_default(),
-        naks_received: value(CounterTypeId::SENDER_NAKS_RECEIVED).unwrap_or_default(),
-        receivers: value(CounterTypeId::FLOW_CONTROL_RECEIVERS),
+        limit: Position::new(counters.value(CounterTypeId::SENDER_LIMIT).unwrap_or(position)),
+        back_pressure_events: counters.value(CounterTypeId::SENDER_BPE).unwrap_or_default(),
+        naks_received: counters.value(CounterTypeId::SENDER_NAKS_RECEIVED).unwrap_or_default(),
+        receivers: counters.value(CounterTypeId::FLOW_CONTROL_RECEIVERS),
     });
     Some(Publication {
-        registration_id: RegistrationId::new(key.registration_id),
+        registration_id: counters.registration_id,
         client_id: ClientId::new(limit.owner_id),
         is_exclusive: sampled.is_some_and(|counter| counter.label.starts_with("pub-pos (exclusive)")),
-        session_id: key.session_id,
-        stream_id: key.stream_id,
-        channel: whole_channel(limit.type_id, &limit.label, &key.channel).to_owned(),
+        session_id: counters.session_id,
+        stream_id: counters.stream_id,
+        channel: counters.channel,
         position: Position::new(sampled.map_or(0, |counter| counter.value)),
         limit: Position::new(limit.value),
         sender,

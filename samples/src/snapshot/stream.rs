@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use epona_protocol::types::{CounterTypeId, RegistrationId, SessionId, StreamId};
+use epona_protocol::{
+    counters::CounterDescriptor,
+    types::{CounterTypeId, RegistrationId, SessionId, StreamId},
+};
 use serde::Serialize;
 
 use super::{Snapshot, json};
@@ -30,6 +33,44 @@ pub(crate) struct StreamPosition {
     #[serde(serialize_with = "json::number")]
     pub(crate) registration_id: RegistrationId,
     pub(crate) value: i64,
+}
+
+/// The counters of one publication or one image, which share a registration id.
+#[derive(Debug)]
+pub(super) struct CounterGroup<'a> {
+    pub(super) registration_id: RegistrationId,
+    pub(super) session_id: SessionId,
+    pub(super) stream_id: StreamId,
+    pub(super) channel: String,
+    by_type: BTreeMap<i32, &'a CounterDescriptor>,
+}
+
+impl<'a> CounterGroup<'a> {
+    /// The counter of a type, if there is one.
+    pub(super) fn get(&self, type_id: CounterTypeId) -> Option<&'a CounterDescriptor> {
+        self.by_type.get(&type_id.get()).copied()
+    }
+
+    /// The value of a counter, if there is one.
+    pub(super) fn value(&self, type_id: CounterTypeId) -> Option<i64> {
+        self.get(type_id).map(|counter| counter.value)
+    }
+}
+
+/// Groups counters of some types, in the order of registration ids.
+pub(super) fn counter_groups<'a>(snapshot: &'a Snapshot, types: &[CounterTypeId]) -> Vec<CounterGroup<'a>> {
+    let mut groups = BTreeMap::new();
+    for (counter, key) in snapshot.stream_counters().filter(|(counter, _)| types.contains(&counter.type_id)) {
+        let group = groups.entry(key.registration_id).or_insert_with(|| CounterGroup {
+            registration_id: RegistrationId::new(key.registration_id),
+            session_id: key.session_id,
+            stream_id: key.stream_id,
+            channel: whole_channel(counter.type_id, &counter.label, &key.channel).to_owned(),
+            by_type: BTreeMap::new(),
+        });
+        group.by_type.insert(counter.type_id.get(), counter);
+    }
+    groups.into_values().collect()
 }
 
 /// Whether a counter's key names a stream. Source: shared-memory spec 5.7.

@@ -74,14 +74,14 @@ impl Epona {
     }
 
     /// Waits until a line on standard error contains `part`.
-    pub(crate) fn await_note(&mut self, part: &str) {
+    pub(crate) fn await_note(&mut self, part: &str) -> String {
         loop {
             match self.stderr.recv_timeout(DEADLINE) {
                 Ok(line) => self.told.push(line),
                 Err(_) => panic!("nothing with {part:?} on standard error, only {:?}", self.told),
             }
-            if self.told.last().is_some_and(|line| line.contains(part)) {
-                return;
+            if let Some(line) = self.told.last().filter(|line| line.contains(part)) {
+                return line.clone();
             }
         }
     }
