@@ -434,6 +434,14 @@ impl<E: Entry> Endpoints<E> {
 }
 
 impl Endpoints<SendEndpointEntry> {
+    /// The channel of the endpoint that a publication shares, which says how its socket is; its own, where it is the first.
+    pub fn channel_in_use<'a>(&'a self, channel: &'a Arc<UdpChannel>) -> &'a Arc<UdpChannel> {
+        match self.find_entry(channel) {
+            Ok(Some((_, entry))) => &entry.channel,
+            _ => channel,
+        }
+    }
+
     /// One publication less; the last one gives the socket up.
     pub fn release_publication(&mut self, id: SendEndpointId, services: &mut Services) {
         if let Some(entry) = self.get_mut(id.index()) {

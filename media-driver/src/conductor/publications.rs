@@ -143,7 +143,8 @@ impl Conductor {
         let initial_term_id = params
             .position
             .map_or_else(|| TermId::new(self.random.i32(..)), |position| position.initial_term_id);
-        let (send_buffer, receive_buffer) = self.socket_buffers_of(channel.as_deref());
+        let channel = channel.as_ref().map(|channel| self.send_endpoints.channel_in_use(channel));
+        let (send_buffer, receive_buffer) = self.socket_buffers_of(channel.map(|channel| &**channel));
         LogParameters {
             session_id: *session_id,
             stream_id: add.stream_id,
@@ -160,7 +161,7 @@ impl Conductor {
             untethered_window_limit_timeout_ns: nanos(params.untethered.window_limit),
             untethered_linger_timeout_ns: nanos(params.untethered.linger),
             untethered_resting_timeout_ns: nanos(params.untethered.resting),
-            group: channel.as_ref().is_some_and(|channel| channel.has_group_semantics()),
+            group: channel.is_some_and(|channel| channel.has_group_semantics()),
             is_response: params.is_response,
             sparse: params.is_sparse,
             signal_eos: params.signal_eos,

@@ -21,7 +21,10 @@ use crate::{
     error::DriverError,
     image::publication_image::PublicationImage,
     media::udp_channel::UdpChannel,
-    publication::{ipc::IpcPublication, network::NetworkPublication, params::SubscriptionParams},
+    publication::{
+        ipc::IpcPublication, network::NetworkPublication, params::SubscriptionParams,
+        response::ResponseProgress,
+    },
     subscribable::SubscriberPosition,
     subscription::{Subscription, SubscriptionKind},
     untethered::Tether,
@@ -54,6 +57,8 @@ impl Conductor {
         channel: Arc<UdpChannel>,
     ) -> Result<(), DriverError> {
         let params = self.subscription_params(channel.uri(), &add.channel)?;
+        // A spy reads what is there: `control-mode=response` means nothing to it, as in the C driver.
+        let params = SubscriptionParams { response: ResponseProgress::Ordinary, ..params };
         let subscription = self.add_subscription(&add, params, SubscriptionKind::Spy(channel))?;
         self.answer_subscription(&subscription, CounterId::NULL);
         self.link_to_network_publications(&subscription);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use epona_protocol::{
     logbuffer::StartPosition,
     types::{DATA_HEADER_LENGTH, Mtu, SessionId, TermGeometry, TermId, TermLength, TermOffset},
-    uri::{ChannelUri, ControlMode, InferableBool, ResponseCorrelation, SessionIdParam, keys},
+    uri::{ChannelUri, ControlMode, InferableBool, Media, ResponseCorrelation, SessionIdParam, keys},
 };
 
 use super::response::{ResponseProgress, ResponseRole};
@@ -154,7 +154,8 @@ impl PublicationParams {
             spies_simulate_connection: uri
                 .bool(keys::SPIES_SIMULATE_CONNECTION)?
                 .unwrap_or(context.streams.spies_simulate_connection),
-            is_response: uri.control_mode() == ControlMode::Response,
+            // Over IPC the correlation id alone makes a response, as in the C driver.
+            is_response: uri.media() == Media::Udp && uri.control_mode() == ControlMode::Response,
             response_correlation: uri.response_correlation_id()?,
             untethered: untethered_timeouts(uri, context)?,
             has_mtu: own_mtu.is_some() || from_tag.is_some(),

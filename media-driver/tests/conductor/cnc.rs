@@ -99,3 +99,33 @@ fn log_metadata_tells_the_kind_of_a_publication() {
         assert_eq!(log.metadata().kind(), Some(kind));
     }
 }
+
+/// Where the metadata of a log has the SO_RCVBUF of its channel. Source: shared-memory spec 7.2.
+const RECEIVE_BUFFER: usize = 304;
+
+#[test]
+fn log_metadata_tells_of_the_socket_in_use_rather_than_of_what_the_channel_says() {
+    let mut driver = Driver::new();
+    driver.publish("aeron:udp?endpoint=127.0.0.1:24325|so-rcvbuf=64k");
+    driver.publish("aeron:udp?control-mode=manual|tags=7");
+    for (channel, receive_buffer, is_group) in [
+        (UDP, 64 << 10, false),
+        ("aeron:udp?endpoint=127.0.0.1:24325|control-mode=manual", 64 << 10, false),
+        ("aeron:udp?tags=7", 0, true),
+    ] {
+        let (_, told) = driver.publish_exclusively(channel);
+        let log = LogBuffers::open_to_read(told[0].ready().log.as_ref()).unwrap();
+        assert_eq!(log.metadata().view().get_i32(RECEIVE_BUFFER), receive_buffer, "{channel}");
+        assert_eq!(log.metadata().is_group(), is_group, "{channel}");
+    }
+}
+
+#[test]
+fn log_metadata_of_ipc_publications_never_tells_of_a_response_channel() {
+    let mut driver = Driver::new();
+    for channel in ["aeron:ipc", "aeron:ipc?control-mode=response"] {
+        let (_, told) = driver.publish_exclusively(channel);
+        let log = LogBuffers::open_to_read(told.last().unwrap().ready().log.as_ref()).unwrap();
+        assert!(!log.metadata().is_response(), "{channel}");
+    }
+}

@@ -209,3 +209,13 @@ fn a_spy_meets_the_exclusive_publications_of_its_stream_only() {
     let told = driver.told();
     assert!(matches!(told[..], [Told::Unavailable { image, .. }] if image == first), "{told:?}");
 }
+
+#[test]
+fn a_spy_is_never_for_responses() {
+    let mut driver = Driver::new();
+    driver.publish(UDP);
+    driver.settle();
+    driver.told();
+    let (_, told) = driver.subscribe(&format!("aeron-spy:{UDP}|control-mode=response"));
+    assert!(matches!(told[..], [Told::Subscription { .. }, Told::Available { .. }]), "{told:?}");
+}

@@ -14,7 +14,7 @@ use epona_protocol::{
     types::{ClientId, CorrelationId, CounterTypeId, Position, RegistrationId, StreamId},
 };
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
 
@@ -57,6 +57,8 @@ pub(crate) struct Hand {
     ids: BTreeMap<usize, i64>,
     /// Events that come when they come, with how often.
     later: BTreeMap<String, usize>,
+    /// Subscriptions that are removed: whether they lose an image before that is a race.
+    removed: BTreeSet<String>,
     errors_before: i64,
 }
 
@@ -78,6 +80,7 @@ impl Hand {
             names: Names::new(process.dir(), host, group),
             ids: BTreeMap::new(),
             later: BTreeMap::new(),
+            removed: BTreeSet::new(),
             errors_before: 0,
             process,
             cnc,
@@ -102,6 +105,7 @@ impl Hand {
         self.names.add(self.client.get(), "client".to_owned());
         self.ids.clear();
         self.later.clear();
+        self.removed.clear();
         self.errors_before = self.errors();
     }
 
@@ -113,7 +117,10 @@ impl Hand {
         let mut picture = Picture::of(&self.reader(), self.process.dir(), &mut self.names);
         picture.add("errors", self.errors() - self.errors_before);
         for (event, times) in &self.later {
-            picture.add(event, *times);
+            let is_of_removed = |of: &String| event.starts_with("no more image") && event.contains(&**of);
+            if !self.removed.iter().any(is_of_removed) {
+                picture.add(event, *times);
+            }
         }
         picture
     }
@@ -125,6 +132,11 @@ impl Hand {
             let id = self.producer.next_correlation_id();
             self.names.add(id.get(), format!("s{number}"));
             self.ids.insert(number, id.get());
+            if let Step::RemoveSubscription { target: Target::Step(of) } = step {
+                self.removed.insert(format!(" for s{of} by "));
+            } else if *step == Step::Close {
+                self.removed.insert(" for s".to_owned());
+            }
             self.send(step, id);
             let answer = self.answer(id);
             if !answer.told.iter().any(|told| told.contains("ResourceTemporarilyUnavailable")) {

@@ -79,7 +79,7 @@ fn whatever_clients_ask_both_drivers_answer_and_show_the_same() {
         let Err(difference) = run(&mut hands, &script, patience) else { continue };
         let what = format!("seed {seed}: {difference}");
         assert!(exploring, "{what}\n{script:#?}");
-        eprintln!("{what}");
+        eprintln!("{what}\n{:?}", script.steps);
         found.push(seed);
         // What the failed script left behind is not to blame the next one.
         hands = self::hands();

@@ -101,7 +101,7 @@ pub(crate) struct Script {
 }
 
 /// Values of parameters: those that are fine, those at a limit and those that are not. What the two makes take for
-/// different numbers on purpose is in docs/differences.md, and not here.
+/// different numbers on purpose is in docs/differences.md, and not here; nor is what makes Aeron C leave a socket open.
 const PUBLICATION: &[(&str, &[&str])] = &[
     ("mtu", &["1408", "1376", "4096", "32", "64", "100", "65504", "65536", "8k", "0", "-32", "x"]),
     ("term-length", &["64k", "128k", "65536", "1m", "63k", "100000", "0", "32k", "2g", "-1", "x"]),
@@ -115,7 +115,7 @@ const PUBLICATION: &[(&str, &[&str])] = &[
     ("eos", &["true", "false", "1"]),
     ("ssc", &["true", "false"]),
     ("max-resend", &["1", "16", "256", "257", "0", "-1", "x"]),
-    ("fc", &["max", "min", "tagged", "min,g:/2", "tagged,g:5/1,t:2s", "max,rrwm:8", "best", "min,x:1"]),
+    ("fc", &["max", "min", "tagged", "min,g:/2", "tagged,g:5/1,t:2s", "max,rrwm:8"]),
     ("tags", &["1", "1,9", "2", "2,9", "1,x", "x", ",3"]),
     ("alias", &["a", "with space"]),
     ("so-sndbuf", &["128k", "64k", "0", "x"]),
@@ -135,7 +135,7 @@ const PUBLICATION: &[(&str, &[&str])] = &[
     ("term-offset", &["0"]),
     ("stream-id", &["1001"]),
     ("unknown", &["1"]),
-    ("control-mode", &["dynamic", "manual", "response", "other"]),
+    ("control-mode", &["dynamic", "manual", "response"]),
     ("mtuu", &["x"]),
 ];
 
@@ -147,7 +147,7 @@ const SUBSCRIPTION: &[(&str, &[&str])] = &[
     ("sparse", &["true", "false"]),
     ("group", &["true", "false", "infer", "x"]),
     ("rcv-wnd", &["64k", "128k", "256k", "1k", "0", "x"]),
-    ("so-rcvbuf", &["128k", "64k", "0", "x"]),
+    ("so-rcvbuf", &["128k", "256k", "0", "x"]),
     ("so-sndbuf", &["128k", "64k", "0", "x"]),
     ("so-tos", &["0", "8", "255", "256", "-1", "x"]),
     ("tags", &["1", "2", "1,5", "x"]),
@@ -276,6 +276,10 @@ impl Writer<'_> {
                 if let (Some(at), true) = (channel.find("control={host}"), channel.contains("=manual")) {
                     let end = channel[at..].find('|').map_or(channel.len(), |length| at + length + 1);
                     channel.replace_range(at..end, "");
+                }
+                // Aeron C leaves the socket of a response subscription open that names its session.
+                if channel.contains("=response") {
+                    channel = channel.replace("session-id=", "session=");
                 }
                 Step::AddSubscription { stream, channel }
             }
