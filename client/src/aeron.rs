@@ -290,6 +290,18 @@ impl Aeron {
         self.client.abandon(registration_id);
     }
 
+    /// Whether a request to the driver is under way: sent or about to be, and neither answered nor given up.
+    #[must_use]
+    pub fn is_command_active(&self, registration_id: RegistrationId) -> bool {
+        self.client.shared.active_commands.contains(registration_id)
+    }
+
+    /// Whether any request of this client is under way.
+    #[must_use]
+    pub fn has_active_commands(&self) -> bool {
+        !self.client.shared.active_commands.is_empty()
+    }
+
     /// An id that neither this nor any other client of the driver has been given before.
     #[must_use]
     pub fn next_correlation_id(&self) -> CorrelationId {

@@ -24,6 +24,7 @@ use epona_protocol::{
 };
 
 use crate::{
+    active_commands::ActiveCommands,
     completion::{Completion, Outcome},
     conductor::{Clock, Conductor},
     context::DriverInvoker,
@@ -45,6 +46,7 @@ pub(crate) struct Shared {
     client: OnceLock<Weak<Client>>,
     close_requested: AtomicBool,
     pub(crate) waiters: Waiters,
+    pub(crate) active_commands: Arc<ActiveCommands>,
 }
 
 impl Shared {
@@ -60,6 +62,7 @@ impl Shared {
             client: OnceLock::new(),
             close_requested: AtomicBool::new(false),
             waiters: Waiters::default(),
+            active_commands: Arc::default(),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::{
     fs::OpenOptions,
+    io,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -9,7 +10,7 @@ use std::{
 
 use epona_protocol::{
     broadcast::CopyReceiver,
-    cnc::{CNC_FILE, CNC_VERSION, Cnc, CncState, NotReady},
+    cnc::{CNC_FILE, CNC_VERSION, Cnc, CncState, NotReady, SemanticVersion},
     counters::CountersReader,
     ring_buffer::mpsc::Producer,
     types::{EpochMillis, Nanos, Now},
@@ -78,10 +79,7 @@ impl Connecting {
                 Some(context) => start(context, &cnc, now).map(Some),
                 None => Ok(None),
             },
-            CncState::VersionMismatch { found } => Err(incompatible(
-                &directory,
-                format!("its version is {found}, and {CNC_VERSION} with the same major number is needed"),
-            )),
+            CncState::VersionMismatch { found } => Err(incompatible_version(&directory, found)),
             CncState::NotReady(reason) if now.nanos >= deadline => {
                 Err(explain(reason, directory, context.driver_timeout, now.epoch))
             }
@@ -103,10 +101,8 @@ impl Connecting {
 }
 
 fn look(directory: &Path, now: EpochMillis, driver_timeout: Duration) -> Result<CncState, ClientError> {
-    let state = Cnc::open(directory).map_err(|error| ClientError::Io {
-        what: format!("cannot map {}", directory.join(CNC_FILE).display()),
-        source: Arc::new(error),
-    })?;
+    let state = Cnc::open(directory)
+        .map_err(|error| io_error(format!("cannot map {}", directory.join(CNC_FILE).display()), error))?;
     Ok(state.if_active(now, driver_timeout))
 }
 
@@ -120,13 +116,18 @@ pub(crate) const fn retry_interval(reason: NotReady) -> Duration {
 }
 
 /// Why there was no driver to connect to in all that time.
-fn explain(reason: NotReady, directory: PathBuf, timeout: Duration, now: EpochMillis) -> ClientError {
+pub(crate) fn explain(
+    reason: NotReady,
+    directory: PathBuf,
+    timeout: Duration,
+    now: EpochMillis,
+) -> ClientError {
     match reason {
         NotReady::Missing => match OpenOptions::new().read(true).write(true).open(directory.join(CNC_FILE)) {
-            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => ClientError::Io {
-                what: format!("cannot open {} for reading and writing", directory.join(CNC_FILE).display()),
-                source: Arc::new(error),
-            },
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => io_error(
+                format!("cannot open {} for reading and writing", directory.join(CNC_FILE).display()),
+                error,
+            ),
             _ => ClientError::NoDriver { directory },
         },
         NotReady::TooShort { .. }
@@ -143,6 +144,17 @@ fn explain(reason: NotReady, directory: PathBuf, timeout: Duration, now: EpochMi
             ClientError::DriverInactive { directory, state }
         }
     }
+}
+
+pub(crate) fn incompatible_version(directory: &Path, found: SemanticVersion) -> ClientError {
+    incompatible(
+        directory,
+        format!("its version is {found}, and {CNC_VERSION} with the same major number is needed"),
+    )
+}
+
+pub(crate) fn io_error(what: String, error: io::Error) -> ClientError {
+    ClientError::Io { what, source: Arc::new(error) }
 }
 
 fn incompatible(directory: &Path, reason: String) -> ClientError {

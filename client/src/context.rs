@@ -6,11 +6,15 @@ use std::{
     time::Duration,
 };
 
+use epona_protocol::cnc::{CNC_FILE, Cnc, CncState, request_termination};
+
 use crate::{
+    connect::io_error,
     environment,
     error::ClientError,
     handlers::{CounterEvent, Handlers, NewPublication, NewSubscription, PublicationErrorFrame},
     image::Image,
+    runner,
 };
 
 /// Longest client name, in bytes. Source: shared-memory spec 11.1.
@@ -117,6 +121,30 @@ impl Context {
     #[must_use]
     pub fn directory(&self) -> &Path {
         &self.directory
+    }
+
+    /// Whether a driver lives in the directory: one with a heartbeat no older than the driver timeout.
+    #[must_use]
+    pub fn is_driver_active(&self) -> bool {
+        matches!(
+            Cnc::open_to_read(&self.directory)
+                .map(|state| state.if_active(runner::now().epoch, self.driver_timeout)),
+            Ok(CncState::Ready(_))
+        )
+    }
+
+    /// Asks the driver of the directory to end, with a token that it may check; whether it does is not told. A driver
+    /// does so only where its settings allow it.
+    ///
+    /// # Errors
+    /// [`ClientError::Io`] when `cnc.dat` cannot be mapped for writing, [`ClientError::Termination`] when no request can
+    /// be written there: no driver, another version, a token longer than 4096 bytes, a full command buffer.
+    pub fn request_driver_termination(&self, token: &[u8]) -> Result<(), ClientError> {
+        let path = self.directory.join(CNC_FILE);
+        let state = Cnc::open(&self.directory)
+            .map_err(|error| io_error(format!("cannot map {}", path.display()), error))?;
+        request_termination(state, token)
+            .map_err(|reason| ClientError::Termination { directory: self.directory.clone(), reason })
     }
 
     /// How long to wait for a driver and for its answers, and how old its heartbeat may be.

@@ -2,7 +2,7 @@
 
 use std::{fmt, io, path::PathBuf, sync::Arc, time::Duration};
 
-use epona_protocol::{command::ErrorCode, types::RegistrationId};
+use epona_protocol::{cnc::TerminationError, command::ErrorCode, types::RegistrationId};
 
 /// Why a call, a request to the driver, or the whole client failed.
 ///
@@ -94,6 +94,14 @@ pub enum ClientError {
         request: String,
         /// The limit that it breaks.
         reason: String,
+    },
+    /// A driver could not be asked to end.
+    #[error("the media driver at {directory} was not asked to end: {reason}")]
+    Termination {
+        /// Where the driver's file is, or should be.
+        directory: PathBuf,
+        /// What was in the way.
+        reason: TerminationError,
     },
     /// Fatal: the driver stopped, or has given no sign of life for the driver timeout.
     #[error("the media driver is gone: {state}")]
@@ -195,6 +203,7 @@ impl ClientError {
             | Self::LogBuffer { .. }
             | Self::HandlerPanicked { .. }
             | Self::Configuration(_)
+            | Self::Termination { .. }
             | Self::Io { .. } => 11,
         }
     }

@@ -2,6 +2,9 @@
 
 use std::{
     fmt,
+    fs::File,
+    io,
+    path::PathBuf,
     sync::{
         Arc, OnceLock, Weak,
         atomic::{AtomicBool, Ordering},
@@ -40,6 +43,9 @@ pub(crate) struct ImageState {
     pub(crate) stream_id: StreamId,
     pub(crate) source_identity: String,
     pub(crate) log: LogBuffers,
+    log_file: PathBuf,
+    /// Opened by the first raw poll.
+    file: OnceLock<File>,
     /// Owned by the polling thread: read plain, written with release ordering for the driver.
     subscriber_position: AtomicCounter,
     join_position: Position,
@@ -64,6 +70,7 @@ pub(crate) struct NewImage {
     pub(crate) session_id: SessionId,
     pub(crate) stream_id: StreamId,
     pub(crate) source_identity: String,
+    pub(crate) log_file: PathBuf,
 }
 
 impl ImageState {
@@ -84,6 +91,8 @@ impl ImageState {
             stream_id: new.stream_id,
             source_identity: new.source_identity,
             log,
+            log_file: new.log_file,
+            file: OnceLock::new(),
             subscriber_position,
             join_position,
             mtu_length,
@@ -293,6 +302,36 @@ impl Image {
     /// them; the number of bytes. Padding comes as a block of its own, of which only the header means anything.
     /// When the handler panics, the block is not consumed. Source: shared-memory spec 9.4.
     pub fn block_poll(&mut self, handler: impl FnOnce(&Block<'_>), block_length_limit: usize) -> usize {
+        self.read_block(|_, block| handler(block), block_length_limit)
+    }
+
+    /// [`Image::block_poll`] that also tells where the run lies: the log buffer's file, open for reading, and the offset
+    /// of the block in it, for those who hand it on to the kernel by file.
+    ///
+    /// # Errors
+    /// When the log buffer's file cannot be opened; nothing was consumed then.
+    pub fn raw_poll(
+        &mut self,
+        handler: impl FnOnce(&File, u64, &Block<'_>),
+        block_length_limit: usize,
+    ) -> io::Result<usize> {
+        let state = Arc::clone(&self.state);
+        let file = match state.file.get() {
+            Some(file) => file,
+            None => {
+                let opened = File::open(&state.log_file)?;
+                state.file.get_or_init(|| opened)
+            }
+        };
+        let geometry = state.log.geometry();
+        let place = |start, block: &Block<'_>| {
+            geometry.partition_index(start) * geometry.term_length().bytes() + block.first().offset().index()
+        };
+        Ok(self
+            .read_block(|start, block| handler(file, place(start, block) as u64, block), block_length_limit))
+    }
+
+    fn read_block(&self, handler: impl FnOnce(Position, &Block<'_>), block_length_limit: usize) -> usize {
         let state = &*self.state;
         if state.is_closed() {
             return 0;
@@ -304,7 +343,7 @@ impl Image {
         else {
             return 0;
         };
-        handler(&block);
+        handler(start, &block);
         if !state.is_closed() {
             state.subscriber_position.set_release((start + i64::from(block.length())).get());
         }

@@ -102,10 +102,12 @@
 
 #![forbid(unsafe_code)]
 
+mod active_commands;
 mod aeron;
 mod assembly;
 mod buffer_builder;
 mod client;
+mod cnc_reader;
 mod completion;
 mod conductor;
 mod connect;
@@ -134,6 +136,7 @@ mod subscription;
 mod waiting;
 
 pub use aeron::Aeron;
+pub use cnc_reader::CncReader;
 pub use connect::Connecting;
 pub use context::{Context, MAX_CLIENT_NAME_LENGTH};
 pub use counter::Counter;
@@ -157,13 +160,16 @@ pub use publication::Publication;
 pub use subscription::Subscription;
 
 pub use epona_protocol::{
+    cnc::{CncMetadata, SemanticVersion, TerminationError},
     command::ErrorCode,
     counters::{ChannelStatus, CounterDescriptor, CountersReader},
+    error_log::ErrorEntry,
     frame::DataFlags,
     logbuffer::{
         Action, Block,
         appender::{BlockError, BufferClaim},
     },
+    loss_report::LossReportEntry,
     types::{
         ClientId, CorrelationId, CounterId, CounterTypeId, EpochMillis, GroupTag, Mtu, Nanos, Now, Position,
         ReceiverId, RegistrationId, SessionId, StreamId, TermGeometry, TermId, TermLength, TermOffset,

@@ -32,8 +32,14 @@ fn submit<T>(
     let mut payload = Vec::new();
     command.encode(&mut payload);
     let completion = Completion::new();
-    let submission =
-        Submission { id, type_id: command.type_id(), payload, kind, completion: Arc::clone(&completion) };
+    let submission = Submission {
+        id,
+        type_id: command.type_id(),
+        payload,
+        kind,
+        completion: Arc::clone(&completion),
+        active: client.shared.active_commands.begin(id.as_registration_id()),
+    };
     client.shared.request(Request::Submit(submission))?;
     Ok(Pending::new(id.as_registration_id(), completion, Arc::clone(client), assemble))
 }

@@ -411,6 +411,19 @@ impl Publication {
         self.append(message, of_payload(supplier))
     }
 
+    /// [`Publication::offer_parts`] with a reserved value for each frame, as [`Publication::offer_with_reserved_value`].
+    ///
+    /// # Errors
+    /// See [`OfferError`]; nothing was published then.
+    #[inline]
+    pub fn offer_parts_with_reserved_value(
+        &self,
+        parts: &[&[u8]],
+        supplier: impl FnMut(&[u8]) -> i64,
+    ) -> Result<Position, OfferError> {
+        self.append(Gather::new(parts), of_payload(supplier))
+    }
+
     #[inline]
     fn append<P: Payload + Copy>(
         &self,

@@ -8,6 +8,7 @@ use std::{
 use epona_protocol::types::{CorrelationId, RegistrationId, StreamId};
 
 use crate::{
+    active_commands::ActiveCommand,
     completion::Completion,
     handlers::{AddedHandler, ImageHandlers},
 };
@@ -19,6 +20,7 @@ pub(crate) struct Submission {
     pub(crate) payload: Vec<u8>,
     pub(crate) kind: Kind,
     pub(crate) completion: Arc<Completion>,
+    pub(crate) active: ActiveCommand,
 }
 
 /// What a submission becomes when the driver has answered it.

@@ -2,6 +2,8 @@
 
 use std::{
     fmt,
+    fs::File,
+    io,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -162,6 +164,22 @@ impl Subscription {
         self.images.iter_mut().map(|image| image.block_poll(&mut handler, block_length_limit)).sum()
     }
 
+    /// [`Subscription::block_poll`] that also tells where each run lies in its log buffer's file.
+    /// See [`Image::raw_poll`].
+    ///
+    /// # Errors
+    /// When a log buffer's file cannot be opened; images before it in the list have been polled.
+    pub fn raw_poll(
+        &mut self,
+        mut handler: impl FnMut(&File, u64, &Block<'_>),
+        block_length_limit: usize,
+    ) -> io::Result<usize> {
+        self.refresh();
+        self.images
+            .iter_mut()
+            .try_fold(0, |bytes, image| Ok(bytes + image.raw_poll(&mut handler, block_length_limit)?))
+    }
+
     #[inline]
     fn each_in_turn(&mut self, limit: usize, mut poll: impl FnMut(&mut Image, usize) -> usize) -> usize {
         self.refresh();
@@ -269,6 +287,12 @@ impl Subscription {
             return Vec::new();
         }
         status::local_addresses(&self.client.shared.counters, self.state.channel_status_id)
+    }
+
+    /// The address and port that the channel's first socket is bound to; `None` before it is.
+    #[must_use]
+    pub fn resolved_endpoint(&self) -> Option<String> {
+        self.local_socket_addresses().into_iter().next()
     }
 
     /// Why polls find something or not: whether the socket works, who publishes, what is unread and what was lost.

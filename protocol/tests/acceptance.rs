@@ -122,7 +122,7 @@ fn every_row_has_a_test_or_says_why_not() {
 
 #[test]
 fn every_test_that_is_named_exists() {
-    for page in ["acceptance.md", "counters.md", "security.md"] {
+    for page in ["acceptance.md", "client-parity.md", "counters.md", "security.md"] {
         assert_eq!(missing(page), [""; 0], "{page}");
     }
 }

@@ -1,6 +1,9 @@
 //! Reactions to the driver's events. Source: shared-memory spec 10.8.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use epona_protocol::{
     broadcast::ReceiveError,
@@ -256,6 +259,7 @@ impl Conductor {
             session_id: available.session_id,
             stream_id: available.stream_id,
             source_identity: available.source_identity.to_owned(),
+            log_file: PathBuf::from(available.log_file_name),
         };
         Ok(Arc::new(ImageState::new(new, log, position, self.shared.client())))
     }

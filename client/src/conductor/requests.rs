@@ -10,6 +10,7 @@ use epona_protocol::{
 
 use super::{Conductor, Outgoing, REQUEST_LIMIT};
 use crate::{
+    active_commands::ActiveCommand,
     completion::Completion,
     error::ClientError,
     request::{Kind, Request, Submission},
@@ -22,6 +23,8 @@ pub(super) struct Registering {
     pub(super) deadline: Nanos,
     /// Nobody wants it any more: what the driver makes of it is removed again.
     pub(super) abandoned: bool,
+    /// Says that it is under way, for as long as it is.
+    pub(super) _active: ActiveCommand,
 }
 
 impl Conductor {
@@ -48,9 +51,9 @@ impl Conductor {
     }
 
     fn on_submission(&mut self, submission: Submission) {
-        let Submission { id, type_id, payload, kind, completion } = submission;
+        let Submission { id, type_id, payload, kind, completion, active } = submission;
         let deadline = self.now.nanos + self.timeouts.driver;
-        let registering = Registering { kind, completion, deadline, abandoned: false };
+        let registering = Registering { kind, completion, deadline, abandoned: false, _active: active };
         self.registering.insert(id.as_registration_id(), registering);
         self.outbox.push_back(Outgoing { id, type_id, payload });
     }

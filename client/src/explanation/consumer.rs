@@ -35,9 +35,7 @@ impl Consumer {
         (session_id, stream_id): (SessionId, StreamId),
         publisher: Position,
     ) -> Vec<Self> {
-        let positions =
-            counters.iter().filter(|counter| counter.type_id == CounterTypeId::SUBSCRIBER_POSITION);
-        let of_stream = positions.filter_map(|counter| {
+        let of_stream = counters.of_type(CounterTypeId::SUBSCRIBER_POSITION).filter_map(|counter| {
             let key = StreamKey::decode(&counter.key)?;
             let is_meant = key.session_id == session_id && key.stream_id == stream_id;
             is_meant.then(|| (RegistrationId::new(key.registration_id), counter))
@@ -73,8 +71,8 @@ impl Consumer {
         publisher: Position,
     ) -> Self {
         let client_id = ClientId::new(counter.owner_id);
-        let heartbeats = counters.iter().filter(|other| other.type_id == CounterTypeId::CLIENT_HEARTBEAT);
-        let own = heartbeats.into_iter().find(|other| other.registration_id == counter.owner_id);
+        let mut heartbeats = counters.of_type(CounterTypeId::CLIENT_HEARTBEAT);
+        let own = heartbeats.find(|heartbeat| heartbeat.registration_id == counter.owner_id);
         Self {
             counter_id: counter.id,
             registration_id,

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test a failure is a panic")]
 
 mod closing;
+mod cnc_reader;
 mod connecting;
 mod counters;
 mod explanations;

@@ -258,3 +258,19 @@ fn a_stream_at_its_last_position_says_so() {
     driver.limit.set_release(0);
     assert_eq!(publication.offer(b"x"), Err(OfferError::MaxPositionExceeded));
 }
+
+#[test]
+fn a_message_in_parts_has_the_reserved_value_of_the_whole() {
+    let mut world = World::new();
+    let (publication, driver) = world.add_publication();
+    publication
+        .offer_parts_with_reserved_value(&[b"he", b"llo"], |payload| {
+            payload.iter().map(|byte| i64::from(*byte)).sum()
+        })
+        .unwrap();
+    let sum = b"hello".iter().map(|byte| i64::from(*byte)).sum::<i64>();
+    assert_eq!(first_frame(&driver.log).reserved_value(), sum);
+    let (mut exclusive, driver) = world.add_exclusive_publication();
+    exclusive.offer_parts_with_reserved_value(&[b"a", b"b"], |payload| payload.len() as i64).unwrap();
+    assert_eq!(first_frame(&driver.log).reserved_value(), 2);
+}

@@ -1,9 +1,19 @@
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    os::unix::fs::FileExt,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
 use epona_client::{Action, Image, Position, Subscription};
-use epona_protocol::{frame::frame_type, logbuffer::appender::ExclusiveAppender};
+use epona_protocol::{
+    frame::frame_type,
+    logbuffer::{
+        RawTail,
+        appender::{ConcurrentAppender, ExclusiveAppender},
+    },
+    types::TermOffset,
+};
 
-use crate::fake_driver::{DriverImage, TERM_LENGTH, World, only_image, position};
+use crate::fake_driver::{DriverImage, INITIAL_TERM, TERM_LENGTH, World, only_image, position};
 
 /// A subscription with one image that holds messages of one byte: 0, 1, 2, ...
 fn with_messages(count: u8) -> (World, Subscription, DriverImage) {
@@ -191,4 +201,45 @@ fn closing_during_a_poll_ends_it_and_leaves_the_position_alone() {
         10,
     );
     assert_eq!((fragments, driver.position.get_acquire()), (2, 0));
+}
+
+#[test]
+fn a_raw_poll_tells_where_in_its_file_the_block_lies() {
+    let mut world = World::new();
+    let mut subscription = world.add_subscription();
+    let image = world.add_image(&subscription);
+    let term = i64::from(TERM_LENGTH);
+    image.position.set_release(term);
+    image.log.metadata().set_tail(1, RawTail::new(INITIAL_TERM.next(), TermOffset::ZERO));
+    image.log.metadata().set_active_term_count(1);
+    let publisher = ConcurrentAppender::new(image.log.clone()).unwrap();
+    publisher.offer(b"hello", Position::MAX).unwrap();
+    publisher.offer(b"world", Position::MAX).unwrap();
+    let mut seen = Vec::new();
+    let bytes = subscription
+        .raw_poll(
+            |file, offset, block| {
+                let mut read = vec![0; block.length() as usize];
+                file.read_exact_at(&mut read, offset).unwrap();
+                assert_eq!(read, block.bytes());
+                seen.push((offset, block.length()));
+            },
+            4096,
+        )
+        .unwrap();
+    assert_eq!((bytes, seen), (128, vec![(TERM_LENGTH as u64, 128)]));
+    assert_eq!(image.position.get_acquire(), term + 128);
+    assert_eq!(subscription.raw_poll(|_, _, _| panic!("nothing is left"), 4096).unwrap(), 0);
+}
+
+#[test]
+fn a_raw_poll_without_its_file_says_so_and_consumes_nothing() {
+    let mut world = World::new();
+    let mut subscription = world.add_subscription();
+    let image = world.add_image(&subscription);
+    ConcurrentAppender::new(image.log.clone()).unwrap().offer(b"hello", Position::MAX).unwrap();
+    std::fs::remove_file(world.driver.log_path(image.id.get())).unwrap();
+    assert!(subscription.raw_poll(|_, _, _| panic!("no file"), 4096).is_err());
+    assert_eq!(image.position.get_acquire(), 0);
+    assert_eq!(subscription.poll(|_, _| {}, 10), 1);
 }

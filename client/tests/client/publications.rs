@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use epona_client::{ClientError, CorrelationId, ErrorCode, OfferError, RegistrationId};
+use epona_client::{ClientError, CorrelationId, CounterTypeId, ErrorCode, OfferError, RegistrationId};
 use epona_protocol::{
     command::{Event, PublicationError, Request, command_id},
     logbuffer::LogKind,
@@ -279,4 +279,23 @@ fn handlers_hear_of_new_publications_and_of_rejections() {
     }));
     world.step().unwrap();
     assert_eq!(rejected.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn a_command_is_active_until_it_is_answered_or_given_up() {
+    let mut world = World::new();
+    assert!(!world.aeron.has_active_commands());
+    let mut pending = world.aeron.add_counter_async(CounterTypeId::new(1001), b"", "x").unwrap();
+    let id = pending.registration_id();
+    assert!(world.aeron.is_command_active(id) && world.aeron.has_active_commands());
+    world.step().unwrap();
+    assert!(world.aeron.is_command_active(id));
+    let correlation_id = world.driver.expect_command(command_id::ADD_COUNTER).command().correlation_id;
+    world.driver.send(&Event::Error { correlation_id, error_code: ErrorCode::GenericError, message: b"no" });
+    assert!(world.answer(&mut pending).is_err());
+    assert!(!world.aeron.is_command_active(id) && !world.aeron.has_active_commands());
+
+    let late = world.aeron.add_counter_async(CounterTypeId::new(1001), b"", "y").unwrap();
+    world.aeron.close();
+    assert!(!world.aeron.is_command_active(late.registration_id()));
 }

@@ -223,6 +223,7 @@ fn the_channel_tells_its_status_and_addresses_once_bound() {
     assert!(subscription.local_socket_addresses().is_empty(), "not before the address is active");
     address.set_release(ChannelStatus::Active.value());
     assert_eq!(subscription.local_socket_addresses(), ["127.0.0.1:40456"]);
+    assert_eq!(subscription.resolved_endpoint().as_deref(), Some("127.0.0.1:40456"));
     let resolved = subscription.try_resolve_channel_endpoint_port();
     assert_eq!(resolved.as_deref(), Some("aeron:udp?endpoint=127.0.0.1:40456"));
 }

@@ -1,5 +1,7 @@
 //! Looking at counters, from any process.
 
+use core::fmt;
+
 use super::{
     AtomicCounter, ReadablePosition,
     layout::{MAX_KEY_LENGTH, RecordState, Records, Slot},
@@ -32,6 +34,13 @@ pub struct CounterDescriptor {
     pub reference_id: i64,
     /// The value.
     pub value: i64,
+}
+
+/// As AeronStat prints it: `id: value - label`.
+impl fmt::Display for CounterDescriptor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:>3}: {:>20} - {}", self.id.get(), self.value, self.label)
+    }
 }
 
 /// Reads the counters of a driver, running or gone. No length or id found there is trusted.
@@ -123,6 +132,11 @@ impl CountersReader {
     /// All allocated counters, in the order of their ids.
     pub fn iter(&self) -> impl Iterator<Item = CounterDescriptor> + '_ {
         self.used().filter_map(|slot| self.descriptor_at(slot))
+    }
+
+    /// The allocated counters of a type, in the order of their ids; the key types of this module read their keys.
+    pub fn of_type(&self, type_id: CounterTypeId) -> impl Iterator<Item = CounterDescriptor> + '_ {
+        self.iter().filter(move |counter| counter.type_id == type_id)
     }
 
     /// What is left of counters that were freed and whose ids nobody has been given yet: all but the key.

@@ -26,6 +26,7 @@
 pub mod address;
 mod builder;
 mod channel_uri;
+mod edits;
 mod error;
 pub mod keys;
 mod params;
