@@ -7,13 +7,23 @@
 //!          nothing for PATIENCE visits
 //! ```
 //!
-//! Nobody tells a role that a client has published something: a quiet stream is found out by looking at it, at the
-//! latest after as many turns as there are slices, and in few turns while nothing goes on at all. Up to a slice of streams,
-//! everything is looked at in every turn.
+//! Nobody tells a role that a client has published something: a quiet stream is found out by looking at it. What that
+//! costs must not grow with the number of turns, of which a busy role has many: the slice is as long as the time since
+//! the last turn asks for, so that a round takes about [`ROUND_TIME`] however long turns are. While nothing goes on at
+//! all, a round takes few turns. Up to [`MIN_SLICE`] streams, everything is looked at in every turn.
 
-/// Turns without anything going on, after which every quiet stream was looked at: such turns may be long, as roles rest
-/// between them.
-const ROUND: usize = 16;
+use std::time::Duration;
+
+use epona_protocol::types::Nanos;
+
+/// Time in which every quiet stream is looked at, however busy the others are.
+const ROUND_TIME: Duration = Duration::from_millis(1);
+
+/// Turns without anything going on, after which every quiet stream was looked at: nothing else is to be done in them.
+const ROUND_TURNS: usize = 16;
+
+/// Quiet streams that are looked at in one turn, at least.
+const MIN_SLICE: usize = 16;
 
 /// Visits with nothing going on after which a stream is quiet.
 const PATIENCE: u16 = 256;
@@ -30,25 +40,19 @@ pub enum Activity {
 /// Streams by their index in a table of the role's.
 ///
 /// Visits depend on nothing but the calls made before: the same history gives the same order.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct ActiveSet {
-    /// Quiet streams that are looked at in one turn, at least.
-    slice: usize,
     /// Indices of busy streams.
     busy: Vec<usize>,
     /// By index, how many visits more a stream is busy; 0 too where the table has none.
     patience: Vec<u16>,
     next_busy: usize,
     next_quiet: usize,
+    /// When the last turn was.
+    last_turn: Nanos,
 }
 
 impl ActiveSet {
-    /// A set without streams, `slice` of which are looked at each turn when quiet, 1 and up.
-    #[must_use]
-    pub const fn new(slice: usize) -> Self {
-        Self { slice, busy: Vec::new(), patience: Vec::new(), next_busy: 0, next_quiet: 0 }
-    }
-
     /// Makes a stream busy, be it new or known.
     #[inline]
     pub fn activate(&mut self, index: usize) {
@@ -94,7 +98,7 @@ impl ActiveSet {
     /// One turn: visits every busy stream and a slice of the quiet ones. `visit` is told what the stream at an index is
     /// taken for and says what goes on; it may be called for an index without a stream.
     #[inline]
-    pub fn take_turns(&mut self, mut visit: impl FnMut(usize, Activity) -> Activity) {
+    pub fn take_turns(&mut self, now: Nanos, mut visit: impl FnMut(usize, Activity) -> Activity) {
         if self.next_busy >= self.busy.len() {
             self.next_busy = 0;
         }
@@ -112,8 +116,20 @@ impl ActiveSet {
         if is_any_quiet {
             self.drop_quiet();
         }
-        let round = if is_any_active { 0 } else { self.patience.len().div_ceil(ROUND) };
-        self.visit_quiet(self.slice.max(round), visit);
+        let slice = self.slice(now, is_any_active);
+        self.visit_quiet(slice, visit);
+    }
+
+    /// How many quiet streams are to be looked at in this turn.
+    #[inline]
+    fn slice(&mut self, now: Nanos, is_any_active: bool) -> usize {
+        const ROUND: i64 = ROUND_TIME.as_nanos() as i64;
+        let elapsed = now.get().saturating_sub(self.last_turn.get()).clamp(0, ROUND) as usize;
+        self.last_turn = now;
+        let streams = self.patience.len();
+        let by_time = streams * elapsed / ROUND as usize;
+        let by_turns = if is_any_active { 0 } else { streams.div_ceil(ROUND_TURNS) };
+        by_time.max(by_turns).max(MIN_SLICE)
     }
 
     #[inline]
@@ -144,16 +160,20 @@ impl ActiveSet {
 mod tests {
     use super::*;
 
-    const SLICE: usize = 64;
-
-    /// The visits of one turn, in which each stream is what `activity` says.
-    fn turn(set: &mut ActiveSet, activity: impl Fn(usize) -> Activity) -> Vec<usize> {
+    /// The visits of one turn at a time, in which each stream is what `activity` says.
+    fn turn_at(set: &mut ActiveSet, now: i64, activity: impl Fn(usize) -> Activity) -> Vec<usize> {
         let mut visits = Vec::new();
-        set.take_turns(|index, _| {
+        set.take_turns(Nanos::new(now), |index, _| {
             visits.push(index);
             activity(index)
         });
         visits
+    }
+
+    /// A turn that took no time.
+    fn turn(set: &mut ActiveSet, activity: impl Fn(usize) -> Activity) -> Vec<usize> {
+        let now = set.last_turn.get();
+        turn_at(set, now, activity)
     }
 
     fn busy(_: usize) -> Activity {
@@ -165,7 +185,7 @@ mod tests {
     }
 
     fn filled(count: usize) -> ActiveSet {
-        let mut set = ActiveSet::new(SLICE);
+        let mut set = ActiveSet::default();
         (0..count).for_each(|index| set.activate(index));
         set
     }
@@ -201,14 +221,43 @@ mod tests {
         let mut set = filled(COUNT);
         settle(&mut set, only(7));
         let mut visits = vec![0; COUNT];
-        let turns = COUNT.div_ceil(SLICE);
+        let turns = COUNT.div_ceil(MIN_SLICE);
         for _ in 0..turns {
             let visited = turn(&mut set, only(7));
-            assert!(visited.len() <= SLICE + 1);
+            assert!(visited.len() <= MIN_SLICE + 1);
             visited.into_iter().for_each(|index| visits[index] += 1);
         }
         assert_eq!(visits[7], turns);
         assert!(visits.iter().all(|visits| *visits >= 1));
+    }
+
+    #[test]
+    fn a_round_takes_as_long_however_long_turns_are_and_few_turns_while_nothing_goes_on() {
+        const COUNT: usize = 10_000;
+        for turn_length in [20_000, 50_000, 500_000, 1_000_000, 1_000_000_000] {
+            let mut set = filled(COUNT);
+            settle(&mut set, only(7));
+            let mut visits = vec![0; COUNT];
+            let turns = (1_000_000 / turn_length).max(1);
+            for at in 1..=turns {
+                let visited = turn_at(&mut set, at * turn_length, only(7));
+                visited.into_iter().for_each(|index| visits[index] += 1);
+            }
+            assert!(visits.iter().enumerate().all(|(at, visits)| at == 7 || *visits == 1), "{turn_length}");
+        }
+        let mut set = filled(COUNT);
+        settle(&mut set, only(COUNT));
+        let visits: usize = (0..ROUND_TURNS).map(|_| turn(&mut set, only(COUNT)).len()).sum();
+        assert_eq!(visits, COUNT);
+    }
+
+    #[test]
+    fn a_clock_that_stands_still_or_starts_late_does_no_harm() {
+        let mut set = filled(100);
+        settle(&mut set, only(7));
+        for now in [i64::MIN, i64::MAX, i64::MIN, 0, -1] {
+            assert!((MIN_SLICE..=101).contains(&turn_at(&mut set, now, only(7)).len()));
+        }
     }
 
     #[test]

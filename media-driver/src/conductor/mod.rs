@@ -261,9 +261,9 @@ impl Conductor {
     fn update_streams(&mut self) -> usize {
         let Self { images, network_publications, ipc_publications, services, .. } = self;
         let now = services.now.nanos;
-        images.take_turns(|image| image.track_rebuild(now, services))
-            + network_publications.take_turns(NetworkPublication::update_limits)
-            + ipc_publications.take_turns(IpcPublication::update_limits)
+        images.take_turns(now, |image| image.track_rebuild(now, services))
+            + network_publications.take_turns(now, NetworkPublication::update_limits)
+            + ipc_publications.take_turns(now, IpcPublication::update_limits)
     }
 
     fn flush_queues(&mut self) {

@@ -2,14 +2,13 @@
 
 use std::ops::{Deref, DerefMut};
 
+use epona_protocol::types::Nanos;
+
 use crate::{
     active_set::{ActiveSet, Activity},
     image::publication_image::PublicationImage,
     publication::{ipc::IpcPublication, network::NetworkPublication},
 };
-
-/// Quiet streams looked at in one turn, for each table: each costs some cache lines.
-const QUIET_SLICE: usize = 8;
 
 /// A stream that the conductor looks after.
 pub(super) trait Stream {
@@ -44,7 +43,7 @@ pub(super) struct Streams<T> {
 
 impl<T> Default for Streams<T> {
     fn default() -> Self {
-        Self { list: Vec::new(), active: ActiveSet::new(QUIET_SLICE) }
+        Self { list: Vec::new(), active: ActiveSet::default() }
     }
 }
 
@@ -69,10 +68,10 @@ impl<T: Stream> Streams<T> {
 
     /// One turn for each busy stream and for some of the others; the sum of what `turn` answers.
     #[inline]
-    pub(super) fn take_turns(&mut self, mut turn: impl FnMut(&mut T) -> usize) -> usize {
+    pub(super) fn take_turns(&mut self, now: Nanos, mut turn: impl FnMut(&mut T) -> usize) -> usize {
         let Self { list, active } = self;
         let mut work = 0;
-        active.take_turns(|at, _| {
+        active.take_turns(now, |at, _| {
             let Some(stream) = list.get_mut(at) else { return Activity::Quiet };
             let done = turn(stream);
             work += done;

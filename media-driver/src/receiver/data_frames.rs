@@ -169,7 +169,9 @@ impl Incoming<'_, '_> {
         let (stream_id, session_id) = (view.stream_id(), view.session_id());
         match self.dispatcher.on_data(stream_id, session_id, view.flags().contains(frame::DataFlags::EOS)) {
             DataAction::Deliver(slot) => {
-                if let Some(image) = self.with.images.get_mut(slot) {
+                let images = &mut self.with.images;
+                let image = if view.is_heartbeat() { images.get_mut(slot) } else { images.on_data(slot) };
+                if let Some(image) = image {
                     // Each datagram is stamped by itself.
                     let datagrams = match &mut self.stamps {
                         Some((stamps, media_time)) => stamps.stamp(first, *media_time),

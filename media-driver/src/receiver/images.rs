@@ -8,26 +8,24 @@ use crate::{
     endpoint_id::ReceiveEndpointId,
 };
 
-/// Quiet images looked at in one turn.
-const QUIET_SLICE: usize = 64;
-
 /// Images by the slot that dispatchers know them by, of which those that nothing arrives for cost little.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Images {
     slots: Vec<Option<ReceiverImage>>,
     active: ActiveSet,
 }
 
-impl Default for Images {
-    fn default() -> Self {
-        Self { slots: Vec::new(), active: ActiveSet::new(QUIET_SLICE) }
-    }
-}
-
 impl Images {
-    /// The image that a frame arrived for.
+    /// The image in a slot.
     #[inline]
     pub(super) fn get_mut(&mut self, slot: ImageSlot) -> Option<&mut ReceiverImage> {
+        self.slots.get_mut(slot.0)?.as_mut()
+    }
+
+    /// The image that data arrived for, which has its turns from now on. Heartbeats do not count: an idle stream has
+    /// them too.
+    #[inline]
+    pub(super) fn on_data(&mut self, slot: ImageSlot) -> Option<&mut ReceiverImage> {
         let image = self.slots.get_mut(slot.0)?.as_mut();
         if image.is_some() {
             self.active.activate(slot.0);
@@ -75,7 +73,7 @@ impl Images {
     ) -> usize {
         let Self { slots, active } = self;
         let mut work = 0;
-        active.take_turns(|at, activity| {
+        active.take_turns(now, |at, activity| {
             let Some(image) = slots.get_mut(at).and_then(Option::as_mut) else { return Activity::Quiet };
             if activity == Activity::Busy || image.is_due(now) {
                 work += turn(image);

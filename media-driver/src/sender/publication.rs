@@ -16,7 +16,6 @@ use super::{
     receiver_liveness::ReceiverLiveness,
     retransmit_handler::{NakOutcome, Resend, RetransmitHandler},
     sent::Sent,
-    watch::Watch,
 };
 use crate::{
     endpoint_id::SendEndpointId,
@@ -76,7 +75,6 @@ pub struct SenderPublication {
     is_back_pressure_armed: bool,
     time_of_last_setup: Nanos,
     time_of_last_data_or_heartbeat: Nanos,
-    watch: Watch,
 }
 
 impl SenderPublication {
@@ -94,7 +92,6 @@ impl SenderPublication {
         let receivers = ReceiverLiveness::new(params.connection_timeout);
         state.set_receivers(false, flow_control.has_required_receivers());
         Self {
-            watch: Watch::new(&state.log, Position::new(state.sender_position.get())),
             state,
             params,
             counters,
@@ -134,24 +131,12 @@ impl SenderPublication {
         (self.state.stream_id, self.state.session_id)
     }
 
-    /// Whether a turn would do something, of a publication that has settled.
-    #[inline]
+    /// After a turn without data: when something is to be done even if nothing is published and no receiver speaks.
     #[must_use]
-    pub fn is_due(&self, now: Nanos) -> bool {
-        self.watch.is_due(now)
-    }
-
-    /// A receiver has spoken: a turn may do something.
-    pub fn stir(&mut self) {
-        self.watch.stir();
-    }
-
-    /// After a turn without data: whether nothing is to be done until [`SenderPublication::is_due`].
-    #[must_use]
-    pub fn settle(&mut self, now: Nanos) -> bool {
+    pub fn next_due(&self) -> Nanos {
         // Spies move on whenever their clients like.
         if self.state.spies_simulate_connection {
-            return false;
+            return Nanos::new(i64::MIN);
         }
         let mut due = self.receivers.next_timeout();
         if self.has_initial_connection {
@@ -160,10 +145,7 @@ impl SenderPublication {
         if !self.has_initial_connection || self.is_setup_elicited {
             due = due.min(self.time_of_last_setup + SETUP_INTERVAL);
         }
-        due = due.min(self.flow_control.next_timeout()).min(self.retransmits.next_timeout());
-        self.watch.set(&self.state.log, Position::new(self.state.sender_position.get()), due);
-        // What waits for the window or for the socket has its turn as long as it waits.
-        due > now && !self.watch.has_frame()
+        due.min(self.flow_control.next_timeout()).min(self.retransmits.next_timeout())
     }
 
     /// One turn: setup when due, then data, or without data a heartbeat and idle chores. Bytes sent.

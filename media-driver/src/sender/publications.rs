@@ -2,29 +2,22 @@
 
 use std::collections::HashMap;
 
-use epona_protocol::types::{Nanos, RegistrationId, SessionId, StreamId};
+use epona_protocol::types::{Nanos, Position, RegistrationId, SessionId, StreamId};
 
-use super::publication::SenderPublication;
+use super::{publication::SenderPublication, watch::Watch};
 use crate::{
     active_set::{ActiveSet, Activity},
     endpoint_id::SendEndpointId,
 };
 
-/// Quiet publications looked at in one turn: each costs about a cache line.
-const QUIET_SLICE: usize = 64;
-
 /// Publications found by endpoint, stream and session, of which those that have nothing to send cost little.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Publications {
     slots: Vec<Option<SenderPublication>>,
+    /// By slot, what the publication is looked at for when it is quiet.
+    watches: Vec<Option<Watch>>,
     index: HashMap<(SendEndpointId, StreamId, SessionId), usize>,
     active: ActiveSet,
-}
-
-impl Default for Publications {
-    fn default() -> Self {
-        Self { slots: Vec::new(), index: HashMap::new(), active: ActiveSet::new(QUIET_SLICE) }
-    }
 }
 
 impl Publications {
@@ -33,9 +26,14 @@ impl Publications {
         let free = self.slots.iter().position(Option::is_none);
         let at = free.unwrap_or(self.slots.len());
         self.index.insert((publication.endpoint(), stream, session), at);
+        let state = publication.state();
+        let watch = Some(Watch::new(&state.log, state.sender_position()));
         match free {
-            Some(at) => self.slots[at] = Some(publication),
-            None => self.slots.push(Some(publication)),
+            Some(at) => (self.slots[at], self.watches[at]) = (Some(publication), watch),
+            None => {
+                self.slots.push(Some(publication));
+                self.watches.push(watch);
+            }
         }
         self.active.activate(at);
     }
@@ -44,6 +42,8 @@ impl Publications {
         let is_it = |publication: &SenderPublication| publication.state().registration_id == registration_id;
         let at = self.slots.iter().position(|slot| slot.as_ref().is_some_and(is_it))?;
         let removed = self.slots[at].take()?;
+        // It would keep the log mapped.
+        self.watches[at] = None;
         let (stream, session) = removed.key();
         self.index.remove(&(removed.endpoint(), stream, session));
         self.active.remove(at);
@@ -58,26 +58,31 @@ impl Publications {
         session: SessionId,
     ) -> Option<&mut SenderPublication> {
         let at = *self.index.get(&(endpoint, stream, session))?;
-        let publication = self.slots.get_mut(at)?.as_mut()?;
-        publication.stir();
-        Some(publication)
+        self.watches.get_mut(at)?.as_mut()?.stir();
+        self.slots.get_mut(at)?.as_mut()
     }
 
     /// Calls `send` for each publication that may have something to send, or of which something is due.
     #[inline]
     pub(super) fn take_turns(&mut self, now: Nanos, mut send: impl FnMut(&mut SenderPublication)) {
-        let Self { slots, active, .. } = self;
-        active.take_turns(|at, activity| {
+        let Self { slots, watches, active, .. } = self;
+        active.take_turns(now, |at, activity| {
+            let Some(watch) = watches.get_mut(at).and_then(Option::as_mut) else { return Activity::Quiet };
+            if activity == Activity::Quiet && !watch.is_due(now) {
+                return Activity::Quiet;
+            }
             let Some(publication) = slots.get_mut(at).and_then(Option::as_mut) else {
                 return Activity::Quiet;
             };
-            if activity == Activity::Quiet && !publication.is_due(now) {
-                return Activity::Quiet;
-            }
             let position = publication.state().sender_position.get();
             send(publication);
-            let has_sent = publication.state().sender_position.get() != position;
-            if has_sent || !publication.settle(now) { Activity::Busy } else { Activity::Quiet }
+            let state = publication.state();
+            if state.sender_position.get() != position {
+                return Activity::Busy;
+            }
+            watch.set(&state.log, Position::new(position), publication.next_due());
+            // What waits for the window or for the socket has its turn as long as it waits.
+            if watch.is_due(now) { Activity::Busy } else { Activity::Quiet }
         });
     }
 }

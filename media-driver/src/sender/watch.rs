@@ -1,4 +1,7 @@
 //! What a quiet publication is looked at for: a frame where the next one goes, or something that is due.
+//!
+//! Watches lie side by side, apart from the publications: looking at many of them is one pass over memory, in which the
+//! loads from the terms overlap.
 
 use epona_protocol::{
     logbuffer::LogBuffers,
