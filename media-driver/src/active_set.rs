@@ -7,23 +7,15 @@
 //!          nothing for PATIENCE visits
 //! ```
 //!
-//! Nobody tells a role that a client has published something: a quiet stream is found out by looking at it. What that
-//! costs must not grow with the number of turns, of which a busy role has many: the slice is as long as the time since
-//! the last turn asks for, so that a round takes about [`ROUND_TIME`] however long turns are. While nothing goes on at
-//! all, a round takes few turns. Up to [`MIN_SLICE`] streams, everything is looked at in every turn.
-
-use std::time::Duration;
+//! Nobody tells a role that a client has published something: a quiet stream is found out by looking at it. How many are
+//! looked at depends on time, not on turns, of which a busy role has many: as many per microsecond as the table can
+//! afford, so that quiet streams together cost the busy ones a bounded share, however many they are. While no stream is
+//! busy there is nothing to hold up, and a round takes few turns.
 
 use epona_protocol::types::Nanos;
 
-/// Time in which every quiet stream is looked at, however busy the others are.
-const ROUND_TIME: Duration = Duration::from_millis(1);
-
-/// Turns without anything going on, after which every quiet stream was looked at: nothing else is to be done in them.
+/// Turns after which every quiet stream was looked at while none is busy.
 const ROUND_TURNS: usize = 16;
-
-/// Quiet streams that are looked at in one turn, at least.
-const MIN_SLICE: usize = 16;
 
 /// Visits with nothing going on after which a stream is quiet.
 const PATIENCE: u16 = 256;
@@ -40,19 +32,36 @@ pub enum Activity {
 /// Streams by their index in a table of the role's.
 ///
 /// Visits depend on nothing but the calls made before: the same history gives the same order.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct ActiveSet {
+    /// Quiet streams looked at per microsecond.
+    pace: i64,
     /// Indices of busy streams.
     busy: Vec<usize>,
     /// By index, how many visits more a stream is busy; 0 too where the table has none.
     patience: Vec<u16>,
     next_busy: usize,
     next_quiet: usize,
-    /// When the last turn was.
     last_turn: Nanos,
+    /// Looks that time has earned and no turn has taken, in thousandths.
+    credit: i64,
 }
 
 impl ActiveSet {
+    /// A set without streams, `pace` of which are looked at per microsecond when quiet, 1 and up.
+    #[must_use]
+    pub const fn new(pace: u32) -> Self {
+        Self {
+            pace: pace as i64,
+            busy: Vec::new(),
+            patience: Vec::new(),
+            next_busy: 0,
+            next_quiet: 0,
+            last_turn: Nanos::new(0),
+            credit: 0,
+        }
+    }
+
     /// Makes a stream busy, be it new or known.
     #[inline]
     pub fn activate(&mut self, index: usize) {
@@ -104,11 +113,11 @@ impl ActiveSet {
         }
         let (head, tail) = self.busy.split_at(self.next_busy);
         self.next_busy += 1;
-        let (mut is_any_quiet, mut is_any_active) = (false, false);
+        let mut is_any_quiet = false;
         for &index in tail.iter().chain(head) {
             let patience = &mut self.patience[index];
             match visit(index, Activity::Busy) {
-                Activity::Busy => (*patience, is_any_active) = (PATIENCE, true),
+                Activity::Busy => *patience = PATIENCE,
                 Activity::Quiet => *patience -= 1,
             }
             is_any_quiet |= *patience == 0;
@@ -116,20 +125,24 @@ impl ActiveSet {
         if is_any_quiet {
             self.drop_quiet();
         }
-        let slice = self.slice(now, is_any_active);
+        let slice = self.slice(now);
         self.visit_quiet(slice, visit);
     }
 
     /// How many quiet streams are to be looked at in this turn.
     #[inline]
-    fn slice(&mut self, now: Nanos, is_any_active: bool) -> usize {
-        const ROUND: i64 = ROUND_TIME.as_nanos() as i64;
-        let elapsed = now.get().saturating_sub(self.last_turn.get()).clamp(0, ROUND) as usize;
-        self.last_turn = now;
+    fn slice(&mut self, now: Nanos) -> usize {
         let streams = self.patience.len();
-        let by_time = streams * elapsed / ROUND as usize;
-        let by_turns = if is_any_active { 0 } else { streams.div_ceil(ROUND_TURNS) };
-        by_time.max(by_turns).max(MIN_SLICE)
+        if self.busy.is_empty() {
+            self.last_turn = now;
+            return streams.div_ceil(ROUND_TURNS);
+        }
+        let elapsed = now.get().saturating_sub(self.last_turn.get()).max(0);
+        self.last_turn = now;
+        let earned = elapsed.saturating_mul(self.pace).saturating_add(self.credit);
+        let slice = usize::try_from(earned / 1000).unwrap_or(usize::MAX).min(streams);
+        self.credit = earned % 1000;
+        slice
     }
 
     #[inline]
@@ -160,6 +173,8 @@ impl ActiveSet {
 mod tests {
     use super::*;
 
+    const PACE: u32 = 4;
+
     /// The visits of one turn at a time, in which each stream is what `activity` says.
     fn turn_at(set: &mut ActiveSet, now: i64, activity: impl Fn(usize) -> Activity) -> Vec<usize> {
         let mut visits = Vec::new();
@@ -170,9 +185,9 @@ mod tests {
         visits
     }
 
-    /// A turn that took no time.
+    /// A turn after a microsecond.
     fn turn(set: &mut ActiveSet, activity: impl Fn(usize) -> Activity) -> Vec<usize> {
-        let now = set.last_turn.get();
+        let now = set.last_turn.get() + 1000;
         turn_at(set, now, activity)
     }
 
@@ -185,7 +200,7 @@ mod tests {
     }
 
     fn filled(count: usize) -> ActiveSet {
-        let mut set = ActiveSet::default();
+        let mut set = ActiveSet::new(PACE);
         (0..count).for_each(|index| set.activate(index));
         set
     }
@@ -221,42 +236,50 @@ mod tests {
         let mut set = filled(COUNT);
         settle(&mut set, only(7));
         let mut visits = vec![0; COUNT];
-        let turns = COUNT.div_ceil(MIN_SLICE);
+        let turns = COUNT / PACE as usize;
         for _ in 0..turns {
             let visited = turn(&mut set, only(7));
-            assert!(visited.len() <= MIN_SLICE + 1);
+            assert!(visited.len() <= PACE as usize + 1);
             visited.into_iter().for_each(|index| visits[index] += 1);
         }
         assert_eq!(visits[7], turns);
-        assert!(visits.iter().all(|visits| *visits >= 1));
+        assert!(visits.iter().enumerate().all(|(at, visits)| at == 7 || *visits == 1));
     }
 
     #[test]
-    fn a_round_takes_as_long_however_long_turns_are_and_few_turns_while_nothing_goes_on() {
+    fn quiet_streams_cost_the_busy_ones_the_same_share_of_time_however_long_turns_are() {
         const COUNT: usize = 10_000;
-        for turn_length in [20_000, 50_000, 500_000, 1_000_000, 1_000_000_000] {
+        for turn_length in [1, 100, 333, 20_000, 500_000] {
             let mut set = filled(COUNT);
             settle(&mut set, only(7));
-            let mut visits = vec![0; COUNT];
-            let turns = (1_000_000 / turn_length).max(1);
-            for at in 1..=turns {
-                let visited = turn_at(&mut set, at * turn_length, only(7));
-                visited.into_iter().for_each(|index| visits[index] += 1);
-            }
-            assert!(visits.iter().enumerate().all(|(at, visits)| at == 7 || *visits == 1), "{turn_length}");
+            let (start, length) = (set.last_turn.get(), 1_000_000);
+            let turns = length / turn_length;
+            let looks: usize = (1..=turns)
+                .map(|at| turn_at(&mut set, start + at * turn_length, only(7)).len() - 1)
+                .sum();
+            let expected = (turns * turn_length) as usize * PACE as usize / 1000;
+            assert!(expected.abs_diff(looks) <= 1 + expected / 1000, "{turn_length}: {looks} of {expected}");
         }
+    }
+
+    #[test]
+    fn a_round_takes_few_turns_while_no_stream_is_busy_and_one_after_a_long_rest() {
+        const COUNT: usize = 10_000;
         let mut set = filled(COUNT);
         settle(&mut set, only(COUNT));
         let visits: usize = (0..ROUND_TURNS).map(|_| turn(&mut set, only(COUNT)).len()).sum();
         assert_eq!(visits, COUNT);
+        set.activate(7);
+        let rested = set.last_turn.get() + 10_000_000;
+        assert_eq!(turn_at(&mut set, rested, only(7)).len(), COUNT);
     }
 
     #[test]
-    fn a_clock_that_stands_still_or_starts_late_does_no_harm() {
+    fn a_clock_that_stands_still_or_jumps_does_no_harm() {
         let mut set = filled(100);
         settle(&mut set, only(7));
-        for now in [i64::MIN, i64::MAX, i64::MIN, 0, -1] {
-            assert!((MIN_SLICE..=101).contains(&turn_at(&mut set, now, only(7)).len()));
+        for now in [i64::MIN, i64::MAX, i64::MIN, 0, 0, -1] {
+            assert!((1..=101).contains(&turn_at(&mut set, now, only(7)).len()));
         }
     }
 

@@ -112,6 +112,9 @@ pub struct PublicationImage {
     phase: Phase,
     counters: ImageCounters,
     subscribers: SubscriberPositions,
+    /// The high-water mark that the last rebuild has seen.
+    seen_hwm: Position,
+    has_hwm_moved: bool,
     detector: Detector,
     congestion_control: CongestionControl,
     cleaner: LogCleaner,
@@ -135,6 +138,8 @@ impl PublicationImage {
     ) -> Self {
         Self {
             cleaner: LogCleaner::new(state.join_position),
+            seen_hwm: state.join_position,
+            has_hwm_moved: false,
             schedule: StatusMessageSchedule::new(state.join_position, congestion_control.initial_window()),
             state,
             image,
@@ -217,7 +222,9 @@ impl PublicationImage {
         }
         let Some(span) = self.subscribers.span() else { return 0 };
         let start = Position::new(self.counters.rebuild_position.get()).max(span.max);
-        let hwm = Position::new(self.state.high_water_mark.get_acquire());
+        let hwm = Position::new(self.counters.high_water_mark.get_acquire());
+        self.has_hwm_moved = hwm != self.seen_hwm;
+        self.seen_hwm = hwm;
         let term = self.state.log.term_at(start);
         let scan = self
             .detector
@@ -270,12 +277,21 @@ impl PublicationImage {
     pub fn is_settled(&self) -> bool {
         match self.phase {
             Phase::Linger | Phase::Done => true,
-            // The window of CUBIC moves with time.
+            // What has just arrived may have been read after this turn looked at the subscribers; and the window of
+            // CUBIC moves with time.
             Phase::Active | Phase::Draining => {
-                self.congestion_control.cubic().is_none()
-                    && self.subscribers.have_reached(Position::new(self.state.high_water_mark.get()))
+                !self.has_hwm_moved
+                    && self.congestion_control.cubic().is_none()
+                    && self.subscribers.have_reached(self.seen_hwm)
             }
         }
+    }
+
+    /// Whether anything has arrived since the last rebuild: all that can matter to an image that has settled.
+    #[inline]
+    #[must_use]
+    pub fn may_have_moved(&self) -> bool {
+        self.counters.high_water_mark.get() != self.seen_hwm.get()
     }
 
     #[inline]

@@ -8,11 +8,20 @@ use crate::{
     endpoint_id::ReceiveEndpointId,
 };
 
+/// Quiet images looked at per microsecond: what arrives is dispatched at once, and what is left to say can wait a little.
+const PACE: u32 = 1;
+
 /// Images by the slot that dispatchers know them by, of which those that nothing arrives for cost little.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Images {
     slots: Vec<Option<ReceiverImage>>,
     active: ActiveSet,
+}
+
+impl Default for Images {
+    fn default() -> Self {
+        Self { slots: Vec::new(), active: ActiveSet::new(PACE) }
+    }
 }
 
 impl Images {
