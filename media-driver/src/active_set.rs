@@ -10,12 +10,16 @@
 //! Nobody tells a role that a client has published something: a quiet stream is found out by looking at it. How many are
 //! looked at depends on time, not on turns, of which a busy role has many: as many per microsecond as the table can
 //! afford, so that quiet streams together cost the busy ones a bounded share, however many they are. While no stream is
-//! busy there is nothing to hold up, and a round takes few turns.
+//! busy there is nothing to hold up, and a round takes few turns; where clients wait for the look, more are looked at too
+//! in turns that found nothing going on.
 
 use epona_protocol::types::Nanos;
 
 /// Turns after which every quiet stream was looked at while none is busy.
 const ROUND_TURNS: usize = 16;
+
+/// Turns in which nothing went on, after which an eager set has looked at every quiet stream.
+const EAGER_ROUND_TURNS: usize = 64;
 
 /// Visits with nothing going on after which a stream is quiet.
 const PATIENCE: u16 = 256;
@@ -36,6 +40,8 @@ pub enum Activity {
 pub struct ActiveSet {
     /// Quiet streams looked at per microsecond.
     pace: i64,
+    /// Whether more are looked at in turns in which nothing goes on.
+    is_eager: bool,
     /// Indices of busy streams.
     busy: Vec<usize>,
     /// By index, how many visits more a stream is busy; 0 too where the table has none.
@@ -53,6 +59,7 @@ impl ActiveSet {
     pub const fn new(pace: u32) -> Self {
         Self {
             pace: pace as i64,
+            is_eager: false,
             busy: Vec::new(),
             patience: Vec::new(),
             next_busy: 0,
@@ -60,6 +67,14 @@ impl ActiveSet {
             last_turn: Nanos::new(0),
             credit: 0,
         }
+    }
+
+    /// As [`ActiveSet::new`], for streams that somebody waits to be found busy.
+    #[must_use]
+    pub const fn eager(pace: u32) -> Self {
+        let mut set = Self::new(pace);
+        set.is_eager = true;
+        set
     }
 
     /// Makes a stream busy, be it new or known.
@@ -113,11 +128,11 @@ impl ActiveSet {
         }
         let (head, tail) = self.busy.split_at(self.next_busy);
         self.next_busy += 1;
-        let mut is_any_quiet = false;
+        let (mut is_any_quiet, mut is_any_active) = (false, false);
         for &index in tail.iter().chain(head) {
             let patience = &mut self.patience[index];
             match visit(index, Activity::Busy) {
-                Activity::Busy => *patience = PATIENCE,
+                Activity::Busy => (*patience, is_any_active) = (PATIENCE, true),
                 Activity::Quiet => *patience -= 1,
             }
             is_any_quiet |= *patience == 0;
@@ -125,13 +140,13 @@ impl ActiveSet {
         if is_any_quiet {
             self.drop_quiet();
         }
-        let slice = self.slice(now);
+        let slice = self.slice(now, is_any_active);
         self.visit_quiet(slice, visit);
     }
 
     /// How many quiet streams are to be looked at in this turn.
     #[inline]
-    fn slice(&mut self, now: Nanos) -> usize {
+    fn slice(&mut self, now: Nanos, is_any_active: bool) -> usize {
         let streams = self.patience.len();
         if self.busy.is_empty() {
             self.last_turn = now;
@@ -142,7 +157,7 @@ impl ActiveSet {
         let earned = elapsed.saturating_mul(self.pace).saturating_add(self.credit);
         let slice = usize::try_from(earned / 1000).unwrap_or(usize::MAX).min(streams);
         self.credit = earned % 1000;
-        slice
+        if self.is_eager && !is_any_active { slice.max(streams.div_ceil(EAGER_ROUND_TURNS)) } else { slice }
     }
 
     #[inline]
@@ -254,9 +269,8 @@ mod tests {
             settle(&mut set, only(7));
             let (start, length) = (set.last_turn.get(), 1_000_000);
             let turns = length / turn_length;
-            let looks: usize = (1..=turns)
-                .map(|at| turn_at(&mut set, start + at * turn_length, only(7)).len() - 1)
-                .sum();
+            let looks: usize =
+                (1..=turns).map(|at| turn_at(&mut set, start + at * turn_length, only(7)).len() - 1).sum();
             let expected = (turns * turn_length) as usize * PACE as usize / 1000;
             assert!(expected.abs_diff(looks) <= 1 + expected / 1000, "{turn_length}: {looks} of {expected}");
         }
@@ -272,6 +286,17 @@ mod tests {
         set.activate(7);
         let rested = set.last_turn.get() + 10_000_000;
         assert_eq!(turn_at(&mut set, rested, only(7)).len(), COUNT);
+    }
+
+    #[test]
+    fn an_eager_set_looks_at_more_while_busy_streams_rest() {
+        const COUNT: usize = 1024;
+        let mut set = filled(COUNT);
+        settle(&mut set, only(7));
+        set.is_eager = true;
+        assert_eq!(turn(&mut set, only(7)).len(), 1 + PACE as usize);
+        assert_eq!(turn(&mut set, only(COUNT)).len(), 1 + COUNT / EAGER_ROUND_TURNS);
+        assert_eq!(turn(&mut set, only(7)).len(), 1 + PACE as usize);
     }
 
     #[test]

@@ -38,6 +38,11 @@ impl Stream for PublicationImage {
 }
 
 impl Stream for NetworkPublication {
+    #[inline]
+    fn may_have_moved(&self) -> bool {
+        Self::may_have_moved(self)
+    }
+
     fn is_settled(&self) -> bool {
         Self::is_settled(self)
     }

@@ -117,6 +117,9 @@ pub struct NetworkPublication {
     cleaner: LogCleaner,
     blocked: BlockedPublisher,
     time_of_last_activity: Nanos,
+    /// What the last look has seen of the sender.
+    seen_sender_position: Position,
+    seen_wakes: i64,
     has_sender_released: bool,
 }
 
@@ -133,6 +136,8 @@ impl NetworkPublication {
         Self {
             cleaner: LogCleaner::new(params.start),
             blocked: BlockedPublisher::new(params.start, now, params.unblock_timeout),
+            seen_sender_position: params.start,
+            seen_wakes: -1,
             state,
             params,
             image,
@@ -243,9 +248,12 @@ impl NetworkPublication {
             return 0;
         }
         let state = &self.state;
+        // Before all that it announces.
+        self.seen_wakes = state.wakes();
         let producer = state.log.producer_position();
         self.counters.publisher_position.set_release(producer.get());
         let sender_position = state.sender_position();
+        self.seen_sender_position = sender_position;
         let limit = Position::new(self.counters.publisher_limit.get());
         let history = i64::from(state.geometry.term_length().get());
         if state.has_subscribers() {
@@ -278,6 +286,16 @@ impl NetworkPublication {
         self.phase != Phase::Active
             || (self.spies.iter().next().is_none()
                 && self.counters.publisher_position.get() == self.state.sender_position.get())
+    }
+
+    /// Whether a turn might find something to do, of a publication that has settled: the sender has moved or been woken,
+    /// or spies read.
+    #[inline]
+    #[must_use]
+    pub fn may_have_moved(&self) -> bool {
+        self.counters.sender_position.get() != self.seen_sender_position.get()
+            || self.state.wakes() != self.seen_wakes
+            || self.spies.iter().next().is_some()
     }
 
     /// Every timer interval. Source: driver spec 3.2, 14.2.

@@ -41,6 +41,7 @@ pub struct NetworkPublicationState {
     has_receivers: AtomicBool,
     has_required_receivers: AtomicBool,
     has_received_unicast_eos: AtomicBool,
+    wakes: AtomicI64,
 }
 
 /// What identifies a network publication and where it starts; see [`NetworkPublicationState`].
@@ -87,6 +88,7 @@ impl NetworkPublicationState {
             has_receivers: AtomicBool::new(false),
             has_required_receivers: AtomicBool::new(false),
             has_received_unicast_eos: AtomicBool::new(false),
+            wakes: AtomicI64::new(0),
         }
     }
 
@@ -161,10 +163,24 @@ impl NetworkPublicationState {
     pub fn set_receivers(&self, has_receivers: bool, has_required_receivers: bool) {
         if self.has_required_receivers.load(Ordering::Relaxed) != has_required_receivers {
             self.has_required_receivers.store(has_required_receivers, Ordering::Release);
+            self.note_wake();
         }
         if self.has_receivers.load(Ordering::Relaxed) != has_receivers {
             self.has_receivers.store(has_receivers, Ordering::Release);
+            self.note_wake();
         }
+    }
+
+    /// How often a quiet publication has come to life; written by the sender. Acquire: what woke it is seen too.
+    #[inline]
+    #[must_use]
+    pub fn wakes(&self) -> i64 {
+        self.wakes.load(Ordering::Acquire)
+    }
+
+    /// Something was published after a quiet time, or receivers came or went; by the sender. Release.
+    pub fn note_wake(&self) {
+        self.wakes.store(self.wakes.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
     }
 
     /// Whether the one receiver of a unicast channel said that it has finished; written by the sender.

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Quiet publications looked at per microsecond: each costs about a cache line, and their clients wait for it.
-const PACE: u32 = 4;
+const PACE: u32 = 2;
 
 /// Publications found by endpoint, stream and session, of which those that have nothing to send cost little.
 #[derive(Debug)]
@@ -25,12 +25,7 @@ pub(super) struct Publications {
 
 impl Default for Publications {
     fn default() -> Self {
-        Self {
-            slots: Vec::new(),
-            watches: Vec::new(),
-            index: HashMap::new(),
-            active: ActiveSet::new(PACE),
-        }
+        Self { slots: Vec::new(), watches: Vec::new(), index: HashMap::new(), active: ActiveSet::eager(PACE) }
     }
 }
 
@@ -88,6 +83,9 @@ impl Publications {
             let Some(publication) = slots.get_mut(at).and_then(Option::as_mut) else {
                 return Activity::Quiet;
             };
+            if activity == Activity::Quiet && watch.has_frame() {
+                publication.state().note_wake();
+            }
             let position = publication.state().sender_position.get();
             send(publication);
             let state = publication.state();
