@@ -22,6 +22,11 @@ impl Cores {
         Self { cores: Vec::new() }
     }
 
+    /// How many there are; `None` where the operating system does not say.
+    pub(crate) fn count(&self) -> Option<usize> {
+        (!self.cores.is_empty()).then_some(self.cores.len())
+    }
+
     /// Whether both sides can spin without standing in each other's way.
     pub(crate) fn are_enough(&self) -> bool {
         self.cores.len() >= 2

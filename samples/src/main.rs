@@ -3,6 +3,7 @@
 mod backlog;
 mod common;
 mod cores;
+mod doctor;
 mod driver;
 mod driver_tool;
 mod errors;
@@ -53,6 +54,7 @@ enum Command {
     Loss(loss::Options),
     Log(log::Options),
     Metrics(metrics::Options),
+    Doctor(doctor::Options),
     Driver(driver_tool::Options),
 }
 
@@ -87,6 +89,7 @@ fn run(command: Command, interrupt: &Interrupt) -> Result<(), Stop> {
         Command::Loss(options) => loss::run(&options),
         Command::Log(options) => log::run(&options),
         Command::Metrics(options) => metrics::run(&options, interrupt),
+        Command::Doctor(options) => doctor::run(&options),
         Command::Driver(options) => driver_tool::run(&options, interrupt),
     }
 }

@@ -1,7 +1,6 @@
 //! `epona metrics`, spoken to as scrapers, browsers and attackers do.
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
-#![expect(clippy::print_stderr, reason = "what is skipped is said")]
 
 mod harness;
 
@@ -16,7 +15,7 @@ use std::{
 
 use epona_client::{Aeron, Context};
 use epona_media_driver::EmbeddedDriver;
-use harness::{Epona, await_that, run};
+use harness::{Epona, await_that, run, skipped};
 use serde_json::Value;
 
 /// More than any limit of the server, far less than for ever.
@@ -162,13 +161,13 @@ fn parse_with_python(text: &str) {
         .stderr(Stdio::piped())
         .spawn();
     let Ok(mut child) = child else {
-        return eprintln!("SKIPPED parsing metrics with prometheus_client: there is no python3");
+        return skipped("there is no python3 to parse metrics with");
     };
     // An end without reading is told by the status.
     let _ = child.stdin.take().unwrap().write_all(text.as_bytes());
     let output = child.wait_with_output().unwrap();
     if output.status.code() == Some(77) {
-        return eprintln!("SKIPPED parsing metrics with prometheus_client: pip install prometheus-client");
+        return skipped("metrics are not parsed by prometheus_client: pip install prometheus-client");
     }
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let count: usize = String::from_utf8(output.stdout).unwrap().trim().parse().unwrap();

@@ -16,6 +16,13 @@ use std::{
 #[path = "../../../media-driver/tests/support/ports.rs"]
 mod ports;
 
+#[allow(unreachable_pub, reason = "programs of other packages share the file")]
+#[path = "../../../media-driver/tests/support/skip.rs"]
+mod skip;
+
+#[allow(unused_imports, reason = "each test file uses a part of it")]
+pub(crate) use skip::skipped;
+
 use rustix::process::{Pid, kill_process};
 
 pub(crate) use rustix::process::Signal;
@@ -46,14 +53,13 @@ pub(crate) struct Ended {
 impl Epona {
     /// Starts it with `directory` as the driver's.
     pub(crate) fn start(directory: &Path, args: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_epona"))
-            .args(args)
-            .env("AERON_DIR", directory)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        Self::spawn(Command::new(env!("CARGO_BIN_EXE_epona")).args(args).env("AERON_DIR", directory))
+    }
+
+    /// Starts a command that becomes the program.
+    pub(crate) fn spawn(command: &mut Command) -> Self {
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let stdin = child.stdin.take();
         let stdout = lines_of(child.stdout.take().unwrap());
         let stderr = lines_of(child.stderr.take().unwrap());
