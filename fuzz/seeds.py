@@ -58,6 +58,41 @@ def frames():
     seed("resolution", struct.pack("<iBBH", 8 + len(ipv6), 0, 0, 7), ipv6)
 
 
+def happenings():
+    """What may happen to a whole driver: each frame with the stream of its target, to each of its sockets."""
+    setup = struct.pack("<iBBHiiiiiiii", 40, 0, 0, 5, 0, 9, 1001, 0, 0, 65536, 1408, 0)
+    data = struct.pack("<iBBHiiiiq", 64, 0, 0xC0, 1, 0, 9, 1001, 0, 0) + bytes(32)
+    gap = struct.pack("<iBBHiiiiq", 64, 0, 0xC0, 1, 128, 9, 1001, 0, 0) + bytes(32)
+    end = struct.pack("<iBBHiiiiq", 0, 0, 0xE0, 1, 192, 9, 1001, 0, 0)
+    status = struct.pack("<iBBHiiiiiq", 36, 0, 0, 3, 5, 1001, 0, 0, 32768, 77)
+    nak = struct.pack("<iBBHiiiii", 28, 0, 0, 2, 5, 1001, 0, 0, 64)
+    rttm = struct.pack("<iBBHiiqqq", 40, 0, 0x80, 6, 5, 1001, 1, 0, 77)
+    error = struct.pack("<iBBHiiqqii", 44, 0, 0, 4, 5, 1001, 77, 0, 11, 4) + b"text"
+    written = struct.pack("<iBBHiiiiq", 64, 0, 0xC0, 1, 0, 5, 1001, 0, 0)
+
+    def happen(what, content):
+        return struct.pack("<BB", what, len(content)) + content
+
+    def wait(ms):
+        return struct.pack("<BB", 5, ms // 20)
+
+    received = [happen(1, frame) for frame in [setup, data, gap, end]]
+    seed("driver", *received, wait(1000), wait(5000), happen(1, data))
+    sent = [happen(3, frame) for frame in [status, nak, rttm, error, status]]
+    seed("driver", *sent, wait(1000))
+    tail = struct.pack("<BBiq", 6, 0, 0, 64)
+    words = [struct.pack("<BBiq", 6, 1, at, word) for at, (word,) in enumerate(struct.iter_unpack("<q", written))]
+    seed("driver", *words, tail, *sent, wait(200), wait(5000))
+    seed("driver", *[happen(4, status.replace(struct.pack("<i", 5), struct.pack("<i", 6), 1))], wait(5000))
+    seed("driver", *[struct.pack("<BBiq", 7, 0, counter, 1 << 20) for counter in range(46, 72)], wait(1000))
+    for line in (GOLDEN / "commands.txt").read_text().splitlines():
+        if not line.startswith("#"):
+            type_id, _, payload = line.split()
+            record = bytes.fromhex(payload)
+            if len(record) < 256:
+                seed("driver", struct.pack("<BB", 0, len(record)), record, wait(1000))
+
+
 def commands():
     for name in ["commands.txt", "events.txt"]:
         for line in (GOLDEN / name).read_text().splitlines():
@@ -122,5 +157,5 @@ def properties():
 
 if __name__ == "__main__":
     shutil.rmtree(SEEDS, ignore_errors=True)
-    for write in [frames, commands, channels, logs, shared_memory, properties]:
+    for write in [frames, happenings, commands, channels, logs, shared_memory, properties]:
         write()

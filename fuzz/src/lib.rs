@@ -1,5 +1,7 @@
 //! What the targets share: inputs taken apart, and laid out as memory that other processes write.
 
+pub mod driver;
+
 use epona_protocol::{
     logbuffer::{LogBuffers, LogKind, LogParameters},
     memory::AtomicView,
@@ -36,6 +38,13 @@ impl<'a> Input<'a> {
         let mut bytes = [0; N];
         bytes[..taken].copy_from_slice(front);
         bytes
+    }
+
+    /// The next `length` bytes, or what there is of them.
+    pub fn bytes(&mut self, length: usize) -> &'a [u8] {
+        let (front, rest) = self.rest.split_at(length.min(self.rest.len()));
+        self.rest = rest;
+        front
     }
 
     /// Everything that was not taken.

@@ -141,7 +141,7 @@ impl Case {
             }
             Scenario::Streams => format!("{length} B, {streams} streams"),
             Scenario::IdleStreams | Scenario::UdpWake => format!("{length} B, {idle} idle streams"),
-            Scenario::Loss => {
+            Scenario::Loss | Scenario::Recovery => {
                 let round_trip = self.parameters.round_trip;
                 format!("{length} B, {loss_percent}% lost, round trip {round_trip:?}")
             }

@@ -61,6 +61,8 @@ pub enum Scenario {
     /// One stream over a network that loses (`--loss`) and delays (`--round-trip-ms`): how fast it goes, and how long
     /// messages at a fixed rate (`--rate`) take.
     Loss,
+    /// The second half of `loss` alone: how long messages at a fixed rate take over a network that loses and delays.
+    Recovery,
     /// Ping-pong over UDP between two client processes and a driver process with default settings.
     Stock,
     /// Processor time of a driver process with default settings and connected streams (`--idle`) on which nothing is
@@ -112,6 +114,9 @@ pub struct Parameters {
     pub round_trip: Duration,
     /// What decides which datagrams are lost.
     pub seed: u64,
+    /// How long each side sleeps after a turn of its driver, so that a scheduler has nothing to take from it.
+    #[serde(skip)]
+    pub rest: Duration,
     /// Publications of `resources`.
     pub publications: usize,
     /// Processors of the two sides.
@@ -151,6 +156,7 @@ impl Default for Parameters {
             loss_percent: 1.0,
             round_trip: Duration::from_micros(100),
             seed: 1,
+            rest: Duration::ZERO,
             publications: 1000,
             processors: [0, 1],
             driver: DriverSettings::default(),
@@ -262,6 +268,9 @@ fn run<P: Party>(scenario: Scenario, parameters: &Parameters) -> Result<Measurem
         Scenario::FanOut => fan_out::run::<P>(parameters),
         Scenario::Streams => streams::run::<P>(parameters),
         Scenario::Loss => loss::run::<P>(parameters),
+        Scenario::Recovery => {
+            open_loop::run_on::<P>(udp::Route::lossy(parameters.loss_percent, parameters)?, parameters)
+        }
         Scenario::Stock => stock::run::<P>(parameters),
         Scenario::Idle => idle::run::<P>(parameters),
         Scenario::Resources => resources::run::<P>(parameters),

@@ -19,6 +19,9 @@ use std::{
 /// Share of the rate that must arrive.
 const LEAST_RATE: f64 = 0.99;
 
+/// Round trips that a message may take over a network.
+const ROUND_TRIPS: u32 = 40;
+
 /// When each message is due; both sides have the same clock, and the sender says when it begins.
 #[derive(Clone, Debug)]
 pub(super) struct Schedule {
@@ -26,12 +29,26 @@ pub(super) struct Schedule {
     rate: u64,
     warm_up: Duration,
     duration: Duration,
+    /// How long what is measured may take to arrive after the last of it was due.
+    patience: Duration,
 }
 
 impl Schedule {
     pub(super) fn new(parameters: &Parameters) -> Self {
         let Parameters { rate, warm_up, duration, .. } = *parameters;
-        Self { start: Arc::default(), rate: rate.max(1), warm_up, duration }
+        let patience = Duration::ZERO;
+        Self { start: Arc::default(), rate: rate.max(1), warm_up, duration, patience }
+    }
+
+    /// Over a network: nothing arrives in less than half a round trip, and what is lost takes several of them.
+    fn over_a_network(self, parameters: &Parameters) -> Self {
+        Self { patience: ROUND_TRIPS * parameters.round_trip, ..self }
+    }
+
+    /// Number of the first message that is not measured any more.
+    fn end(&self) -> u64 {
+        let nanoseconds = (self.warm_up + self.duration).as_nanos() * u128::from(self.rate);
+        u64::try_from(nanoseconds.div_ceil(1_000_000_000)).unwrap_or(u64::MAX)
     }
 
     /// How long after the start the message with that number is due.
@@ -90,7 +107,9 @@ impl Schedule {
             } else if now - last_seen > SILENCE {
                 return Err("messages stopped arriving".to_owned());
             }
-            if self.start.get().is_some_and(|&start| now - start >= self.warm_up + self.duration) {
+            let over = self.warm_up + self.duration + self.patience;
+            let is_over = self.start.get().is_some_and(|&start| now - start >= over);
+            if is_over || (self.patience > Duration::ZERO && expected >= self.end()) {
                 break;
             }
         }
@@ -113,7 +132,10 @@ pub(super) fn run<P: Party>(parameters: &Parameters) -> Result<Measurement> {
 
 pub(super) fn run_on<P: Party>(route: Route, parameters: &Parameters) -> Result<Measurement> {
     let Route { publication: outgoing, subscription: incoming, relay } = route;
-    let schedule = Schedule::new(parameters);
+    let schedule = match relay {
+        Some(_) => Schedule::new(parameters).over_a_network(parameters),
+        None => Schedule::new(parameters),
+    };
     let (sender, receiver) = (schedule.clone(), schedule);
     let fault = |fault| format!("{}: {fault}", P::NAME);
     udp::in_two_threads::<P, _>(

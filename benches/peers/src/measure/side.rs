@@ -46,6 +46,7 @@ pub(super) struct Side<P: Party> {
     /// The network, where this thread is to move it.
     pub(super) relay: Option<Relay>,
     shares_its_processor: bool,
+    rest: Duration,
     turns: u32,
 }
 
@@ -61,7 +62,7 @@ impl<P: Party> Side<P> {
         let mut driver = P::Driver::launch(dir, &parameters.driver).map_err(|error| error.to_string())?;
         driver.do_work();
         let client = P::Client::connect(dir).map_err(|error| error.to_string())?;
-        Ok(Self { driver: Some(driver), driver_turn, ..Self::new(client) })
+        Ok(Self { driver: Some(driver), driver_turn, rest: parameters.rest, ..Self::new(client) })
     }
 
     /// Pins the calling thread and connects to the driver that the other side runs in `dir`.
@@ -85,6 +86,7 @@ impl<P: Party> Side<P> {
             driver_turn: DriverTurn::Housekeeping,
             relay: None,
             shares_its_processor: false,
+            rest: Duration::ZERO,
             turns: 0,
         }
     }
@@ -157,6 +159,9 @@ impl<P: Party> Side<P> {
         }
         if self.shares_its_processor {
             std::thread::yield_now();
+        }
+        if !self.rest.is_zero() {
+            std::thread::sleep(self.rest);
         }
         self.turns = self.turns.wrapping_add(1);
         if self.turns.is_multiple_of(TURNS_PER_HOUSEKEEPING) {

@@ -57,7 +57,7 @@ pub(crate) struct Hand {
     ids: BTreeMap<usize, i64>,
     /// Events that come when they come, with how often.
     later: BTreeMap<String, usize>,
-    /// Subscriptions that are removed: whether they lose an image before that is a race.
+    /// Subscriptions that are removed: whether images came or went before that is a race.
     removed: BTreeSet<String>,
     errors_before: i64,
 }
@@ -117,8 +117,7 @@ impl Hand {
         let mut picture = Picture::of(&self.reader(), self.process.dir(), &mut self.names);
         picture.add("errors", self.errors() - self.errors_before);
         for (event, times) in &self.later {
-            let is_of_removed = |of: &String| event.starts_with("no more image") && event.contains(&**of);
-            if !self.removed.iter().any(is_of_removed) {
+            if !self.removed.iter().any(|of| event.contains(&**of)) {
                 picture.add(event, *times);
             }
         }
@@ -133,7 +132,7 @@ impl Hand {
             self.names.add(id.get(), format!("s{number}"));
             self.ids.insert(number, id.get());
             if let Step::RemoveSubscription { target: Target::Step(of) } = step {
-                self.removed.insert(format!(" for s{of} by "));
+                self.removed.insert(format!(" for s{of} "));
             } else if *step == Step::Close {
                 self.removed.insert(" for s".to_owned());
             }
