@@ -5,7 +5,8 @@ use std::hint::black_box;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use epona_protocol::{
     logbuffer::{
-        LogBuffers, LogKind, LogParameters, appender::ExclusiveAppender, clean, scan_for_gap, scan_run,
+        LogBuffers, LogKind, LogParameters, TermReader, appender::ExclusiveAppender, clean, insert,
+        scan_for_gap, scan_run,
     },
     types::{Mtu, Position, RegistrationId, TermLength, TermOffset},
 };
@@ -71,6 +72,50 @@ fn scan(criterion: &mut Criterion) {
     }
 }
 
+/// What the receiver does: datagrams, one after the other, into the term of an image.
+fn rebuild(criterion: &mut Criterion) {
+    for length in [32, 1344] {
+        let sent = log();
+        fill(&sent, length);
+        let run = scan_run(sent.term(0), TermOffset::ZERO, TERM_LENGTH, 1408, 1);
+        let datagram = sent.term(0).to_vec(0, run.length as usize);
+        let datagrams = TERM_LENGTH as usize / datagram.len();
+        let mut group = criterion.benchmark_group(format!("insert datagrams of {length} byte messages"));
+        group.throughput(Throughput::Elements(datagrams as u64));
+        group.bench_function("one term", |b| {
+            b.iter_batched(
+                log,
+                |log| {
+                    for at in 0..datagrams {
+                        let offset = TermOffset::new((at * datagram.len()) as i32);
+                        insert(log.term(0), offset, black_box(&datagram));
+                    }
+                    log
+                },
+                criterion::BatchSize::PerIteration,
+            );
+        });
+    }
+}
+
+/// What a subscriber does.
+fn read(criterion: &mut Criterion) {
+    for length in [32, 1344] {
+        let log = log();
+        let messages = fill(&log, length);
+        let mut group = criterion.benchmark_group(format!("read {length} bytes"));
+        group.throughput(Throughput::Elements(messages));
+        group.bench_function("one term", |b| {
+            b.iter(|| {
+                let mut bytes = 0;
+                let mut reader = TermReader::new(black_box(log.term(0)), TermOffset::ZERO);
+                reader.read(usize::MAX, |fragment| bytes += fragment.payload().len());
+                bytes
+            });
+        });
+    }
+}
+
 fn cleaning(criterion: &mut Criterion) {
     let log = log();
     let mut group = criterion.benchmark_group("clean");
@@ -80,5 +125,5 @@ fn cleaning(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, append, scan, cleaning);
+criterion_group!(benches, append, scan, rebuild, read, cleaning);
 criterion_main!(benches);
