@@ -35,7 +35,7 @@ impl Member {
 /// Something that goes wrong for a while.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Fault {
-    /// SIGKILL, and a new process in its place when the time is over.
+    /// SIGKILL, and a new process in its place, at once or when the time is over.
     Kill(Member),
     /// SIGSTOP, and SIGCONT.
     Pause(Member),
@@ -95,6 +95,8 @@ impl Step {
                 faults.push(fault);
             }
         }
+        // Deaths last: who comes back at once finds everything else wrong.
+        faults.sort_by_key(|fault| matches!(fault, Fault::Kill(_)));
         let [least, most] = [[5, 50], [50, 500], [500, 2000], [2000, 6000]][random.usize(..4)];
         Self { faults, duration: Duration::from_millis(random.u64(least..most)) }
     }

@@ -171,7 +171,8 @@ impl Game {
                     process.kill()?;
                     self.bury(member, &process.report());
                 }
-                Ok(())
+                // Half of them come back while everything else is still wrong.
+                if self.random.bool() { self.spawn(member) } else { Ok(()) }
             }
             Fault::Pause(member) => self.signal(member, Signal::STOP),
             Fault::LinkDown(host) => self.world.set_link(host, false),
@@ -193,6 +194,7 @@ impl Game {
 
     fn heal(&mut self, fault: Fault) -> io::Result<()> {
         match fault {
+            Fault::Kill(member) if self.place(member).is_some() => Ok(()),
             Fault::Kill(member) => self.spawn(member),
             Fault::Pause(member) => self.signal(member, Signal::CONT),
             Fault::LinkDown(host) => self.world.set_link(host, true),
