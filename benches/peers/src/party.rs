@@ -287,7 +287,7 @@ pub trait Party {
 }
 
 /// What every party's driver is set to in a measurement.
-#[derive(Clone, Copy, Debug, serde::Serialize)]
+#[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
 pub struct DriverSettings {
     /// Largest datagram payload, bytes.
     pub mtu: usize,

@@ -31,7 +31,7 @@ struct Arguments {
     #[command(subcommand)]
     role: Option<Role>,
     /// Scenario to run.
-    #[arg(long, value_enum, required_unless_present = "all")]
+    #[arg(long, value_enum, required_unless_present_any = ["all", "from"])]
     scenario: Vec<Scenario>,
     /// Run every scenario, with the parameters of its targets.
     #[arg(long, conflicts_with = "scenario")]
@@ -100,6 +100,9 @@ struct Arguments {
     /// Write a page with plots, the environment and the configuration of each party.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
+    /// Report what such documents hold as well, for instance from runs at another time.
+    #[arg(long, value_name = "FILE")]
+    from: Vec<PathBuf>,
     /// Write everything as one JSON document.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -183,6 +186,20 @@ impl Arguments {
         }
     }
 
+    /// Environment and cases of earlier runs.
+    fn earlier(&self) -> Result<(Option<Environment>, Vec<Case>), String> {
+        let (mut environment, mut cases) = (None, Vec::new());
+        for file in &self.from {
+            let text = fs::read_to_string(file).map_err(|error| error.to_string());
+            let read = text.and_then(|text| compare::read_document(&text).map_err(|error| error.to_string()));
+            let (its_environment, its_cases) =
+                read.map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+            environment.get_or_insert(its_environment);
+            cases.extend(its_cases);
+        }
+        Ok((environment, cases))
+    }
+
     /// Writes the files that were asked for.
     fn write(&self, environment: &Environment, cases: &[Case]) -> Result<(), String> {
         let write = |file: &Path, text: String| {
@@ -203,14 +220,14 @@ fn main() -> ExitCode {
     if let Some(role) = &arguments.role {
         return role.run();
     }
-    let environment = Environment::here();
-    let mut cases = match arguments.cases() {
+    let (mut cases, earlier) = match arguments.cases().and_then(|cases| Ok((cases, arguments.earlier()?))) {
         Ok(cases) => cases,
         Err(fault) => {
             eprintln!("compare: {fault}");
             return ExitCode::from(2);
         }
     };
+    let environment = earlier.0.unwrap_or_else(Environment::here);
     let contenders =
         if arguments.party.is_empty() { Contender::ALL.to_vec() } else { arguments.party.clone() };
     let watchdog = Watchdog::start();
@@ -231,6 +248,7 @@ fn main() -> ExitCode {
             Format::Text => print_text(case),
         }
     }
+    cases.extend(earlier.1);
     if let Err(fault) = arguments.write(&environment, &cases) {
         eprintln!("compare: {fault}");
         return ExitCode::FAILURE;

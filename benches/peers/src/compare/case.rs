@@ -2,6 +2,7 @@
 
 use super::statistics::{Spread, ratio};
 use crate::measure::{Contender, Measurement, PERCENTILES, Parameters, Result, Scenario};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,9 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Clone, Debug)]
 pub struct MetricRuns {
     /// Its name.
-    pub name: &'static str,
+    pub name: String,
     /// Its unit.
-    pub unit: &'static str,
+    pub unit: String,
     /// Whether more of it is better.
     pub higher_is_better: bool,
     values: BTreeMap<Contender, Vec<f64>>,
@@ -106,8 +107,8 @@ impl Case {
             let known = self.metrics.iter().position(|known| known.name == metric.name);
             let at = known.unwrap_or_else(|| {
                 self.metrics.push(MetricRuns {
-                    name: metric.name,
-                    unit: metric.unit,
+                    name: metric.name.to_owned(),
+                    unit: metric.unit.to_owned(),
                     higher_is_better: metric.higher_is_better,
                     values: BTreeMap::new(),
                 });
@@ -181,8 +182,53 @@ impl Case {
             "faults": self.faults,
             "invalid_parties": self.invalid.iter().map(|contender| contender.name()).collect::<Vec<_>>(),
             "metrics": self.metrics.iter().map(MetricRuns::json).collect::<Vec<_>>(),
+            "percentiles": PERCENTILES,
+            "curves": self.curves().map(|(contender, curve)| (contender.name().to_owned(), json!(curve)))
+                .collect::<Map<_, _>>(),
         })
     }
+
+    /// A case of which [`Case::json`] told.
+    ///
+    /// # Errors
+    /// The object is not such a one.
+    pub fn from_json(object: &Value) -> serde_json::Result<Self> {
+        let told = Told::deserialize(object)?;
+        let metric = |metric: ToldMetric| MetricRuns {
+            name: metric.name,
+            unit: metric.unit,
+            higher_is_better: metric.better == "higher",
+            values: metric.parties.into_iter().map(|(party, it)| (party, it.values())).collect(),
+        };
+        Ok(Self {
+            scenario: told.scenario,
+            parameters: told.parameters,
+            metrics: told.metrics.into_iter().map(metric).collect(),
+            faults: told.faults,
+            invalid: told.invalid_parties,
+            curves: told.curves.into_iter().map(|(party, curve)| (party, vec![curve])).collect(),
+        })
+    }
+}
+
+/// What is read of a case.
+#[derive(Deserialize)]
+struct Told {
+    scenario: Scenario,
+    parameters: Parameters,
+    faults: Vec<String>,
+    invalid_parties: BTreeSet<Contender>,
+    metrics: Vec<ToldMetric>,
+    curves: BTreeMap<Contender, [f64; PERCENTILES.len()]>,
+}
+
+/// What is read of a metric.
+#[derive(Deserialize)]
+struct ToldMetric {
+    name: String,
+    unit: String,
+    better: String,
+    parties: BTreeMap<Contender, Spread>,
 }
 
 #[cfg(test)]
@@ -216,6 +262,20 @@ mod tests {
             metric.get("ratio_to_bare_socket").is_some_and(Value::is_null),
             "absent parties have no ratio: {metric}"
         );
+    }
+
+    #[test]
+    fn what_was_told_is_read_back() {
+        let mut case = Case::new(Scenario::Loss, Parameters::default());
+        case.add(Contender::Aeron, Err("lost one".to_owned()));
+        for value in [8.0, 6.0, 10.0] {
+            let mut measurement = rate(value).unwrap();
+            measurement.curve = Some([value; PERCENTILES.len()]);
+            case.add(Contender::Epona, Ok(measurement));
+        }
+        let told = case.json();
+        assert_eq!(Case::from_json(&told).unwrap().json(), told);
+        assert!(Case::from_json(&json!({"scenario": "loss"})).is_err());
     }
 
     #[test]

@@ -3,9 +3,9 @@
 use std::{collections::BTreeMap, fs, process::Command};
 
 /// What the figures depend on beside the code, name and value; what cannot be found out is absent.
-#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]
-pub struct Environment(BTreeMap<&'static str, String>);
+pub struct Environment(BTreeMap<String, String>);
 
 impl Environment {
     /// Of this machine, now.
@@ -25,12 +25,12 @@ impl Environment {
             ("net.core.rmem_max", first_line("/proc/sys/net/core/rmem_max")),
             ("net.core.wmem_max", first_line("/proc/sys/net/core/wmem_max")),
         ];
-        Self(facts.into_iter().filter_map(|(name, value)| Some((name, value?))).collect())
+        Self(facts.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect())
     }
 
     /// Name and value of each fact.
     pub fn facts(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (*name, value.as_str()))
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 }
 

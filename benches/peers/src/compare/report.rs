@@ -29,6 +29,21 @@ pub fn document(environment: &Environment, cases: &[Case]) -> Value {
     })
 }
 
+/// Environment and cases of a document.
+///
+/// # Errors
+/// It is none.
+pub fn read_document(text: &str) -> serde_json::Result<(Environment, Vec<Case>)> {
+    let Document { environment, cases } = serde_json::from_str(text)?;
+    Ok((environment, cases.iter().map(Case::from_json).collect::<Result<_, _>>()?))
+}
+
+#[derive(serde::Deserialize)]
+struct Document {
+    environment: Environment,
+    cases: Vec<Value>,
+}
+
 /// The cases as a page.
 #[must_use]
 pub fn page(environment: &Environment, cases: &[Case]) -> String {
@@ -227,6 +242,15 @@ fn lines(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_document_is_read_back() {
+        let cases = super::super::all_cases(&Parameters::default());
+        let document = document(&Environment::here(), &cases);
+        let (environment, again) = read_document(&document.to_string()).unwrap();
+        assert_eq!(super::document(&environment, &again), document);
+        assert!(read_document("{}").is_err());
+    }
 
     #[test]
     fn a_page_stands_alone_and_tells_of_every_case() {

@@ -1,7 +1,7 @@
 //! Medians, extremes and ratios.
 
 /// Median and extremes of the runs of one party.
-#[derive(Clone, Copy, PartialEq, Debug, serde::Serialize)]
+#[derive(Clone, Copy, PartialEq, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Spread {
     /// The middle value; of an even number of values the mean of the two in the middle.
     pub median: f64,
@@ -20,6 +20,11 @@ impl Spread {
         let (min, max) = (*sorted.first()?, *sorted.last()?);
         let median = f64::midpoint(sorted[(sorted.len() - 1) / 2], sorted[sorted.len() / 2]);
         Some(Self { median, min, max })
+    }
+
+    /// Values that have this spread.
+    pub(super) fn values(self) -> Vec<f64> {
+        vec![self.min, self.median, self.max]
     }
 }
 

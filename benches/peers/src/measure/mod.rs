@@ -20,6 +20,7 @@ mod sockets;
 mod stock;
 mod streams;
 mod udp;
+mod units;
 
 pub use measurement::{Measurement, Metric, PERCENTILES};
 pub use stock::{End, StockClient};
@@ -31,12 +32,13 @@ use crate::{
 };
 use sockets::Calls;
 use std::time::Duration;
+use units::{milliseconds, seconds};
 
 /// What goes wrong while measuring, as a sentence.
 pub type Result<T> = std::result::Result<T, String>;
 
 /// One scenario.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum, serde::Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scenario {
     /// Ping-pong over UDP on the loopback, one message in flight.
@@ -73,7 +75,7 @@ pub enum Scenario {
 }
 
 /// How one stream reaches several receivers.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum, serde::Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FanOut {
     /// One datagram to a multicast group.
@@ -83,15 +85,15 @@ pub enum FanOut {
 }
 
 /// How a scenario is run; the same for every party.
-#[derive(Clone, Copy, Debug, serde::Serialize)]
+#[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Parameters {
     /// Length of a message, bytes.
     pub length: usize,
     /// Time measured, after warm-up.
-    #[serde(rename = "seconds", serialize_with = "as_seconds")]
+    #[serde(rename = "seconds", with = "seconds")]
     pub duration: Duration,
     /// Time before measuring.
-    #[serde(rename = "warm_up_seconds", serialize_with = "as_seconds")]
+    #[serde(rename = "warm_up_seconds", with = "seconds")]
     pub warm_up: Duration,
     /// Interleaved runs.
     pub runs: usize,
@@ -110,7 +112,7 @@ pub struct Parameters {
     /// Datagrams lost in either direction by the network of `loss`, per cent.
     pub loss_percent: f64,
     /// Round trip of that network.
-    #[serde(rename = "round_trip_ms", serialize_with = "as_milliseconds")]
+    #[serde(rename = "round_trip_ms", with = "milliseconds")]
     pub round_trip: Duration,
     /// What decides which datagrams are lost.
     pub seed: u64,
@@ -123,20 +125,6 @@ pub struct Parameters {
     pub processors: [usize; 2],
     /// Settings of every driver.
     pub driver: DriverSettings,
-}
-
-fn as_seconds<S: serde::Serializer>(
-    duration: &Duration,
-    serializer: S,
-) -> std::result::Result<S::Ok, S::Error> {
-    serializer.serialize_f64(duration.as_secs_f64())
-}
-
-fn as_milliseconds<S: serde::Serializer>(
-    duration: &Duration,
-    serializer: S,
-) -> std::result::Result<S::Ok, S::Error> {
-    serializer.serialize_f64(duration.as_secs_f64() * 1e3)
 }
 
 impl Default for Parameters {
@@ -165,8 +153,11 @@ impl Default for Parameters {
 }
 
 /// Who is measured.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, clap::ValueEnum)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, clap::ValueEnum, serde::Serialize, serde::Deserialize,
+)]
 #[value(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum Contender {
     /// Our driver and client.
     Epona,
