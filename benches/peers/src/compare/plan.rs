@@ -39,6 +39,9 @@ pub fn all_cases(base: &Parameters) -> Vec<Case> {
             add(Scenario::Loss, Parameters { round_trip, loss_percent, rate: LOSS_RATE, ..of_length(1344) });
         }
     }
+    let far =
+        Parameters { round_trip: Duration::from_millis(250), loss_percent: 1.0, rate: 100, ..of_length(64) };
+    add(Scenario::Recovery, far);
     for scenario in [Scenario::IdleStreams, Scenario::UdpWake] {
         add(scenario, Parameters { idle_streams: 1000, ..of_length(32) });
     }
