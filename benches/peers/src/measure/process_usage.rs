@@ -23,9 +23,11 @@ impl Usage {
         let mut usage = Self { processor: Duration::ZERO, switches: 0, anonymous_bytes: 0 };
         let tasks = fs::read_dir(root.join("task")).map_err(|error| format!("process {process}: {error}"))?;
         for task in tasks.flatten() {
-            let times = read(&task.path().join("schedstat"))?;
+            // A thread may end at any time.
+            let texts = (read(&task.path().join("schedstat")), read(&task.path().join("status")));
+            let (Ok(times), Ok(status)) = texts else { continue };
             usage.processor += Duration::from_nanos(first_number(&times));
-            usage.switches += field(&read(&task.path().join("status"))?, "voluntary_ctxt_switches:");
+            usage.switches += field(&status, "voluntary_ctxt_switches:");
         }
         usage.anonymous_bytes = field(&read(&root.join("status"))?, "RssAnon:") * 1024;
         Ok(usage)
@@ -58,19 +60,25 @@ pub(super) fn bytes_in(dir: &Path) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::process::Command;
 
     #[test]
     fn a_process_that_works_uses_its_processor_and_memory() {
-        let before = Usage::of(std::process::id()).unwrap();
+        let mut worker = Command::new("sh").args(["-c", "while :; do :; done"]).spawn().unwrap();
+        let before = Usage::of(worker.id()).unwrap();
         let deadline = std::time::Instant::now() + Duration::from_secs(30);
-        loop {
-            let now = Usage::of(std::process::id()).unwrap();
-            assert!(now.anonymous_bytes > 0);
-            if now.processor > before.processor {
-                break;
+        let outcome = loop {
+            let now = Usage::of(worker.id()).unwrap();
+            if now.processor > before.processor && now.anonymous_bytes > 0 {
+                break Ok(());
             }
-            assert!(std::time::Instant::now() < deadline, "{before:?} to {now:?}");
-        }
+            if std::time::Instant::now() > deadline {
+                break Err(format!("{before:?} to {now:?}"));
+            }
+        };
+        worker.kill().unwrap();
+        worker.wait().unwrap();
+        outcome.unwrap();
     }
 
     #[test]
