@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use epona_protocol::{
     counters::ChannelStatus,
-    logbuffer::appender::{BufferClaim, ExclusiveAppender, Gather, Payload},
+    logbuffer::appender::{Batch, BufferClaim, ExclusiveAppender, Gather, Payload},
     memory::AtomicView,
     types::{CounterId, Position, RegistrationId, SessionId, StreamId, TermId, TermLength, TermOffset},
 };
@@ -67,6 +67,34 @@ impl ExclusivePublication {
     #[inline]
     pub fn offer_parts(&mut self, parts: &[&[u8]]) -> Result<Position, OfferError> {
         self.append(Gather::new(parts), |_, _, _| 0)
+    }
+
+    /// Publishes several messages at once, which is quicker than one after the other: as many, from the first, as there
+    /// is room for before the limit and in the term. Subscribers find all of them or none. A message longer than
+    /// [`ExclusivePublication::max_payload_length`] goes out alone. To be called again with what is left.
+    ///
+    /// # Errors
+    /// See [`OfferError`]; nothing was published then.
+    ///
+    /// ```no_run
+    /// # let aeron = epona_client::Aeron::connect(epona_client::Context::new())?;
+    /// # let mut publication = aeron.add_exclusive_publication("aeron:ipc", 1001)?;
+    /// let mut left: &[&[u8]] = &[b"one", b"two", b"three"];
+    /// while !left.is_empty() {
+    ///     match publication.offer_batch(left) {
+    ///         Ok(batch) => left = &left[batch.messages..],
+    ///         Err(refused) if refused.is_temporary() => std::thread::yield_now(),
+    ///         Err(refused) => panic!("{refused}"),
+    ///     }
+    /// }
+    /// # Ok::<(), epona_client::ClientError>(())
+    /// ```
+    #[inline]
+    pub fn offer_batch(&mut self, messages: &[&[u8]]) -> Result<Batch, OfferError> {
+        let limit = self.limit()?;
+        self.appender
+            .offer_batch(messages, limit)
+            .map_err(|refusal| OfferError::of_message(refusal, self.state.log.geometry().term_length()))
     }
 
     /// [`ExclusivePublication::offer`] that fills the eight reserved bytes in the header of each frame with what

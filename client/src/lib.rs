@@ -167,7 +167,7 @@ pub use epona_protocol::{
     frame::DataFlags,
     logbuffer::{
         Action, Block,
-        appender::{BlockError, BufferClaim},
+        appender::{Batch, BlockError, BufferClaim},
     },
     loss_report::LossReportEntry,
     types::{

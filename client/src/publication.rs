@@ -12,7 +12,7 @@ use epona_protocol::{
     counters::{ChannelStatus, CountersReader, ReadablePosition},
     logbuffer::{
         LogBuffers,
-        appender::{BufferClaim, ConcurrentAppender, Gather, Payload, Refusal},
+        appender::{Batch, BufferClaim, ConcurrentAppender, Gather, Payload, Refusal},
     },
     types::{
         CounterId, DATA_HEADER_LENGTH, Nanos, Position, RegistrationId, SessionId, StreamId, TermId,
@@ -395,6 +395,33 @@ impl Publication {
     #[inline]
     pub fn offer_parts(&self, parts: &[&[u8]]) -> Result<Position, OfferError> {
         self.append(Gather::new(parts), |_, _, _| 0)
+    }
+
+    /// Publishes several messages at once, which is quicker than one after the other: as many, from the first, as there
+    /// is room for before the limit and in the term. Subscribers find all of them or none. A message longer than
+    /// [`Publication::max_payload_length`] goes out alone. To be called again with what is left.
+    ///
+    /// # Errors
+    /// See [`OfferError`]; nothing was published then.
+    ///
+    /// ```no_run
+    /// # let aeron = epona_client::Aeron::connect(epona_client::Context::new())?;
+    /// # let mut publication = aeron.add_exclusive_publication("aeron:ipc", 1001)?;
+    /// let mut left: &[&[u8]] = &[b"one", b"two", b"three"];
+    /// while !left.is_empty() {
+    ///     match publication.offer_batch(left) {
+    ///         Ok(batch) => left = &left[batch.messages..],
+    ///         Err(refused) if refused.is_temporary() => std::thread::yield_now(),
+    ///         Err(refused) => panic!("{refused}"),
+    ///     }
+    /// }
+    /// # Ok::<(), epona_client::ClientError>(())
+    /// ```
+    #[inline]
+    pub fn offer_batch(&self, messages: &[&[u8]]) -> Result<Batch, OfferError> {
+        self.within_limit(|limit| self.appender.offer_batch(messages, limit)).map_err(|refusal| {
+            refusal.map_or(OfferError::Closed, |r| OfferError::of_message(r, self.term_length()))
+        })
     }
 
     /// [`Publication::offer`] that fills the eight reserved bytes in the header of each frame with what `supplier`

@@ -157,6 +157,55 @@ fn an_exclusive_publisher_is_read_in_order_across_a_rotation() {
 }
 
 #[test]
+fn a_batch_is_seen_whole_or_not_at_all() {
+    model(None, || {
+        let log = log_starting_at(0);
+        let reader = {
+            let log = log.clone();
+            thread::spawn(move || assert!([0, 2].contains(&read_term(&log, 0).len())))
+        };
+        let mut appender = ExclusiveAppender::new(log.clone()).unwrap();
+        assert_eq!(appender.offer_batch(&[&[], &[]], Position::MAX).unwrap().messages, 2);
+        reader.join().unwrap();
+        assert_eq!(read_term(&log, 0), [None, None]);
+    });
+}
+
+#[test]
+fn batches_of_two_publishers_do_not_mix() {
+    model(Some(3), || {
+        let log = log_starting_at(0);
+        let appender = ConcurrentAppender::new(log.clone()).unwrap();
+        let other = {
+            let appender = appender.clone();
+            thread::spawn(move || appender.offer_batch(&[&[], &[]], Position::MAX))
+        };
+        let ours = appender.offer_batch(&[&[], &[]], Position::MAX);
+        let outcomes = [ours, other.join().unwrap()];
+        // The term takes one of them; the other finds it full, at its first look or after the claim.
+        assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1, "{outcomes:?}");
+        assert!(outcomes.contains(&Err(Refusal::AdminAction)), "{outcomes:?}");
+        assert_eq!(read_term(&log, 0), [None, None]);
+    });
+}
+
+#[test]
+fn the_unblocker_beside_a_late_batch_leaves_whole_frames() {
+    model(None, || {
+        let log = log_starting_at(0);
+        let publisher = {
+            let appender = ConcurrentAppender::new(log.clone()).unwrap();
+            thread::spawn(move || appender.offer_batch(&[&[], &[]], Position::MAX))
+        };
+        unblock_log(&log, Position::ZERO);
+        assert_eq!(publisher.join().unwrap().unwrap().messages, 2);
+        let lengths = [0, 32]
+            .map(|offset| Fragment::at(log.term(0), TermOffset::new(offset)).map(|at| at.frame_length()));
+        assert!([[Some(32), Some(32)], [Some(64), Some(32)]].contains(&lengths), "{lengths:?}");
+    });
+}
+
+#[test]
 fn an_observer_of_the_tail_sees_the_term_count_that_belongs_to_it() {
     model(None, || {
         let log = log_starting_at(64);

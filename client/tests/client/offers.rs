@@ -1,4 +1,4 @@
-use epona_client::{BlockError, BlockOfferError, DataFlags, OfferError};
+use epona_client::{Batch, BlockError, BlockOfferError, DataFlags, OfferError};
 use epona_protocol::{
     frame::frame_type,
     logbuffer::{Fragment, LogBuffers, TermReader},
@@ -273,4 +273,44 @@ fn a_message_in_parts_has_the_reserved_value_of_the_whole() {
     let (mut exclusive, driver) = world.add_exclusive_publication();
     exclusive.offer_parts_with_reserved_value(&[b"a", b"b"], |payload| payload.len() as i64).unwrap();
     assert_eq!(first_frame(&driver.log).reserved_value(), 2);
+}
+
+type OfferBatch<'a> = &'a mut dyn FnMut(&[&[u8]]) -> Result<Batch, OfferError>;
+
+#[test]
+fn batches_go_on_over_terms_and_limits_without_losing_a_message() {
+    let mut world = World::new();
+    let (publication, shared) = world.add_publication();
+    let (mut exclusive, own) = world.add_exclusive_publication();
+    let expected: Vec<Vec<u8>> = (0..2000_usize).map(|i| vec![i as u8; i * 31 % 200]).collect();
+    let mut offer: [OfferBatch<'_>; 2] =
+        [&mut |messages| publication.offer_batch(messages), &mut |messages| exclusive.offer_batch(messages)];
+    for (offer, driver) in offer.iter_mut().zip([&shared, &own]) {
+        let messages: Vec<&[u8]> = expected.iter().map(Vec::as_slice).collect();
+        let mut left = &messages[..];
+        let (mut end, mut read, mut back_pressured) = (Position::ZERO, Vec::new(), 0);
+        let mut consumed = Position::ZERO;
+        while !left.is_empty() {
+            match offer(&left[..left.len().min(64)]) {
+                Ok(batch) => {
+                    assert!(batch.messages > 0 && batch.position > end);
+                    (left, end) = (&left[batch.messages..], batch.position);
+                }
+                Err(OfferError::BackPressured) => {
+                    back_pressured += 1;
+                    read.extend(published(&driver.log, consumed, end));
+                    consumed = end;
+                    clean_behind(&driver.log, end);
+                    driver.limit.set_release(end.get() + i64::from(TERM_LENGTH) / 2);
+                }
+                Err(refused) => assert_eq!(refused, OfferError::AdminAction),
+            }
+        }
+        read.extend(published(&driver.log, consumed, end));
+        assert!(read == expected, "{} messages of {}", read.len(), expected.len());
+        assert!(back_pressured > 3);
+    }
+    publication.close();
+    assert_eq!(publication.offer_batch(&[b"x"]).unwrap_err(), OfferError::Closed);
+    assert_eq!(exclusive.offer_batch(&[]).unwrap().messages, 0);
 }

@@ -4,7 +4,8 @@ use epona_protocol::{
     frame::{DataFlags, frame_type},
     logbuffer::{
         LogBuffers, LogKind, LogParameters, RawTail, StartPosition, TermReader,
-        appender::{BlockError, ConcurrentAppender, ExclusiveAppender, Refusal},
+        appender::{Batch, BlockError, ConcurrentAppender, ExclusiveAppender, Refusal},
+        unblock_log,
     },
     memory::AtomicView,
     types::{Position, TermId, TermOffset},
@@ -31,6 +32,24 @@ impl Appender {
         match self {
             Self::Concurrent(appender) => appender.offer(message, limit),
             Self::Exclusive(appender) => appender.offer(message, limit),
+        }
+    }
+
+    fn offer_batch(&mut self, messages: &[&[u8]], limit: Position) -> Result<Batch, Refusal> {
+        match self {
+            Self::Concurrent(appender) => appender.offer_batch(messages, limit),
+            Self::Exclusive(appender) => appender.offer_batch(messages, limit),
+        }
+    }
+
+    fn append(
+        &mut self,
+        message: &[u8],
+        reserved_value: impl FnMut(&AtomicView, TermOffset, i32) -> i64,
+    ) -> Result<Position, Refusal> {
+        match self {
+            Self::Concurrent(appender) => appender.append(message, FAR, reserved_value),
+            Self::Exclusive(appender) => appender.append(message, FAR, reserved_value),
         }
     }
 
@@ -368,4 +387,152 @@ fn an_exclusive_appender_starts_where_the_log_does() {
     assert_eq!((appender.term_id(), appender.term_offset()), (TermId::new(-2), at(96)));
     assert_eq!(appender.offer(b"a", FAR), Ok(Position::new(2 * 65_536 + 160)));
     assert_eq!(frame(log.term(2), 96).term_id(), TermId::new(-2));
+}
+
+/// A batch of messages that hold their numbers, each of a length of its own.
+fn numbered(count: u8) -> Vec<Vec<u8>> {
+    (0..count).map(|number| vec![number; usize::from(number) * 7 % 90]).collect()
+}
+
+#[test]
+fn a_batch_is_appended_as_its_messages_one_by_one_would_be() {
+    let messages_ = numbered(20);
+    let batch: Vec<&[u8]> = messages_.iter().map(Vec::as_slice).collect();
+    for ((mut one_by_one, expected), (mut at_once, log)) in
+        Appender::both(log).into_iter().zip(Appender::both(log))
+    {
+        let mut end = Position::ZERO;
+        for message in &batch {
+            end = one_by_one.offer(message, FAR).unwrap();
+        }
+        assert_eq!(at_once.offer_batch(&batch, FAR), Ok(Batch { messages: 20, position: end }));
+        let bytes = end.get() as usize;
+        assert_eq!(log.term(0).to_vec(0, bytes), expected.term(0).to_vec(0, bytes));
+        assert_eq!(at_once.offer_batch(&[], FAR), Ok(Batch { messages: 0, position: end }));
+    }
+}
+
+#[test]
+fn a_batch_stops_before_the_limit_and_says_how_far_it_came() {
+    for (mut appender, log) in Appender::both(log) {
+        let limit = Position::new(65);
+        let batch = appender.offer_batch(&[b"a", b"b", b"c"], limit);
+        assert_eq!(batch, Ok(Batch { messages: 2, position: Position::new(128) }), "as offers one by one");
+        assert_eq!(messages(log.term(0), 0), [b"a", b"b"]);
+        assert_eq!(appender.offer_batch(&[b"c"], limit), Err(Refusal::NotConnected));
+    }
+}
+
+#[test]
+fn a_batch_stops_at_the_end_of_the_term_and_goes_on_in_the_next() {
+    for (mut appender, log) in Appender::both(|| log_near_end(7, 1, 3 * 64)) {
+        let five: [&[u8]; 5] = [b"1", b"2", b"3", b"4", b"5"];
+        let begin = appender.position();
+        let batch = appender.offer_batch(&five, FAR).unwrap();
+        assert_eq!((batch.messages, batch.position), (3, begin + 3 * 64));
+        assert_eq!(appender.offer_batch(&five[3..], FAR), Err(Refusal::AdminAction));
+        let batch = appender.offer_batch(&five[3..], FAR).unwrap();
+        assert_eq!((batch.messages, batch.position), (2, begin + 5 * 64));
+        let next = log.geometry().partition_index(begin + 3 * 64);
+        assert_eq!(messages(log.term(next), 0), [b"4", b"5"]);
+    }
+}
+
+#[test]
+fn a_long_message_in_a_batch_goes_out_alone_and_one_too_long_is_refused() {
+    let long = vec![7; MTU as usize];
+    for (mut appender, log) in Appender::both(log) {
+        let batch = [b"short".as_slice(), &long, b"short"];
+        assert_eq!(appender.offer_batch(&batch, FAR).unwrap().messages, 1);
+        assert_eq!(appender.offer_batch(&batch[1..], FAR).unwrap().messages, 1);
+        assert_eq!(appender.offer_batch(&batch[2..], FAR).unwrap().messages, 1);
+        let flags: Vec<_> = TermReader::new(log.term(0), at(0)).map(|fragment| fragment.flags()).collect();
+        let whole = DataFlags::UNFRAGMENTED;
+        assert_eq!(flags, [whole, DataFlags::BEGIN, DataFlags::END, whole]);
+        let huge = vec![0; TERM as usize];
+        assert!(matches!(appender.offer_batch(&[&huge], FAR), Err(Refusal::TooLong { .. })));
+    }
+}
+
+#[test]
+fn a_batch_whose_publisher_died_is_unblocked_frame_by_frame() {
+    let log = log();
+    let appender = ConcurrentAppender::new(log.clone()).unwrap();
+    appender.offer_batch(&[b"first", b"second", b"third"], FAR).unwrap();
+    // As it stands when all but the first are committed, and the third has not been begun.
+    log.term(0).put_i32(0, -37);
+    log.term(0).zero(128, 64);
+    assert!(unblock_log(&log, Position::ZERO));
+    assert_eq!(messages(log.term(0), 0), [b"second"]);
+    assert_eq!(frame(log.term(0), 0).frame_type(), frame_type::PAD);
+    assert!(!unblock_log(&log, Position::new(128)), "nothing is known of how long the rest is");
+    appender.offer(b"fourth", FAR).unwrap();
+    assert!(unblock_log(&log, Position::new(128)));
+    assert_eq!(messages(log.term(0), 0), [b"second".as_slice(), b"fourth"]);
+}
+
+#[test]
+fn a_supplier_that_panics_leaves_padding_in_place_of_its_message() {
+    let long = vec![7; 3 * MTU as usize];
+    for message in [b"hello".as_slice(), &long] {
+        for (mut appender, log) in Appender::both(log) {
+            let mut frames = 0;
+            let panics = std::panic::AssertUnwindSafe(|| {
+                let _ = appender.append(message, |_, _, _| {
+                    frames += 1;
+                    // In a fragment amid the message, where there are several.
+                    assert!(frames < 2 && message.len() > 5, "no reserved value");
+                    0
+                });
+            });
+            assert!(std::panic::catch_unwind(panics).is_err());
+            let end = appender.position();
+            appender.offer(b"next", FAR).unwrap();
+            let mut reader = TermReader::new(log.term(0), at(0));
+            let read: Vec<_> =
+                reader.by_ref().map(|fragment| (fragment.offset(), fragment.flags())).collect();
+            let next = (TermOffset::new(end.get() as i32), DataFlags::UNFRAGMENTED);
+            assert_eq!(read.last(), Some(&next), "the stream goes on");
+            assert_eq!(reader.offset().get(), end.get() as i32 + 64);
+            assert!(read.iter().all(|(_, flags)| !flags.contains(DataFlags::END) || *flags == next.1));
+        }
+    }
+}
+
+#[test]
+fn a_claim_that_was_unblocked_meanwhile_changes_nothing_any_more() {
+    let log = log();
+    let appender = ConcurrentAppender::new(log.clone()).unwrap();
+    let mut late = appender.claim(5, FAR).unwrap();
+    late.copy_from_slice(b"hello");
+    let dropped = appender.claim(5, FAR).unwrap();
+    appender.offer(b"next", FAR).unwrap();
+    for blocked in [0, 64] {
+        assert!(unblock_log(&log, Position::new(blocked)));
+    }
+    let padded = log.term(0).to_vec(0, 128);
+    late.set_flags(DataFlags::BEGIN);
+    late.set_reserved_value(7);
+    assert_eq!(late.commit(), Position::new(64));
+    drop(dropped);
+    assert_eq!(log.term(0).to_vec(0, 128), padded);
+    assert_eq!(messages(log.term(0), 0), [b"next"]);
+}
+
+#[test]
+fn a_claim_held_until_its_place_is_another_frames_leaves_that_alone() {
+    let log = log();
+    let appender = ConcurrentAppender::new(log.clone()).unwrap();
+    let late = appender.claim(5, FAR).unwrap();
+    assert_eq!(late.position(), Position::new(64));
+    // Three terms on: cleaned, and claimed for a frame of the same length.
+    log.term(0).zero(0, 64);
+    log.metadata().set_tail(0, RawTail::new(log.geometry().initial_term_id().wrapping_add(3), at(0)));
+    log.metadata().set_active_term_count(3);
+    let other = appender.claim(5, FAR).unwrap();
+    let bytes = log.term(0).to_vec(0, 64);
+    late.commit();
+    assert_eq!(log.term(0).to_vec(0, 64), bytes);
+    other.commit();
+    assert_eq!(frame(log.term(0), 0).frame_length(), 37);
 }

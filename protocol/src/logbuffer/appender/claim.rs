@@ -5,14 +5,17 @@ use core::ops::{Deref, DerefMut};
 use crate::{
     frame::{
         DataFlags,
-        data::layout::{FLAGS, RESERVED_VALUE, TYPE},
+        data::layout::{FLAGS, RESERVED_VALUE, TERM_ID, TYPE},
         frame_type,
     },
     memory::{AtomicView, ClaimedBytes},
-    types::{DATA_HEADER_LENGTH, Position},
+    types::{DATA_HEADER_LENGTH, Position, TermId},
 };
 
-use super::super::header::{HEADER_LENGTH, commit};
+use super::super::{
+    RawTail,
+    header::{HEADER_LENGTH, commit},
+};
 
 /// One frame of a log, to be filled in place and committed. Until then it blocks the stream, so be quick; a claim that
 /// is dropped uncommitted is aborted, which readers skip as padding.
@@ -24,15 +27,16 @@ pub struct BufferClaim<'a> {
     term: &'a AtomicView,
     offset: usize,
     frame_length: i32,
+    term_id: TermId,
     position: Position,
     payload: ClaimedBytes<'a>,
 }
 
 impl<'a> BufferClaim<'a> {
-    pub(super) fn new(term: &'a AtomicView, offset: i32, length: i32, position: Position) -> Self {
-        let offset = offset as usize;
+    pub(super) fn new(term: &'a AtomicView, start: RawTail, length: i32, position: Position) -> Self {
+        let (offset, term_id) = (start.low_half(), start.term_id());
         let payload = term.claimed(offset + HEADER_LENGTH, length as usize);
-        Self { term, offset, frame_length: length + DATA_HEADER_LENGTH, position, payload }
+        Self { term, offset, frame_length: length + DATA_HEADER_LENGTH, term_id, position, payload }
     }
 
     /// Position of the end of the frame, which the stream has reached once it is committed.
@@ -43,17 +47,23 @@ impl<'a> BufferClaim<'a> {
 
     /// Sets the flags of the frame, [`DataFlags::UNFRAGMENTED`] unless set.
     pub fn set_flags(&mut self, flags: DataFlags) {
-        self.term.put_u8(self.offset + FLAGS, flags.get());
+        if self.is_ours() {
+            self.term.put_u8(self.offset + FLAGS, flags.get());
+        }
     }
 
     /// Sets the type of the frame, [`frame_type::DATA`] unless set.
     pub fn set_frame_type(&mut self, type_id: u16) {
-        self.term.put_u16(self.offset + TYPE, type_id);
+        if self.is_ours() {
+            self.term.put_u16(self.offset + TYPE, type_id);
+        }
     }
 
     /// Sets the application's own eight bytes in the header, 0 unless set.
     pub fn set_reserved_value(&mut self, value: i64) {
-        self.term.put_i64(self.offset + RESERVED_VALUE, value);
+        if self.is_ours() {
+            self.term.put_i64(self.offset + RESERVED_VALUE, value);
+        }
     }
 
     /// The application's own eight bytes in the header.
@@ -63,11 +73,26 @@ impl<'a> BufferClaim<'a> {
     }
 
     /// Makes the frame visible; returns the position of its end.
+    ///
+    /// A claim that was held for so long that the driver has unblocked the stream (15 s by default) is lost: its place
+    /// was padded, or is another frame's by now, and committing it does nothing.
     pub fn commit(self) -> Position {
         let position = self.position;
-        commit(self.term, self.offset, self.frame_length);
+        self.finish();
         core::mem::forget(self);
         position
+    }
+
+    /// Commits the frame, if its place is still as the claim began it.
+    fn finish(&self) {
+        if self.is_ours() {
+            commit(self.term, self.offset, self.frame_length);
+        }
+    }
+
+    fn is_ours(&self) -> bool {
+        self.term.get_i32(self.offset) == -self.frame_length
+            && self.term.get_i32(self.offset + TERM_ID) == self.term_id.get()
     }
 
     /// Gives the frame up: readers skip it as padding.
@@ -79,7 +104,7 @@ impl<'a> BufferClaim<'a> {
 impl Drop for BufferClaim<'_> {
     fn drop(&mut self) {
         self.set_frame_type(frame_type::PAD);
-        commit(self.term, self.offset, self.frame_length);
+        self.finish();
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
 use super::BufferClaim;
 use super::{
     super::{LogBuffers, descriptor::partition_index, rotation::rotate},
-    Gather, Layout, Payload, Refusal, Shared, Space, no_reserved_value,
+    Batch, Gather, Layout, Payload, Refusal, Shared, Space, no_reserved_value,
 };
 
 /// Appends to a log that others append to as well.
@@ -89,6 +89,25 @@ impl ConcurrentAppender {
         let space = self.reserve(layout, limit)?;
         self.shared.write(space, layout, payload, reserved_value);
         Ok(space.position)
+    }
+
+    /// Appends as many messages, from the first, as may begin before `limit` and fit the term, all of them by one claim:
+    /// readers see all or none. A message of several frames goes in alone.
+    ///
+    /// # Errors
+    /// See [`Refusal`]; nothing was appended then.
+    #[inline]
+    pub fn offer_batch(&self, messages: &[&[u8]], limit: Position) -> Result<Batch, Refusal> {
+        let position = self.position();
+        match (self.shared.run(messages, position, limit), messages.first()) {
+            (Some(run), _) => {
+                let space = self.reserve(run.layout, limit)?;
+                self.shared.write_run(space, &messages[..run.messages]);
+                Ok(Batch { messages: run.messages, position: space.position })
+            }
+            (None, Some(long)) => Ok(Batch { messages: 1, position: self.offer(long, limit)? }),
+            (None, None) => Ok(Batch { messages: 0, position }),
+        }
     }
 
     /// Claims a frame with `length` bytes of payload, to be filled in place.

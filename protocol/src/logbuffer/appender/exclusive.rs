@@ -17,7 +17,7 @@ use super::{
         descriptor::{fragmented_length, partition_index},
         header::HEADER_LENGTH,
     },
-    Gather, Layout, Payload, Refusal, Shared, Space, no_reserved_value,
+    Batch, Gather, Layout, Payload, Refusal, Shared, Space, no_reserved_value,
 };
 
 /// Why a block of frames was not appended. Source: shared-memory spec 8.8.
@@ -150,6 +150,24 @@ impl ExclusiveAppender {
         let space = self.reserve(layout, limit)?;
         self.shared.write(space, layout, payload, reserved_value);
         Ok(space.position)
+    }
+
+    /// [`ConcurrentAppender::offer_batch`](super::ConcurrentAppender::offer_batch) by the only publisher.
+    ///
+    /// # Errors
+    /// See [`Refusal`]; nothing was appended then.
+    #[inline]
+    pub fn offer_batch(&mut self, messages: &[&[u8]], limit: Position) -> Result<Batch, Refusal> {
+        let position = self.position();
+        match (self.shared.run(messages, position, limit), messages.first()) {
+            (Some(run), _) => {
+                let space = self.reserve(run.layout, limit)?;
+                self.shared.write_run(space, &messages[..run.messages]);
+                Ok(Batch { messages: run.messages, position: space.position })
+            }
+            (None, Some(long)) => Ok(Batch { messages: 1, position: self.offer(long, limit)? }),
+            (None, None) => Ok(Batch { messages: 0, position }),
+        }
     }
 
     /// Claims a frame with `length` bytes of payload, to be filled in place.

@@ -10,12 +10,14 @@
 //! [`ConcurrentAppender`] shares the tail with other threads and processes, [`ExclusiveAppender`] owns it. Source:
 //! shared-memory spec 8.1 to 8.8.
 
+mod batch;
 #[cfg(not(loom))]
 mod claim;
 mod concurrent;
 mod exclusive;
 mod payload;
 
+pub use batch::Batch;
 #[cfg(not(loom))]
 pub use claim::BufferClaim;
 pub use concurrent::ConcurrentAppender;
@@ -23,7 +25,11 @@ pub use exclusive::{BlockError, ExclusiveAppender};
 pub use payload::{Gather, Payload};
 
 use crate::{
-    frame::{DataFlags, data::layout::RESERVED_VALUE, frame_type},
+    frame::{
+        DataFlags,
+        data::layout::{RESERVED_VALUE, TYPE},
+        frame_type,
+    },
     memory::AtomicView,
     types::{DATA_HEADER_LENGTH, MtuError, Position, TermGeometry, TermId, TermOffset, align_frame},
 };
@@ -165,6 +171,7 @@ impl Shared {
             term: self.log.term(space.index),
             template: self.template,
             term_id: space.start.term_id(),
+            end: space.start.low_half() + layout.required as usize,
             payload,
             reserved_value,
         };
@@ -187,7 +194,7 @@ impl Shared {
         let frame_length = layout.length + DATA_HEADER_LENGTH;
         let kind = (DataFlags::UNFRAGMENTED, frame_type::DATA);
         self.template.begin(term, space.start.low_half(), frame_length, space.start.term_id(), kind);
-        BufferClaim::new(term, space.start.low_half() as i32, layout.length, space.position)
+        BufferClaim::new(term, space.start, layout.length, space.position)
     }
 }
 
@@ -196,8 +203,34 @@ struct Frames<'a, P, R> {
     term: &'a AtomicView,
     template: HeaderTemplate,
     term_id: TermId,
+    /// Where the space for them ends.
+    end: usize,
     payload: P,
     reserved_value: R,
+}
+
+/// A message whose publisher panicked between two of its stores would block the stream: what is not committed of it
+/// becomes padding.
+struct Unfinished<'a> {
+    term: &'a AtomicView,
+    template: HeaderTemplate,
+    term_id: TermId,
+    /// The frame that was begun.
+    at: usize,
+    frame_length: i32,
+    end: usize,
+}
+
+impl Drop for Unfinished<'_> {
+    #[cold]
+    fn drop(&mut self) {
+        let rest = self.at + align_frame(self.frame_length) as usize;
+        if rest < self.end {
+            self.template.write_padding(self.term, rest, (self.end - rest) as i32, self.term_id);
+        }
+        self.term.put_u16(self.at + TYPE, frame_type::PAD);
+        commit(self.term, self.at, self.frame_length);
+    }
 }
 
 impl<P: Payload, R: FnMut(&AtomicView, TermOffset, i32) -> i64> Frames<'_, P, R> {
@@ -206,7 +239,10 @@ impl<P: Payload, R: FnMut(&AtomicView, TermOffset, i32) -> i64> Frames<'_, P, R>
         let frame_length = length + DATA_HEADER_LENGTH;
         self.template.begin(self.term, at, frame_length, self.term_id, (flags, frame_type::DATA));
         self.payload.write_next(self.term, at + DATA_HEADER_LENGTH as usize, length as usize);
+        let Self { term, template, term_id, end, .. } = *self;
+        let unfinished = Unfinished { term, template, term_id, at, frame_length, end };
         let reserved = (self.reserved_value)(self.term, TermOffset::new(at as i32), frame_length);
+        core::mem::forget(unfinished);
         self.term.put_i64(at + RESERVED_VALUE, reserved);
         commit(self.term, at, frame_length);
     }
