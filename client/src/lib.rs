@@ -51,54 +51,29 @@
 //! | [`Pending`] | an answer of the driver that has not arrived yet |
 //! | [`Invoker`] | steps the client where it shall have no thread |
 //!
-//! # Requests and responses
+//! # How to do it
 //!
-//! A response channel carries the answers to each requester in a session that nobody else receives, though all requesters
-//! use the same channels. A requester names the subscription that its answers are for, and the responder names the image
-//! that it answers, each by `response-correlation-id`:
-//!
-//! ```no_run
-//! use epona_client::{Aeron, ChannelUriBuilder, ControlMode, Publication, RegistrationId, Subscription};
-//!
-//! const REQUESTS: i32 = 1001;
-//! const RESPONSES: i32 = 1002;
-//!
-//! fn requests() -> ChannelUriBuilder {
-//!     ChannelUriBuilder::udp().endpoint("responder:20121")
-//! }
-//!
-//! fn responses() -> ChannelUriBuilder {
-//!     ChannelUriBuilder::udp().control("responder:20122").control_mode(ControlMode::Response)
-//! }
-//!
-//! /// The requester: what to ask on, and where its answers arrive.
-//! fn ask(aeron: &Aeron) -> Result<(Publication, Subscription), Box<dyn std::error::Error>> {
-//!     let answers = aeron.add_subscription(&responses().build()?.to_string(), RESPONSES)?;
-//!     let channel = requests().response_correlation_id(answers.registration_id()).build()?;
-//!     Ok((aeron.add_publication(&channel.to_string(), REQUESTS)?, answers))
-//! }
-//!
-//! /// The responder, for each image of its subscription to requests: where the answers to that requester go.
-//! fn answer(aeron: &Aeron, image: RegistrationId) -> Result<Publication, Box<dyn std::error::Error>> {
-//!     let channel = responses().response_correlation_id(image).build()?;
-//!     Ok(aeron.add_publication(&channel.to_string(), RESPONSES)?)
-//! }
-//! ```
-//!
-//! `image` is [`Image::correlation_id`], as the handler of new images learns it: see [`ImageHandlers::on_available`]. The
-//! handler itself must not add publications; leave that to the thread which polls.
+//! The [`guide`] has a page for each task, with programs to start from: publishing, subscribing, long messages, claims and
+//! batches, requests and responses, fan-out, spies, counters, tasks, drivers in tests; and the contract of delivery and
+//! back pressure. Whole programs are in `client/examples`.
 //!
 //! # What to expect
 //!
 //! - **Order and delivery.** Messages of one publication arrive in order and without gaps, from where the subscription
 //!   joined; there is no order between publications. `reliable=false` in a channel allows gaps.
-//! - **Back pressure.** An offer never waits. [`OfferError`] says why it was refused, and whether to try again.
+//! - **Back pressure.** An offer never waits. [`OfferError`] says why it was refused, and whether to try again;
+//!   [`Publication::explain`] says who is waited for.
 //! - **Long messages.** Up to [`Publication::max_payload_length`] a message arrives as one fragment; up to
 //!   [`Publication::max_message_length`] it arrives in several, for a [`FragmentAssembler`].
 //! - **Threads.** The conductor, on a thread of its own or invoked, talks to the driver and runs all handlers of the
 //!   context. Offers and polls run on your threads and never wait for it.
 //! - **The end.** Handles close when dropped. Closing while another thread offers or polls is safe. When the driver
 //!   dies, handles answer closed within the driver timeout, and the error handler is told.
+//!
+//! # Features
+//!
+//! `async`: pending answers are futures, offers can await room, and subscriptions become streams of messages, in any
+//! runtime.
 
 #![forbid(unsafe_code)]
 
@@ -118,6 +93,8 @@ mod error;
 mod exclusive_publication;
 mod explanation;
 mod fragment_assembler;
+#[cfg(any(doc, doctest))]
+pub mod guide;
 mod handlers;
 mod header;
 mod image;
