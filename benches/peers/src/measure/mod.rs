@@ -4,6 +4,8 @@
 //! own driver; over IPC there is one driver, invoked by the publishing side. No scenario knows whose code it drives.
 //! Every message carries its number in the stream; a party that loses, repeats or garbles one fails its run.
 
+#[cfg(feature = "alternatives")]
+mod alternatives;
 mod bare_socket;
 mod content;
 mod fan_out;
@@ -169,12 +171,23 @@ pub enum Contender {
     BareSocketMmsg,
     /// UDP sockets with segmentation offload and receive coalescing.
     BareSocketOffload,
+    /// ZeroMQ over TCP (feature `alternatives`).
+    Zeromq,
+    /// iceoryx2 over shared memory (feature `alternatives`).
+    Iceoryx2,
 }
 
 impl Contender {
     /// All of them, in the order of a run.
-    pub const ALL: [Self; 5] =
-        [Self::BareSocket, Self::BareSocketMmsg, Self::BareSocketOffload, Self::Epona, Self::Aeron];
+    pub const ALL: [Self; 7] = [
+        Self::BareSocket,
+        Self::BareSocketMmsg,
+        Self::BareSocketOffload,
+        Self::Epona,
+        Self::Aeron,
+        Self::Zeromq,
+        Self::Iceoryx2,
+    ];
 
     /// Its name in reports.
     #[must_use]
@@ -185,6 +198,8 @@ impl Contender {
             Self::BareSocket => "bare_socket",
             Self::BareSocketMmsg => "bare_socket_mmsg",
             Self::BareSocketOffload => "bare_socket_offload",
+            Self::Zeromq => "zeromq",
+            Self::Iceoryx2 => "iceoryx2",
         }
     }
 
@@ -204,6 +219,14 @@ impl Contender {
             Self::BareSocketOffload => {
                 "as bare_socket, with UDP_SEGMENT and UDP_GRO: up to 64 datagrams per call"
             }
+            Self::Zeromq => {
+                "ZeroMQ 4.3: DEALER sockets over TCP on the loopback, a context with one I/O thread per side; blocking \
+                 calls and no pinning, since four threads share the processors; the default high-water mark"
+            }
+            Self::Iceoryx2 => {
+                "iceoryx2 0.10: publish and subscribe of slices over shared memory, polled by two pinned threads; a \
+                 message that finds the subscriber's buffer of 1024 full is sent again"
+            }
         }
     }
 
@@ -221,6 +244,17 @@ impl Contender {
                     | Scenario::UdpWake
             ),
             Self::BareSocketMmsg | Self::BareSocketOffload => scenario == Scenario::UdpThroughput,
+            Self::Zeromq => {
+                cfg!(feature = "alternatives")
+                    && matches!(
+                        scenario,
+                        Scenario::UdpLatency | Scenario::UdpThroughput | Scenario::UdpOpenLoop
+                    )
+            }
+            Self::Iceoryx2 => {
+                cfg!(feature = "alternatives")
+                    && matches!(scenario, Scenario::IpcLatency | Scenario::IpcThroughput)
+            }
         }
     }
 
@@ -236,6 +270,14 @@ impl Contender {
             Self::BareSocket => Calls::Single,
             Self::BareSocketMmsg => Calls::Mmsg,
             Self::BareSocketOffload => Calls::Offload,
+            #[cfg(feature = "alternatives")]
+            Self::Zeromq => return alternatives::run::<alternatives::Zeromq>(scenario, parameters),
+            #[cfg(feature = "alternatives")]
+            Self::Iceoryx2 => return alternatives::run::<alternatives::Iceoryx2>(scenario, parameters),
+            #[cfg(not(feature = "alternatives"))]
+            Self::Zeromq | Self::Iceoryx2 => {
+                return Err(format!("{} takes part when built with --features alternatives", self.name()));
+            }
         };
         match scenario {
             Scenario::UdpLatency | Scenario::IdleStreams | Scenario::UdpWake => {
