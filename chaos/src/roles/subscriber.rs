@@ -53,6 +53,7 @@ fn receive(
     mut on_turn: impl FnMut(&Checker),
 ) -> Result<(), ClientError> {
     let mut subscription = aeron.add_subscription(&stream.channel, stream.stream)?;
+    checker.borrow_mut().begin();
     // By image, not by session: a session that comes again begins anew.
     let mut assemblers = HashMap::new();
     while !end.is_near() && !aeron.is_closed() && !subscription.is_closed() {
