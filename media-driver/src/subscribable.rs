@@ -28,7 +28,7 @@ impl SubscriberPosition {
     /// How far the subscriber has read.
     #[must_use]
     pub fn position(&self) -> Position {
-        Position::new(self.counter.get_acquire())
+        Position::at_frame(self.counter.get_acquire())
     }
 
     /// Frees the counter; that of a closed subscriber was freed when it was closed, and may be somebody else's by now.

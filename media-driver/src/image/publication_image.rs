@@ -193,7 +193,7 @@ impl PublicationImage {
     /// Where a new subscriber joins: with the slowest, and not beyond what is complete. Source: driver spec 2.7.
     #[must_use]
     pub fn join_position(&self) -> Position {
-        let rebuilt = Position::new(self.counters.rebuild_position.get());
+        let rebuilt = Position::at_frame(self.counters.rebuild_position.get());
         self.subscribers.span().map_or(rebuilt, |span| span.min.min(rebuilt))
     }
 
@@ -221,8 +221,8 @@ impl PublicationImage {
             return 0;
         }
         let Some(span) = self.subscribers.span() else { return 0 };
-        let start = Position::new(self.counters.rebuild_position.get()).max(span.max);
-        let hwm = Position::new(self.counters.high_water_mark.get_acquire());
+        let start = Position::at_frame(self.counters.rebuild_position.get()).max(span.max);
+        let hwm = Position::at_frame(self.counters.high_water_mark.get_acquire());
         self.has_hwm_moved = hwm != self.seen_hwm;
         self.seen_hwm = hwm;
         let term = self.state.log.term_at(start);
@@ -316,7 +316,7 @@ impl PublicationImage {
     }
 
     fn is_drained(&self) -> bool {
-        self.subscribers.have_reached(Position::new(self.counters.rebuild_position.get()))
+        self.subscribers.have_reached(Position::at_frame(self.counters.rebuild_position.get()))
     }
 
     /// Every timer interval. Source: driver spec 5.1, 14.2.
@@ -366,7 +366,7 @@ impl PublicationImage {
     }
 
     fn check_untethered(&mut self, services: &mut Services, may_rejoin: bool) {
-        let rebuilt = Position::new(self.counters.rebuild_position.get());
+        let rebuilt = Position::at_frame(self.counters.rebuild_position.get());
         let fastest = self.subscribers.span().map_or(rebuilt, |span| span.max);
         let limit = window_limit(fastest, self.schedule.last().window);
         let join = self.join_position();

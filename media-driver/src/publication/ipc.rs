@@ -207,7 +207,7 @@ impl IpcPublication {
             return 0;
         }
         self.publisher_position.set_release(self.log.producer_position().get());
-        let limit = Position::new(self.publisher_limit.get());
+        let limit = Position::at_frame(self.publisher_limit.get());
         if let Some(span) = self.subscribers.span() {
             self.consumer_position = self.consumer_position.max(span.max);
             let new_limit = span.min + self.params.term_window;
@@ -231,7 +231,7 @@ impl IpcPublication {
     #[must_use]
     pub fn is_settled(&self) -> bool {
         self.phase != Phase::Active
-            || self.subscribers.have_reached(Position::new(self.publisher_position.get()))
+            || self.subscribers.have_reached(Position::at_frame(self.publisher_position.get()))
     }
 
     /// Every timer interval. Source: driver spec 4, 14.2.

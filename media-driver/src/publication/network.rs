@@ -254,7 +254,7 @@ impl NetworkPublication {
         self.counters.publisher_position.set_release(producer.get());
         let sender_position = state.sender_position();
         self.seen_sender_position = sender_position;
-        let limit = Position::new(self.counters.publisher_limit.get());
+        let limit = Position::at_frame(self.counters.publisher_limit.get());
         let history = i64::from(state.geometry.term_length().get());
         if state.has_subscribers() {
             let mut min = sender_position;

@@ -96,7 +96,7 @@ impl NetworkPublicationState {
     #[inline]
     #[must_use]
     pub fn sender_position(&self) -> Position {
-        Position::new(self.sender_position.get_acquire())
+        Position::at_frame(self.sender_position.get_acquire())
     }
 
     /// Whether the last byte has been sent and no more will follow; written by the conductor.

@@ -71,7 +71,9 @@ impl ReceiverImage {
             state,
             params,
         };
-        image.connections.track(origin, now);
+        // The setup that made it is no frame of the stream: a transport is active from the first that is.
+        let Origin { destination, control_address } = origin;
+        image.connections.expect(ReplyRoute { destination, control_address: Some(control_address) }, now);
         image
     }
 

@@ -153,7 +153,7 @@ impl SenderPublication {
     /// Source: wire spec 10.2.
     #[inline]
     pub fn send(&mut self, now: Nanos, endpoint: &mut SendEndpoint, system: &SystemCounters) -> usize {
-        let sender_position = Position::new(self.state.sender_position.get());
+        let sender_position = Position::at_frame(self.state.sender_position.get());
         if !self.has_initial_connection || self.is_setup_elicited {
             self.send_setup_when_due(now, sender_position, endpoint, system);
         }
@@ -176,7 +176,7 @@ impl SenderPublication {
     ) -> usize {
         let geometry = &self.state.geometry;
         let term = self.state.log.term(geometry.partition_index(sender_position));
-        let window = Position::new(self.state.sender_limit.get()) - sender_position;
+        let window = Position::at_frame(self.state.sender_limit.get()) - sender_position;
         let mut batch = Batch::new(term, geometry.term_offset(sender_position));
         // A run that the kernel cuts up is one message to it.
         let max_datagrams =
@@ -224,7 +224,7 @@ impl SenderPublication {
             return;
         }
         if self.is_setup_elicited {
-            self.flow_control.on_setup(Position::new(self.state.sender_limit.get()), now);
+            self.flow_control.on_setup(Position::at_frame(self.state.sender_limit.get()), now);
         }
         let mut flags = SetupFlags::NONE;
         if let ResponseRole::Request(_) = self.params.response {
@@ -295,7 +295,7 @@ impl SenderPublication {
             state.sender_position.set_release(position.get());
             position
         } else {
-            Position::new(state.sender_limit.get())
+            Position::at_frame(state.sender_limit.get())
         };
         let new_limit = self.flow_control.on_idle(limit, now);
         if new_limit.get() != state.sender_limit.get() {
@@ -334,7 +334,7 @@ impl SenderPublication {
     /// stream, so that it counts. Source: driver spec 3.6, wire spec 5.2.
     pub fn on_status_message(&mut self, sm: &StatusMessageView<'_>, now: Nanos) -> bool {
         let status = ReceiverStatus::of(sm, &self.state.geometry);
-        let sender_position = Position::new(self.state.sender_position.get());
+        let sender_position = Position::at_frame(self.state.sender_position.get());
         if !status.is_plausible(sender_position, self.state.geometry.term_length())
             || !self.receivers.on_status_message(status.receiver_id, status.end_of_stream, now)
         {
@@ -344,7 +344,7 @@ impl SenderPublication {
             self.state.set_received_unicast_eos();
         }
         self.has_initial_connection = true;
-        let limit = Position::new(self.state.sender_limit.get());
+        let limit = Position::at_frame(self.state.sender_limit.get());
         let limit = self.flow_control.on_status_message(&status, limit, now);
         self.state.sender_limit.set_release(limit.get());
         self.publish_receivers();
@@ -415,7 +415,7 @@ fn resend(
     system: &SystemCounters,
 ) {
     let geometry = &state.geometry;
-    if !due.is_allowed(Position::new(state.sender_position.get()), geometry) {
+    if !due.is_allowed(Position::at_frame(state.sender_position.get()), geometry) {
         return;
     }
     let range = Range { term_id: due.term_id, term_offset: due.offset, length: due.length };

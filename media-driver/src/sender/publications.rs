@@ -92,7 +92,7 @@ impl Publications {
             if state.sender_position.get() != position {
                 return Activity::Busy;
             }
-            watch.set(&state.log, Position::new(position), publication.next_due());
+            watch.set(&state.log, Position::at_frame(position), publication.next_due());
             // What waits for the window or for the socket has its turn as long as it waits.
             if watch.is_due(now) { Activity::Busy } else { Activity::Quiet }
         });

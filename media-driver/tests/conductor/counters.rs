@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use epona_protocol::{
     command::{ErrorCode, Request},
+    logbuffer::LogBuffers,
     types::{CounterTypeId, RegistrationId},
 };
 
@@ -117,4 +118,37 @@ fn a_static_counter_that_exists_is_answered_as_it_is_and_each_type_has_its_own()
     driver.ask(Request::ClientClose);
     driver.wait(Duration::from_secs(3));
     assert_eq!(driver.labels(), ["other type", "static"], "they outlive the client that says goodbye");
+}
+
+#[test]
+fn whatever_a_client_writes_into_counters_the_driver_goes_on() {
+    let mut driver = Driver::new();
+    let channel = "aeron:udp?endpoint=10.0.0.1:24325";
+    driver.subscribe(channel);
+    let position = "session-id=5|init-term-id=0|term-id=0|term-offset=0";
+    let (_, told) = driver.publish(&format!("{channel}|ssc=true|{position}"));
+    // As a client that has offered a message of no bytes.
+    let log = LogBuffers::open(told[0].ready().log.as_ref()).unwrap();
+    log.term(0).put_i32(0, 32);
+    log.metadata().view().put_i64(0, 32);
+    driver.subscribe(&format!("aeron-spy:{channel}"));
+    driver.subscribe("aeron:ipc");
+    driver.publish("aeron:ipc");
+    driver.wait(Duration::from_secs(1));
+    let counters = driver.counters();
+    assert!(
+        counters.iter().any(|counter| counter.type_id == CounterTypeId::RECEIVER_POSITION),
+        "an image is there"
+    );
+    for value in [1 << 20, 95, i64::MAX, i64::MIN, -1, 1] {
+        for counter in &counters {
+            if let Some(counter) = driver.reader().writable(counter.id) {
+                counter.set_release(value);
+            }
+            driver.wait(Duration::from_millis(100));
+        }
+    }
+    driver.told();
+    let (id, told) = driver.ask_as(2, add_static(77));
+    assert!(matches!(told.last(), Some(Told::StaticCounter(of, _)) if *of == id), "{told:?}");
 }

@@ -2,7 +2,7 @@
 
 use core::{cmp, fmt, ops};
 
-use super::{TermId, TermLength, TermOffset};
+use super::{FRAME_ALIGNMENT, TermId, TermLength, TermOffset};
 
 /// Bytes since the start of a stream, frame headers and padding included; never negative in a live stream.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,6 +20,14 @@ impl Position {
     #[must_use]
     pub const fn new(bytes: i64) -> Self {
         Self(bytes)
+    }
+
+    /// The frame boundary at or below a number that other processes can write, such as a counter's; at least 0.
+    #[inline]
+    #[must_use]
+    pub const fn at_frame(bytes: i64) -> Self {
+        let bytes = if bytes > 0 { bytes } else { 0 };
+        Self(bytes & !(FRAME_ALIGNMENT as i64 - 1))
     }
 
     /// The raw value, in bytes.

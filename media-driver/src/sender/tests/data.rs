@@ -199,3 +199,16 @@ fn spies_that_simulate_a_connection_move_the_sender_on_without_a_receiver() {
     world.after(ms(1));
     assert_eq!((world.position(), world.state.sender_limit.get()), (1408, 1408));
 }
+
+#[test]
+fn a_position_that_another_process_overwrote_is_that_of_the_frame_before_it_and_never_negative() {
+    let mut world = World::new();
+    world.connect(WINDOW);
+    publish(&world.state.log, &[100, 100]);
+    for position in [95, -1, i64::MAX, i64::MIN] {
+        world.state.sender_position.set_release(position);
+        world.after(ms(101));
+    }
+    world.state.sender_position.set_release(0);
+    assert!(!world.after(ms(101)).is_empty(), "it goes on");
+}
