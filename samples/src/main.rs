@@ -22,6 +22,7 @@ mod streams;
 mod sub;
 mod text;
 mod throughput;
+mod top;
 
 use std::process::ExitCode;
 
@@ -48,6 +49,7 @@ enum Command {
     Sub(sub::Options),
     Throughput(throughput::Options),
     Stat(stat::Options),
+    Top(top::Options),
     Streams(streams::Options),
     Backlog(backlog::Options),
     Errors(errors::Options),
@@ -83,6 +85,7 @@ fn run(command: Command, interrupt: &Interrupt) -> Result<(), Stop> {
         Command::Sub(options) => sub::run(&options, interrupt),
         Command::Throughput(options) => throughput::run(&options, interrupt),
         Command::Stat(options) => stat::run(&options, interrupt),
+        Command::Top(options) => top::run(&options, interrupt),
         Command::Streams(options) => streams::run(&options, interrupt),
         Command::Backlog(options) => backlog::run(&options, interrupt),
         Command::Errors(options) => errors::run(&options),

@@ -15,6 +15,7 @@ mod both_sides;
 mod hgrm;
 mod measure;
 mod message;
+mod plot;
 mod report;
 mod tally;
 
@@ -47,6 +48,7 @@ const MAX_LENGTH: u64 = 16 << 20;
 Examples:
   epona ping
   epona ping --messages 1000000 --length 1024 --rate 10000 --histogram ping.hgrm
+  epona ping --plot ping.svg
 To another host, where `epona pong` runs with the same two channels:
   epona ping --channel 'aeron:udp?endpoint=PONGHOST:20123' --pong-channel 'aeron:udp?endpoint=THISHOST:20124'")]
 pub(crate) struct Options {
@@ -87,6 +89,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "FILE")]
     histogram: Option<PathBuf>,
 
+    /// Draw the distribution beside that of a bare UDP socket, as a curve of percentiles (.svg)
+    #[arg(long, value_name = "FILE")]
+    plot: Option<PathBuf>,
+
     /// How to print the result
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
@@ -121,7 +127,8 @@ impl Options {
 /// on Ctrl-C.
 pub(crate) fn run(options: &Options, interrupt: &Interrupt) -> Result<(), Stop> {
     // Before the measurement, lest it be in vain.
-    let histogram_file = options.histogram.as_deref().map(create).transpose()?;
+    let histogram_file = options.histogram.as_deref().map(|path| create("histogram", path)).transpose()?;
+    let plot_file = options.plot.as_deref().map(|path| create("plot", path)).transpose()?;
     let pong_is_elsewhere = both_sides::is_pong_elsewhere(options)?;
     let how_many = if options.is_within_one_driver() || pong_is_elsewhere { "one" } else { "one per side" };
     let choice = options.driver.choose(how_many, interrupt)?;
@@ -133,7 +140,13 @@ pub(crate) fn run(options: &Options, interrupt: &Interrupt) -> Result<(), Stop> 
     let bare = bare_socket::measure(options.messages, options.warmup, options.length, &cores, interrupt)?;
 
     if let Some((file, path)) = histogram_file {
-        hgrm::write(&measured.histogram, file).map_err(|error| cannot_write(path, &error))?;
+        hgrm::write(&measured.histogram, file).map_err(|error| cannot_write("histogram", path, &error))?;
+    }
+    if let Some((mut file, path)) = plot_file {
+        let title = format!("{} B over {}", options.length, options.channel);
+        let svg = plot::draw(&title, &measured.histogram, &bare)?;
+        let written = file.write_all(svg.as_bytes()).and_then(|()| file.flush());
+        written.map_err(|error| cannot_write("plot", path, &error))?;
     }
     let report = Report::new(&measured, &bare, options.length, &options.channel);
     let mut output = io::stdout().lock();
@@ -144,11 +157,11 @@ pub(crate) fn run(options: &Options, interrupt: &Interrupt) -> Result<(), Stop> 
     Ok(())
 }
 
-fn create(path: &Path) -> Result<(BufWriter<File>, &Path), Stop> {
-    let file = File::create(path).map_err(|error| cannot_write(path, &error))?;
+fn create<'a>(what: &str, path: &'a Path) -> Result<(BufWriter<File>, &'a Path), Stop> {
+    let file = File::create(path).map_err(|error| cannot_write(what, path, &error))?;
     Ok((BufWriter::new(file), path))
 }
 
-fn cannot_write(path: &Path, error: &io::Error) -> Stop {
-    format!("cannot write the histogram to {}: {error}", path.display()).into()
+fn cannot_write(what: &str, path: &Path, error: &io::Error) -> Stop {
+    format!("cannot write the {what} to {}: {error}", path.display()).into()
 }

@@ -17,6 +17,7 @@ mod directory;
 mod driver;
 mod duty_cycle;
 mod endpoint;
+mod history;
 mod image;
 pub(crate) mod json;
 mod publication;
@@ -34,6 +35,7 @@ pub(crate) use self::{
     driver::Driver,
     duty_cycle::DutyCycle,
     endpoint::{Direction, Endpoint},
+    history::{History, Mark},
     image::Image,
     publication::Publication,
     stream::{Stream, is_about_stream},

@@ -274,3 +274,30 @@ fn ctrl_c_ends_the_wait_for_a_pong() {
     ping.interrupt();
     ping.end().expect_code(130);
 }
+
+#[test]
+fn a_plot_is_drawn_beside_the_bare_socket() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("ping.svg");
+    let args = [
+        "ping",
+        "--channel",
+        "aeron:ipc",
+        "--pong-channel",
+        "aeron:ipc",
+        "--messages",
+        "200",
+        "--warmup",
+        "10",
+    ];
+    run(directory.path(), &[&args[..], &["--plot", file.to_str().unwrap()]].concat()).expect_code(0);
+    let svg = fs::read_to_string(&file).unwrap();
+    for part in ["<svg ", "32 B over aeron:ipc", "bare UDP socket", "</svg>"] {
+        assert!(svg.contains(part), "{part} in {svg:.500}");
+    }
+    let ended = run(directory.path(), &["ping", "--plot", "/nowhere/at/all.svg"]).expect_code(1);
+    assert!(
+        ended.stderr.len() == 1 && ended.stderr[0].contains("cannot write the plot to /nowhere/at/all.svg"),
+        "{ended:?}"
+    );
+}

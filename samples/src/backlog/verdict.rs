@@ -2,7 +2,6 @@
 
 use std::io::{self, Write};
 
-use epona_client::ChannelUri;
 use epona_protocol::types::Position;
 use serde::Serialize;
 
@@ -44,7 +43,7 @@ impl Verdict {
                 let left = sender.window().max(0);
                 words.push(format!(
                     "sender waits for {}: its window is full ({left} bytes left)",
-                    receiver_of(now)
+                    now.receivers()
                 ));
             } else if stands_still {
                 words.push(format!("sender has not moved, though {unsent} bytes wait to be sent"));
@@ -104,16 +103,4 @@ fn subscriber_words(snapshot: &Snapshot, subscriber: &Subscriber, old: Option<Po
     let client = snapshot.client_name(subscriber.client_id);
     let moves = if old == Some(subscriber.position) { ", which has not moved" } else { "" };
     format!("subscriber {} of client {client}{moves}", subscriber.registration_id)
-}
-
-/// The receivers of a publication as far as its channel and counters name them.
-fn receiver_of(publication: &Publication) -> String {
-    match publication.sender.and_then(|sender| sender.receivers) {
-        Some(0) => return "a receiver: there is none".to_owned(),
-        Some(count) => return format!("the slowest of {count} receivers"),
-        None => {}
-    }
-    let channel: Option<ChannelUri> = publication.channel.parse().ok();
-    let endpoint = channel.as_ref().and_then(|channel| channel.get("endpoint"));
-    endpoint.map_or_else(|| "the receiver".to_owned(), |endpoint| format!("the receiver at {endpoint}"))
 }

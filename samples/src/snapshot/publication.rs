@@ -1,5 +1,6 @@
 //! Publications: how far written, how far sent, how far allowed.
 
+use epona_client::ChannelUri;
 use epona_protocol::types::{ClientId, CounterTypeId, Position, RegistrationId, SessionId, StreamId};
 use serde::Serialize;
 
@@ -54,6 +55,20 @@ impl Publication {
     /// Bytes that can be written before back pressure; 0 or less when there is back pressure, or no receiver.
     pub(crate) const fn window(&self) -> i64 {
         self.limit.get().wrapping_sub(self.position.get())
+    }
+}
+
+impl Publication {
+    /// Its receivers, as far as its channel and counters name them.
+    pub(crate) fn receivers(&self) -> String {
+        match self.sender.and_then(|sender| sender.receivers) {
+            Some(0) => return "a receiver: there is none".to_owned(),
+            Some(count) => return format!("the slowest of {count} receivers"),
+            None => {}
+        }
+        let channel: Option<ChannelUri> = self.channel.parse().ok();
+        let endpoint = channel.as_ref().and_then(|channel| channel.get("endpoint"));
+        endpoint.map_or_else(|| "the receiver".to_owned(), |endpoint| format!("the receiver at {endpoint}"))
     }
 }
 
