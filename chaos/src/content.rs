@@ -106,10 +106,11 @@ impl Checker {
         }
         let seen = self.origins.entry(origin).or_insert(0);
         match self.images.insert(image, (origin, sequence + 1)) {
-            Some((before, _)) if before != origin => {
-                return Err(format!("image {image}: messages of two publications"));
+            // A shared log outlives the publisher that was killed, and the next one appends to it, from its beginning.
+            Some((before, _)) if before != origin && (sequence != 0 || *seen > 0) => {
+                return Err(format!("image {image}: another publication begins with message {sequence}"));
             }
-            Some((_, next)) if next != sequence => {
+            Some((before, next)) if before == origin && next != sequence => {
                 return Err(format!("image {image}: message {sequence} where {next} was due"));
             }
             Some(_) => {}
@@ -167,6 +168,17 @@ mod tests {
     }
 
     #[test]
+    fn another_publication_may_go_on_in_a_shared_log_and_the_first_one_is_over_then() {
+        let mut checker = Checker::new(7);
+        for (origin, sequence) in [(3, 5), (4, 0), (4, 1)] {
+            checker.take(1, &message(origin, sequence));
+        }
+        assert_eq!(checker.errors, Vec::<String>::new());
+        checker.take(1, &message(3, 6));
+        assert_eq!(checker.errors.len(), 1);
+    }
+
+    #[test]
     fn what_is_lost_repeated_garbled_short_or_of_another_stream_is_an_error() {
         let mut garbled = message(3, 1);
         let last = garbled.len() - 1;
@@ -179,7 +191,7 @@ mod tests {
             ("repeated in a new image", 2, message(3, 0)),
             ("garbled", 1, garbled),
             ("short", 1, message(3, 1)[..20].to_vec()),
-            ("of another publication", 1, message(4, 1)),
+            ("missing at the beginning of another publication", 1, message(4, 1)),
             ("of another flow", 1, foreign),
         ] {
             let mut checker = Checker::new(7);

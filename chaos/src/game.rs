@@ -155,8 +155,10 @@ impl Game {
         }
         let healed = Instant::now();
         if self.await_flows().is_err() {
-            let what = format!("after {:?} for {:?}", step.faults, step.duration);
-            Figures::trouble(&mut self.figures.failures, what);
+            if !self.stop.load(Ordering::Relaxed) {
+                let what = format!("after {:?} for {:?}", step.faults, step.duration);
+                Figures::trouble(&mut self.figures.failures, what);
+            }
             return Ok(Err(Over));
         }
         self.figures.recovered(healed.elapsed());
@@ -416,14 +418,14 @@ impl Game {
         }
     }
 
-    /// Ends the drivers, which leave nothing.
+    /// Ends the drivers, which leave nothing, unless one of them is just being replaced.
     fn end(&mut self) {
         self.finish_clients();
         for host in 0..self.drivers.len() {
             let Some(driver) = self.drivers[host].take() else { continue };
             if let Err(trouble) = driver.finish() {
                 Figures::trouble(&mut self.figures.failures, trouble);
-            } else if self.world.hosts[host].dir().exists() {
+            } else if !self.stop.load(Ordering::Relaxed) && self.world.hosts[host].dir().exists() {
                 let what = format!("driver {host} left {}", self.world.hosts[host].dir().display());
                 Figures::trouble(&mut self.figures.leaks, what);
             }

@@ -215,10 +215,8 @@ pub(super) fn open_loop(parameters: &Parameters) -> Result<Measurement> {
         parameters,
         |socket, stop| {
             let mut message = content::message(parameters.length + HEADER_LENGTH);
-            sender.send(&mut message, stop, |message| match message {
-                Some(message) => sockets::send(socket, message).map_err(text),
-                None => Ok(false),
-            })
+            let offer = |message: &[u8]| sockets::send(socket, message).map_err(text);
+            sender.send(&mut message, stop, offer, || ())
         },
         |socket| {
             let mut buffer = vec![0; MAX_DATAGRAM];

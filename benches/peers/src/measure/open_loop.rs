@@ -4,7 +4,7 @@
 use super::{
     Measurement, Metric, Parameters, Result, content,
     measurement::{new_histogram, record},
-    side::{FRAGMENT_LIMIT, SILENCE},
+    side::{FRAGMENT_LIMIT, OFFER_BURST, SILENCE},
     udp::{self, Route},
 };
 use crate::party::{Offer, Party, Publication, Subscription};
@@ -57,23 +57,26 @@ impl Schedule {
         Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(u64::MAX))
     }
 
-    /// Sends what is due, until told to stop: `turn` is called over and over, with the message that is due, if one is,
-    /// and says whether it was taken.
+    /// Sends what is due, until told to stop: `offer` is given each message and says whether it was taken; after all that
+    /// are due, or many of them, it is everybody else's `turn`.
     pub(super) fn send(
         &self,
         message: &mut [u8],
         stop: &AtomicBool,
-        mut turn: impl FnMut(Option<&[u8]>) -> Result<bool>,
+        mut offer: impl FnMut(&[u8]) -> Result<bool>,
+        mut turn: impl FnMut(),
     ) -> Result<()> {
         let start = *self.start.get_or_init(Instant::now);
         let mut next = 0;
         content::stamp(message, next);
         while !stop.load(Ordering::Relaxed) {
-            let due = start.elapsed() >= self.due(next);
-            if turn(due.then_some(&*message))? {
+            let mut burst = 0;
+            while burst < OFFER_BURST && start.elapsed() >= self.due(next) && offer(message)? {
+                burst += 1;
                 next += 1;
                 content::stamp(message, next);
             }
+            turn();
         }
         Ok(())
     }
@@ -145,12 +148,8 @@ pub(super) fn run_on<P: Party>(route: Route, parameters: &Parameters) -> Result<
             let mut publication = side.add_publication(&outgoing)?;
             side.await_connection(|| stop.load(Ordering::Relaxed) || publication.is_connected())?;
             let mut message = content::message(parameters.length);
-            sender.send(&mut message, stop, |message| {
-                let taken =
-                    message.is_some_and(|message| matches!(publication.offer(message), Offer::Sent(_)));
-                side.turn();
-                Ok(taken)
-            })
+            let offer = |message: &[u8]| Ok(matches!(publication.offer(message), Offer::Sent(_)));
+            sender.send(&mut message, stop, offer, || side.turn())
         },
         |mut side| {
             let mut subscription = side.add_subscription(&incoming)?;

@@ -171,7 +171,7 @@ fn open_loop<E: End>(parameters: &Parameters) -> Result<Measurement> {
         parameters,
         |mut end, stop| {
             let mut message = content::message(parameters.length);
-            sender.send(&mut message, stop, |message| message.map_or(Ok(false), |message| end.send(message)))
+            sender.send(&mut message, stop, |message| end.send(message), || ())
         },
         |mut end| receiver.receive(|on_message| end.receive(on_message).map(drop)),
     )
