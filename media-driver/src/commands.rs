@@ -10,6 +10,7 @@ use epona_protocol::{
 };
 
 use crate::{
+    directory::storage::TermLengthOrigin,
     endpoint_id::{ReceiveEndpointId, SendEndpointId},
     error::DriverError,
     media::{ChannelPurpose, UdpChannel},
@@ -188,6 +189,8 @@ pub struct LogSpec {
     pub parameters: LogParameters,
     /// Whether storage is allocated when first touched.
     pub is_sparse: bool,
+    /// Where the length of its terms comes from.
+    pub term_length_origin: TermLengthOrigin,
 }
 
 /// From the conductor to the native resource agent.

@@ -23,7 +23,7 @@ use super::{
 use crate::{
     commands::{ImageRequest, JobId, LogSpec, ReceiverCommand, ResourceCommand},
     congestion_control::{CongestionControl, receiver_window},
-    directory::image_log,
+    directory::{image_log, storage::TermLengthOrigin},
     error::DriverError,
     image::{
         publication_image::{CubicCounters, ImageCounters, ImageParams, PublicationImage},
@@ -141,7 +141,12 @@ impl Conductor {
             ..LogParameters::new(LogKind::Image, registration_id, plan.mtu, plan.geometry.term_length())
         };
         let job = self.next_job();
-        let spec = LogSpec { path: plan.path.clone(), parameters, is_sparse };
+        let spec = LogSpec {
+            path: plan.path.clone(),
+            parameters,
+            is_sparse,
+            term_length_origin: TermLengthOrigin::Source,
+        };
         self.services.resources.send(ResourceCommand::MapLog { job, spec: Box::new(spec) });
         self.pending_image = Some(PendingImage { job, plan });
     }

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     commands::{LogSpec, ResourceCommand},
-    directory::publication_log,
+    directory::{publication_log, storage::TermLengthOrigin},
     error::DriverError,
     event_log::DriverEvent,
     media::udp_channel::UdpChannel,
@@ -125,12 +125,15 @@ impl Conductor {
         channel: Option<Arc<UdpChannel>>,
     ) {
         let path = publication_log(&self.context.directory.path, add.registration_id());
+        let term_length_origin =
+            if channel.is_some() { TermLengthOrigin::Network } else { TermLengthOrigin::Ipc };
         let planned = PlannedPublication { add, params, session_id, channel, path };
         let job = self.next_job();
         let spec = LogSpec {
             path: planned.path.clone(),
             parameters: self.publication_log_parameters(&planned),
             is_sparse: planned.params.is_sparse,
+            term_length_origin,
         };
         self.services.resources.send(ResourceCommand::MapLog { job, spec: Box::new(spec) });
         self.pending_command = Some(PendingCommand::Log(job, AwaitedLog::Publication(Box::new(planned))));

@@ -3,7 +3,10 @@
 //! The order of steps is one that clients can observe: everything is in place before the version is published.
 //! Source: shared-memory spec 2.4, driver spec 8.1.
 
-use std::sync::{Arc, atomic::AtomicBool};
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use epona_protocol::{
     broadcast::Transmitter,
@@ -43,6 +46,9 @@ use crate::{
 
 /// Longest datagram, and so the length of a receive buffer, in bytes.
 const RECEIVE_BUFFER_LENGTH: usize = 64 * 1024;
+
+/// Least time between two reads of the sender's sockets that nothing waits for: about ten turns without data.
+const CONTROL_POLL_INTERVAL: Duration = Duration::from_micros(10);
 
 /// What surrounds a driver: everything that a simulator replaces.
 #[derive(Debug)]
@@ -151,6 +157,7 @@ pub fn assemble(
         SenderConfig {
             send_to_status_poll_ratio: context.network.send_to_status_poll_ratio,
             status_message_timeout: context.timeouts.status_message,
+            control_poll_interval: CONTROL_POLL_INTERVAL,
             re_resolution_check_interval: context.network.re_resolution_check_interval,
         },
         poller_config(&context),
@@ -275,7 +282,7 @@ fn tracker(
     longest: &crate::status::SharedCounter,
     exceeded: &crate::status::SharedCounter,
     context: &Context,
-    threshold: impl Fn(&crate::config::Timeouts) -> std::time::Duration,
+    threshold: impl Fn(&crate::config::Timeouts) -> Duration,
 ) -> StallTracker {
     StallTracker::new(longest.handle().clone(), exceeded.handle().clone(), threshold(&context.timeouts))
 }

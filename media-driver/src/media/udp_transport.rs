@@ -28,6 +28,31 @@ pub struct UdpTransport {
     connected: bool,
     segmentation: Segmentation,
     control: ControlMessages,
+    flow: Flow,
+}
+
+/// What the last reads of a socket brought. Most reads of most sockets find nothing or one datagram: to find out that
+/// there is no second one would cost as much as the first.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Flow {
+    /// Nothing, or one datagram after nothing: one is asked for.
+    Quiet,
+    /// One datagram in the last read: as many are asked for as there are buffers.
+    Steady,
+    /// That was so before, too, or several came at once.
+    Burst,
+}
+
+impl Flow {
+    /// How it goes on after a read that brought so many messages, of which one may be several datagrams.
+    fn next(self, messages: usize, has_several: bool) -> Self {
+        match self {
+            _ if messages == 0 => Self::Quiet,
+            _ if messages > 1 || has_several => Self::Burst,
+            Self::Quiet => Self::Steady,
+            Self::Steady | Self::Burst => Self::Burst,
+        }
+    }
 }
 
 impl UdpTransport {
@@ -55,6 +80,7 @@ impl UdpTransport {
             connected: spec.connect.is_some(),
             segmentation: Segmentation::OFF,
             control: ControlMessages::default(),
+            flow: Flow::Quiet,
         };
         match &spec.multicast {
             Some(multicast) => transport.join(multicast)?,
@@ -144,7 +170,16 @@ impl Transport for UdpTransport {
         buffers: &mut ReceiveBuffers,
         handler: &mut dyn FnMut(Received<'_>),
     ) -> RecvOutcome {
-        buffers.receive(self.receiver().as_fd(), self.control, handler)
+        let most = if self.flow == Flow::Quiet { 1 } else { buffers.count() };
+        let mut has_several = false;
+        let mut outcome = buffers.receive(self.receiver().as_fd(), most, self.control, &mut |received| {
+            has_several |= received.bytes.len() > received.segment_size;
+            handler(received);
+        });
+        self.flow = self.flow.next(outcome.messages, has_several);
+        // After a single datagram the next turn looks for another.
+        outcome.more &= outcome.messages == 0 || self.flow == Flow::Burst;
+        outcome
     }
 
     fn is_offloaded(&self) -> bool {

@@ -14,7 +14,7 @@ use epona_protocol::{
 
 use crate::{
     commands::{LogSpec, ResourceCommand, ResourceOutcome},
-    directory::storage::{self, Storage},
+    directory::storage::{self, Need, Promises, Storage},
     duty_cycle::DutyCycle,
     error::DriverError,
     media::udp_channel::ChannelResolver,
@@ -44,6 +44,7 @@ pub struct NativeResourceAgent {
     inbox: Inbox<ResourceCommand>,
     conductor: Proxy<ResourceOutcome>,
     system: SystemCounters,
+    promises: Promises,
     to_delete: VecDeque<PathBuf>,
     reports: Vec<Report>,
 }
@@ -58,7 +59,16 @@ impl NativeResourceAgent {
         conductor: Proxy<ResourceOutcome>,
         system: SystemCounters,
     ) -> Self {
-        Self { config, channels, inbox, conductor, system, to_delete: VecDeque::new(), reports: Vec::new() }
+        Self {
+            config,
+            channels,
+            inbox,
+            conductor,
+            system,
+            promises: Promises::default(),
+            to_delete: VecDeque::new(),
+            reports: Vec::new(),
+        }
     }
 
     fn execute(&mut self, command: ResourceCommand) {
@@ -109,6 +119,9 @@ impl NativeResourceAgent {
                     DriverError::generic(format!("error mapping log file {}: {other}", spec.path.display()))
                 }
             })?;
+        if spec.is_sparse {
+            self.promises.add(spec.path.clone(), length as u64);
+        }
         self.system.bytes_currently_mapped.add(length as i64);
         Ok(log)
     }
@@ -120,6 +133,7 @@ impl NativeResourceAgent {
             self.system.bytes_currently_mapped.add(-(length as i64));
         }
         drop(log);
+        self.promises.remove(&path);
         self.delete(path);
     }
 
@@ -127,7 +141,13 @@ impl NativeResourceAgent {
     fn check_storage(&mut self, needed: u64, spec: &LogSpec) -> Result<(), DriverError> {
         let ResourceConfig { directory, low_storage_warning, .. } = &self.config;
         let usable = usable_space(directory).map_err(|error| mapping_error(spec, &error))?;
-        let storage = storage::check(directory, usable, needed, *low_storage_warning)?;
+        let available = self.promises.available(usable, needed);
+        let need = Need {
+            length: needed,
+            term_length: spec.parameters.term_length.get() as u64,
+            origin: spec.term_length_origin,
+        };
+        let storage = storage::check(directory, available, need, *low_storage_warning)?;
         if let Storage::Low(warning) = storage {
             let warning = Box::new(DriverError::new(ErrorCode::StorageSpace, warning));
             self.conductor.send(ResourceOutcome::Warning(warning));

@@ -96,7 +96,8 @@ pub(super) fn receive(
     if was_active {
         socket.on_activity(with.now);
     }
-    for reply in replies {
+    // Not by value: that would copy the whole list, which is nearly always empty.
+    for reply in replies.drain(..) {
         send(reply, endpoint, with);
     }
     outcome

@@ -1,8 +1,9 @@
 //! The sender: puts publications on the wire and hears what their receivers say.
 //!
 //! Each turn sends on every busy publication, starting with another one each time, and looks at some of the quiet ones;
-//! then - when there was nothing to send,
-//! or often enough anyway - takes commands and reads the control frames of every endpoint.
+//! then - when there was nothing to send, or often enough anyway - takes commands and reads the control frames of every
+//! endpoint. A read that finds nothing costs a system call: while nobody waits for a window, turns without data leave some
+//! time between two of them.
 //! Source: driver spec 14.3, wire spec 10.1 and 15.3.
 
 pub mod destinations;
@@ -42,6 +43,9 @@ pub struct SenderConfig {
     pub send_to_status_poll_ratio: u32,
     /// Half of this is the longest time between two reads of control frames.
     pub status_message_timeout: Duration,
+    /// Least time between two reads of control frames that nothing waits for; zero: they are read in every turn without
+    /// data.
+    pub control_poll_interval: Duration,
     /// How often it is checked whether peers fell silent; zero: never.
     pub re_resolution_check_interval: Duration,
 }
@@ -60,6 +64,7 @@ pub struct Sender {
     config: SenderConfig,
     turns_since_poll: u32,
     control_poll_deadline: Nanos,
+    next_control_poll: Nanos,
     next_re_resolution_check: Nanos,
 }
 
@@ -96,23 +101,26 @@ impl Sender {
             config,
             turns_since_poll: 0,
             control_poll_deadline: Nanos::default(),
+            next_control_poll: Nanos::default(),
             next_re_resolution_check: Nanos::default(),
         })
     }
 
-    fn send(&mut self, now: Nanos) -> usize {
+    /// Bytes sent, and whether something waits for a receiver to open its window.
+    fn send(&mut self, now: Nanos) -> (usize, bool) {
         let Self { endpoints, publications, conductor, system, .. } = self;
-        let mut bytes = 0;
+        let (mut bytes, mut is_blocked) = (0, false);
         publications.take_turns(now, |publication| {
             if let Some(endpoint) = endpoint_of(endpoints, publication.endpoint()) {
                 bytes += publication.send(now, endpoint, system);
+                is_blocked |= publication.is_blocked();
                 report_send_error(conductor, endpoint);
             }
         });
         if bytes > 0 {
             self.system.bytes_sent.add(bytes as i64);
         }
-        bytes
+        (bytes, is_blocked)
     }
 
     fn is_poll_due(&mut self, now: Nanos, bytes_sent: usize, short_sends_before: i64) -> bool {
@@ -240,11 +248,17 @@ impl DutyCycle for Sender {
         let now = now.nanos;
         self.tracker.on_cycle(now);
         let short_sends_before = self.system.short_sends.get();
-        let mut work = self.send(now);
+        let (mut work, is_blocked) = self.send(now);
         if self.is_poll_due(now, work, short_sends_before) {
             self.conductor.flush();
             work += self.take_commands(now);
-            work += self.poll_control(now);
+            if work > 0 || is_blocked || now >= self.next_control_poll {
+                let bytes = self.poll_control(now);
+                // Frames seldom come alone.
+                let pause = if bytes > 0 { Duration::ZERO } else { self.config.control_poll_interval };
+                self.next_control_poll = now + pause;
+                work += bytes;
+            }
             self.turns_since_poll = 0;
             self.control_poll_deadline = now + self.config.status_message_timeout / 2;
             self.check_silent_peers(now);

@@ -73,6 +73,7 @@ pub struct SenderPublication {
     has_initial_connection: bool,
     is_setup_elicited: bool,
     is_back_pressure_armed: bool,
+    is_blocked: bool,
     time_of_last_setup: Nanos,
     time_of_last_data_or_heartbeat: Nanos,
 }
@@ -102,6 +103,7 @@ impl SenderPublication {
             has_initial_connection: false,
             is_setup_elicited: false,
             is_back_pressure_armed: false,
+            is_blocked: false,
             time_of_last_setup: now - SETUP_INTERVAL - just_due,
             time_of_last_data_or_heartbeat: now - HEARTBEAT_INTERVAL - just_due,
         }
@@ -129,6 +131,13 @@ impl SenderPublication {
     #[must_use]
     pub fn key(&self) -> (StreamId, SessionId) {
         (self.state.stream_id, self.state.session_id)
+    }
+
+    /// Whether the last turn has left something unsent because no receiver has room for it.
+    #[inline]
+    #[must_use]
+    pub const fn is_blocked(&self) -> bool {
+        self.is_blocked
     }
 
     /// After a turn without data: when something is to be done even if nothing is published and no receiver speaks.
@@ -182,6 +191,7 @@ impl SenderPublication {
         let max_datagrams =
             if endpoint.is_offloaded() { MAX_BATCH } else { self.params.max_messages_per_send };
         batch.fill(window, self.state.mtu, max_datagrams);
+        self.is_blocked = batch.is_blocked;
         if batch.is_blocked && self.is_back_pressure_armed {
             self.is_back_pressure_armed = false;
             self.counters.back_pressure_events.increment();

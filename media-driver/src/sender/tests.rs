@@ -100,6 +100,7 @@ impl World {
         let (commands, inbox) = queue(system.sender_proxy_fails.clone());
         let (conductor, reports) = to_conductor(&system);
         let config = SenderConfig {
+            control_poll_interval: Duration::ZERO,
             send_to_status_poll_ratio: 6,
             status_message_timeout: ms(200),
             re_resolution_check_interval: ms(1000),

@@ -174,7 +174,7 @@ fn a_publication_that_does_not_fit_the_file_system_is_refused_and_the_driver_liv
     let workspace = workspace();
     let mount = mount_point(&workspace);
     for (settings, what) in [
-        (&[][..], "insufficient usable storage"),
+        (&[][..], "insufficient storage"),
         (
             &["-Daeron.perform.storage.checks=false", "-Daeron.term.buffer.sparse.file=false"],
             "error mapping log file",
@@ -199,6 +199,29 @@ fn a_publication_that_does_not_fit_the_file_system_is_refused_and_the_driver_liv
         );
         assert!(driver.is_running());
     }
+}
+
+#[test]
+fn a_container_with_64_mb_of_shared_memory_takes_one_publication_and_refuses_the_second_with_advice() {
+    let workspace = workspace();
+    let mount = mount_point(&workspace);
+    let Some(command) = with_small_file_system(&mount, "64m") else {
+        skipped("this user may not mount file systems");
+        return;
+    };
+    let mut driver = Driver::spawn(command, &workspace, &mount.join("aeron"), &[]);
+    let inside = format!("/proc/{}/root{}/aeron", driver.pid(), mount.display());
+    let aeron = Aeron::connect(client_context(Path::new(&inside))).unwrap();
+    let channel = format!("aeron:udp?endpoint=127.0.0.1:{}", free_port());
+    // The driver makes it, at a path that names something else in this process's view of the file systems.
+    let made = aeron.add_publication(&channel, 1);
+    assert!(matches!(made, Err(epona_client::ClientError::LogBuffer { .. })), "{made:?}");
+    let (code, text) = refused(aeron.add_publication(&channel, 2));
+    assert_eq!(code, ErrorCode::StorageSpace, "{text}");
+    assert!(text.contains("needs 50,335,744 bytes in ") && text.contains(" available; "), "{text}");
+    assert!(text.contains("lower aeron.term.buffer.length (now 16 MiB) or term-length"), "{text}");
+    aeron.add_subscription("aeron:ipc", 1).unwrap();
+    assert!(driver.is_running());
 }
 
 #[test]
@@ -241,9 +264,7 @@ fn an_image_that_does_not_fit_the_file_system_is_recorded_and_the_driver_lives_o
         let cnc = cnc_of(Path::new(&inside)).unwrap();
         error_log::entries(cnc.error_log()).map(|entry| entry.text).collect::<Vec<_>>()
     };
-    until("recorded", || {
-        errors().iter().any(|text| text.contains("insufficient usable storage")).then_some(())
-    });
+    until("recorded", || errors().iter().any(|text| text.contains("insufficient storage")).then_some(()));
     receiver.add_subscription("aeron:ipc", 1).unwrap();
     assert!(small.is_running());
 }

@@ -73,8 +73,12 @@ fn a_busy_transport_is_read_up_to_the_limit_and_again_at_the_next_poll() {
         let mut world = World::new(count, 2, SMALL);
         world.poll();
         world.send(0, 19);
-        let counts: Vec<_> = (0..4).map(|_| world.poll().0.len()).collect();
-        assert_eq!(counts, [8, 8, 3, 0], "{count} transports");
+        let counts: Vec<_> = (0..5).map(|_| world.poll().0.len()).collect();
+        assert_eq!(
+            counts,
+            [1, 8, 8, 2, 0],
+            "{count} transports; the first read does not know that there are more"
+        );
     }
 }
 
@@ -128,9 +132,9 @@ fn removed_transports_are_read_no_more_and_their_places_are_reused() {
 fn what_arrived_before_the_threshold_was_crossed_is_not_lost() {
     let mut world = World::new(5, 2, SMALL);
     world.send(0, 20);
-    assert_eq!(world.poll().0.len(), 8);
+    assert_eq!([world.poll().0.len(), world.poll().0.len()], [1, 8]);
     let spec = TransportSpec::bound(Affinity::Receiver, "127.0.0.1:0".parse().unwrap());
     world.transports.push(UdpTransport::open(&spec).unwrap());
     world.poller.add(5, world.transports[5].descriptor()).unwrap();
-    assert_eq!([world.poll().0.len(), world.poll().0.len()], [8, 4]);
+    assert_eq!([world.poll().0.len(), world.poll().0.len()], [8, 3]);
 }

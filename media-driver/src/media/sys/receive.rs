@@ -58,16 +58,18 @@ impl ReceiveBuffers {
         self.buffer_length
     }
 
-    /// Reads once from a socket and lends what came. No allocation.
+    /// Reads once from a socket, up to `most` datagrams, and lends what came. No allocation.
     pub(in crate::media) fn receive(
         &mut self,
         socket: BorrowedFd<'_>,
+        most: usize,
         control: ControlMessages,
         handler: &mut dyn FnMut(Received<'_>),
     ) -> RecvOutcome {
+        let count = most.clamp(1, self.count);
         let mut headers = Headers::new();
-        headers.prepare(&mut self.bytes, self.buffer_length, self.count, control.any());
-        let received = match headers.receive(socket, self.count) {
+        headers.prepare(&mut self.bytes, self.buffer_length, count, control.any());
+        let received = match headers.receive(socket, count) {
             Ok(received) => received,
             Err(error) => {
                 let drained = error.raw_os_error() == Some(libc::EAGAIN);
@@ -75,8 +77,7 @@ impl ReceiveBuffers {
                 return RecvOutcome { bytes: 0, messages: 0, more: !drained, error };
             }
         };
-        let mut outcome =
-            RecvOutcome { bytes: 0, messages: received, more: received == self.count, error: None };
+        let mut outcome = RecvOutcome { bytes: 0, messages: received, more: received == count, error: None };
         for (index, buffer) in self.bytes.chunks_exact(self.buffer_length).take(received).enumerate() {
             let message = headers.message(index);
             let bytes = &buffer[..message.length.min(buffer.len())];
@@ -160,9 +161,19 @@ impl Headers {
         if count == 1 {
             // SAFETY: initialised by `prepare`.
             let message = unsafe { self.messages[0].assume_init_mut() };
-            // SAFETY: the header points to a vector, an address, a control buffer and bytes that live in the caller's
-            // frame (S1); the exclusive borrow of the bytes in `ReceiveBuffers::receive` has no other user meanwhile.
-            let length = unsafe { libc::recvmsg(fd, &raw mut message.msg_hdr, 0) };
+            let header = &mut message.msg_hdr;
+            let length = if header.msg_control.is_null() {
+                // SAFETY: `prepare` initialised the vector.
+                let buffer = unsafe { self.vectors[0].assume_init_ref() };
+                let (address, address_length) = (header.msg_name.cast(), &raw mut header.msg_namelen);
+                // The cheaper call. SAFETY: as for `recvmsg` below.
+                unsafe { libc::recvfrom(fd, buffer.iov_base, buffer.iov_len, 0, address, address_length) }
+            } else {
+                // SAFETY: the header points to a vector, an address, a control buffer and bytes that live in the
+                // caller's frame (S1); the exclusive borrow of the bytes in `ReceiveBuffers::receive` has no other user
+                // meanwhile.
+                unsafe { libc::recvmsg(fd, &raw mut *header, 0) }
+            };
             message.msg_len = u32::try_from(length).map_err(|_| io::Error::last_os_error())?;
             return Ok(1);
         }
