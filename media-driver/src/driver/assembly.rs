@@ -10,7 +10,6 @@ use std::{
 
 use epona_protocol::{
     broadcast::Transmitter,
-    cnc::{Cnc, CncLengths, CncMetadata},
     counters::CountersManager,
     error_log::DistinctErrorLog,
     frame,
@@ -21,7 +20,7 @@ use epona_protocol::{
     uri::units::format_duration,
 };
 
-use super::LaunchError;
+use super::{LaunchError, cnc};
 use crate::{
     clock::Clock,
     commands::ConductorCommand,
@@ -98,13 +97,14 @@ pub fn assemble(
     environment: Environment,
 ) -> Result<Roles, LaunchError> {
     let Environment { mut transports, names, clock, system_buffers, random, events, now } = environment;
-    let cnc = create_cnc(&context, now)?;
+    let (cnc, counter_storage) = cnc::create(&context, now)?;
     let losses = create_loss_report(&context, directory)?;
     let mut counters = CountersManager::new(
         cnc.counters_metadata(),
         cnc.counters_values(),
         context.timeouts.counter_free_to_reuse,
-    );
+    )
+    .with_storage(counter_storage);
     let system = SystemCounters::allocate(&mut counters, &label_suffixes(&context), now.epoch)?;
     system.bytes_currently_mapped.add((cnc.length() + losses.length()) as i64);
     let names = supply(
@@ -228,27 +228,6 @@ pub fn assemble(
         errors,
         unrecorded_errors,
     })
-}
-
-fn create_cnc(context: &Context, now: Now) -> Result<Cnc, LaunchError> {
-    let buffers = &context.buffers;
-    let length = |bytes: usize| i32::try_from(bytes).unwrap_or(i32::MAX);
-    let metadata = CncMetadata {
-        lengths: CncLengths {
-            to_driver: length(buffers.to_driver_length),
-            to_clients: length(buffers.to_clients_length),
-            counters_metadata: length(buffers.counter_values_length.saturating_mul(4)),
-            counters_values: length(buffers.counter_values_length),
-            error_log: length(buffers.error_log_length),
-        },
-        client_liveness_timeout: context.timeouts.client_liveness,
-        start_timestamp: now.epoch,
-        pid: i64::from(std::process::id()),
-        file_page_size: buffers.file_page_size.get(),
-    };
-    // In full, so that a full file system shows now and not as a signal later.
-    Cnc::create(&context.directory.path, &metadata, Allocation::Full)
-        .map_err(LaunchError::system(format!("create cnc.dat in {}", context.directory.path.display())))
 }
 
 fn create_loss_report(context: &Context, directory: &DriverDirectory) -> Result<MappedFile, LaunchError> {

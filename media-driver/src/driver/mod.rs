@@ -9,6 +9,7 @@
 //! All three run the same [`Roles`], which a simulator may also step by itself.
 
 mod assembly;
+mod cnc;
 mod embedded;
 mod event_logging;
 mod invoked;

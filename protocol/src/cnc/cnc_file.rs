@@ -1,6 +1,6 @@
 //! Creating `cnc.dat`, and finding out whether somebody else's is fit for use.
 
-use core::time::Duration;
+use core::{ops::Range, time::Duration};
 #[cfg(not(loom))]
 use std::{io, path::Path};
 
@@ -13,6 +13,7 @@ use super::{
 #[cfg(not(loom))]
 use crate::memory::{Allocation, MappedFile};
 use crate::{
+    counters::{METADATA_RECORD_LENGTH, VALUE_RECORD_LENGTH},
     memory::AtomicView,
     ring_buffer::{self, CapacityError},
     types::EpochMillis,
@@ -240,6 +241,23 @@ impl Cnc {
     #[must_use]
     pub fn is_driver_active(&self, now: EpochMillis, driver_timeout: Duration) -> bool {
         self.driver_heartbeat().is_ok_and(|heartbeat| is_active(heartbeat, now, driver_timeout))
+    }
+
+    /// Where in the file the records of these counters are: meta data, then values. The file holds them all.
+    #[must_use]
+    pub fn counter_records(&self, ids: Range<usize>) -> [Range<usize>; 2] {
+        [(2, METADATA_RECORD_LENGTH), (3, VALUE_RECORD_LENGTH)].map(|(section, record)| {
+            let (offset, length) = self.sections[section];
+            let end = |id: usize| offset + id.saturating_mul(record).min(length);
+            end(ids.start)..end(ids.end)
+        })
+    }
+
+    /// The file without the records of counters.
+    #[must_use]
+    pub fn all_but_counter_records(&self) -> [Range<usize>; 2] {
+        let (counters, values) = (self.sections[2], self.sections[3]);
+        [0..counters.0, values.0 + values.1..self.view.len()]
     }
 
     fn section(&self, index: usize) -> AtomicView {

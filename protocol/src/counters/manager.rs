@@ -1,6 +1,6 @@
 //! The driver's side of the counters: allocation and reuse of ids.
 
-use core::time::Duration;
+use core::{fmt, ops::Range, time::Duration};
 use std::collections::VecDeque;
 
 use super::{
@@ -24,6 +24,51 @@ pub enum CountersError {
         /// How many counters the buffers hold.
         count: usize,
     },
+    /// The file system has no room for more.
+    #[error(
+        "no storage for more than {reserved} counters: free some in the Aeron directory's file system, or raise the shared memory size"
+    )]
+    Storage {
+        /// How many counters have storage.
+        reserved: usize,
+    },
+}
+
+/// Sets storage aside for counters before they are first written to, where the file does not have it from the start.
+///
+/// Readers look one counter ahead of the last one in use, so that one has storage too.
+pub struct CounterStorage {
+    reserved: usize,
+    step: usize,
+    reserve: Box<dyn FnMut(Range<usize>) -> bool + Send>,
+}
+
+impl CounterStorage {
+    /// Nothing is set aside yet; `reserve` does so for counters by their ids, `step` (1 and up) at a time, and says whether
+    /// there was room.
+    #[must_use]
+    pub fn new(step: usize, reserve: Box<dyn FnMut(Range<usize>) -> bool + Send>) -> Self {
+        Self { reserved: 0, step: step.max(1), reserve }
+    }
+
+    /// Whether the counter `id` and the one after it have storage.
+    fn covers(&mut self, id: usize, capacity: usize) -> bool {
+        let needed = (id + 2).min(capacity);
+        if self.reserved < needed {
+            let end = (self.reserved + self.step).max(needed).min(capacity);
+            if !(self.reserve)(self.reserved..end) {
+                return false;
+            }
+            self.reserved = end;
+        }
+        true
+    }
+}
+
+impl fmt::Debug for CounterStorage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CounterStorage({} reserved)", self.reserved)
+    }
 }
 
 /// What a counter is to be. Longer keys and labels than fit are cut. Source: shared-memory spec 5.3, 5.5.
@@ -50,6 +95,7 @@ pub struct CountersManager {
     reuse_timeout: Duration,
     never_used: usize,
     free: VecDeque<(Slot, EpochMillis)>,
+    storage: Option<CounterStorage>,
 }
 
 impl CountersManager {
@@ -58,7 +104,14 @@ impl CountersManager {
     /// A freed id is not used again for `reuse_timeout`, so that readers can notice.
     #[must_use]
     pub fn new(metadata: AtomicView, values: AtomicView, reuse_timeout: Duration) -> Self {
-        Self { records: Records::new(metadata, values), reuse_timeout, never_used: 0, free: VecDeque::new() }
+        let records = Records::new(metadata, values);
+        Self { records, reuse_timeout, never_used: 0, free: VecDeque::new(), storage: None }
+    }
+
+    /// As [`CountersManager::new`], for buffers of which `storage` sets aside what is used.
+    #[must_use]
+    pub fn with_storage(self, storage: CounterStorage) -> Self {
+        Self { storage: Some(storage), ..self }
     }
 
     /// Allocates a counter with value 0. Source: shared-memory spec 5.3.
@@ -66,7 +119,7 @@ impl CountersManager {
     /// Readers see it from the moment its state is stored (release), its registration id right after.
     ///
     /// # Errors
-    /// [`CountersError::Full`] when no id is free now.
+    /// [`CountersError::Full`] when no id is free now, [`CountersError::Storage`] when there is no room for another one.
     pub fn allocate(
         &mut self,
         now: EpochMillis,
@@ -147,6 +200,11 @@ impl CountersManager {
         }
         let slot = self.records.slot(CounterId::new(self.never_used as i32));
         let slot = slot.ok_or_else(|| CountersError::Full { count: self.records.count() })?;
+        if let Some(storage) = &mut self.storage
+            && !storage.covers(self.never_used, self.records.count())
+        {
+            return Err(CountersError::Storage { reserved: storage.reserved });
+        }
         self.never_used += 1;
         Ok(slot)
     }

@@ -29,7 +29,7 @@ pub use layout::{
     MAX_KEY_LENGTH, MAX_LABEL_LENGTH, METADATA_RECORD_LENGTH, NOT_FREE_TO_REUSE, RecordState,
     VALUE_RECORD_LENGTH,
 };
-pub use manager::{CountersError, CountersManager, NewCounter};
+pub use manager::{CounterStorage, CountersError, CountersManager, NewCounter};
 pub use position::ReadablePosition;
 pub use reader::{CounterDescriptor, CountersReader};
 pub use system_counters::SystemCounter;

@@ -350,3 +350,32 @@ fn the_name_of_a_client_is_read_off_the_label_of_its_heartbeat() {
     assert_eq!(heartbeat_client_name("client-heartbeat: id=7 name=cut off"), Some("cut off"));
     assert_eq!(heartbeat_client_name("client-heartbeat: id=7"), None);
 }
+
+#[test]
+fn storage_is_set_aside_ahead_of_the_counters_in_use_and_its_end_is_an_error() {
+    let reserved = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let told = std::sync::Arc::clone(&reserved);
+    let storage = CounterStorage::new(
+        4,
+        Box::new(move |ids| {
+            told.lock().unwrap().push(ids.clone());
+            ids.end <= 8
+        }),
+    );
+    let buffers = |record: usize| AtomicView::allocate(100 * record);
+    let mut manager = CountersManager::new(buffers(512), buffers(128), Duration::ZERO).with_storage(storage);
+    let new = NewCounter {
+        type_id: CounterTypeId::new(1),
+        key: &[],
+        label: b"",
+        registration_id: 0,
+        owner_id: 0,
+        reference_id: 0,
+    };
+    let mut allocate = || manager.allocate(EpochMillis::new(0), &new).map(|counter| counter.id().get());
+    let allocated: Vec<_> = (0..8).map(|_| allocate()).collect();
+    let ids: Vec<_> = (0..7).map(Ok).collect();
+    assert_eq!(allocated[..7], ids);
+    assert_eq!(allocated[7], Err(CountersError::Storage { reserved: 8 }), "the one after it would have none");
+    assert_eq!(*reserved.lock().unwrap(), [0..4, 4..8, 8..12]);
+}
