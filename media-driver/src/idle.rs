@@ -15,6 +15,8 @@ pub enum Pause {
     Yield,
     /// Sleep this long, or until unparked.
     Park(Duration),
+    /// Sleep this long, or until there is input; a park where no input is watched.
+    Await(Duration),
 }
 
 impl Pause {
@@ -25,7 +27,7 @@ impl Pause {
             Self::None => {}
             Self::Spin => std::hint::spin_loop(),
             Self::Yield => thread::yield_now(),
-            Self::Park(period) => thread::park_timeout(period),
+            Self::Park(period) | Self::Await(period) => thread::park_timeout(period),
         }
     }
 }
@@ -34,7 +36,7 @@ impl Pause {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IdleStrategyError {
     /// No strategy has this name.
-    #[error("idle strategy {0:?} is unknown: use backoff, sleeping, sleep-ns, yield, spin or noop")]
+    #[error("idle strategy {0:?} is unknown: use adaptive, backoff, sleeping, sleep-ns, yield, spin or noop")]
     UnknownName(String),
     /// The arguments do not fit.
     #[error("arguments {args:?} do not fit idle strategy {name}: {expected}")]
@@ -61,6 +63,8 @@ pub enum IdleStrategy {
     NoOp,
     /// Spins, then yields, then parks for longer and longer.
     Backoff(Backoff),
+    /// Spins, then yields, then awaits input for longer and longer. Ours; the default.
+    Adaptive(Adaptive),
 }
 
 impl IdleStrategy {
@@ -78,6 +82,7 @@ impl IdleStrategy {
             "yield" | "yielding" | "YieldingIdleStrategy" => Ok(Self::Yielding),
             "spin" | "busy_spinning" | "BusySpinIdleStrategy" => Ok(Self::BusySpin),
             "noop" | "NoOpIdleStrategy" => Ok(Self::NoOp),
+            "adaptive" => Ok(Self::Adaptive(Adaptive::default())),
             "backoff" | "BackoffIdleStrategy" => Backoff::from_args(args).map(Self::Backoff),
             _ => Err(IdleStrategyError::UnknownName(name.to_owned())),
         }
@@ -101,21 +106,21 @@ impl IdleStrategy {
             Self::BusySpin => "spin",
             Self::NoOp => "noop",
             Self::Backoff(_) => "backoff",
+            Self::Adaptive(_) => "adaptive",
         }
     }
 
     /// What to do after a duty cycle that did this much work; remembers how long there was none.
     #[inline]
     pub fn next(&mut self, work_count: usize) -> Pause {
-        if let Self::Backoff(backoff) = self {
-            return backoff.next(work_count);
-        }
         match self {
+            Self::Backoff(backoff) => backoff.next(work_count),
+            Self::Adaptive(adaptive) => adaptive.next(work_count),
             _ if work_count > 0 => Pause::None,
             Self::Sleeping(period) => Pause::Park(*period),
             Self::Yielding => Pause::Yield,
             Self::BusySpin => Pause::Spin,
-            Self::NoOp | Self::Backoff(_) => Pause::None,
+            Self::NoOp => Pause::None,
         }
     }
 
@@ -127,15 +132,60 @@ impl IdleStrategy {
 
     /// Forgets how long there was no work.
     pub fn reset(&mut self) {
-        if let Self::Backoff(backoff) = self {
-            backoff.reset();
+        match self {
+            Self::Backoff(backoff) => backoff.reset(),
+            Self::Adaptive(adaptive) => *adaptive = Adaptive::default(),
+            Self::Sleeping(_) | Self::Yielding | Self::BusySpin | Self::NoOp => {}
         }
     }
 }
 
 impl Default for IdleStrategy {
     fn default() -> Self {
-        Self::Backoff(Backoff::default())
+        Self::Adaptive(Adaptive::default())
+    }
+}
+
+/// Turns without work in which [`Adaptive`] spins.
+const SPINS: u32 = 20;
+
+/// Turns without work after those, in which it yields.
+const YIELDS: u32 = 40;
+
+/// First period for which it awaits input; each next one is twice as long.
+const MIN_AWAIT: Duration = Duration::from_micros(2);
+
+/// Longest period, as long as the last work was not long ago.
+const MAX_AWAIT: Duration = Duration::from_millis(1);
+
+/// Periods of that length after which the last work was long ago.
+const DROWSY_AFTER: u32 = 100;
+
+/// Period from then on.
+const DROWSY_AWAIT: Duration = Duration::from_millis(4);
+
+/// Spins as long as more work is likely, yields to whoever else wants the processor, then sleeps until there is input,
+/// looking by itself for what clients have published: after about as long again as nothing went on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Adaptive {
+    turns: u32,
+    periods: u32,
+}
+
+impl Adaptive {
+    fn next(&mut self, work_count: usize) -> Pause {
+        if work_count > 0 {
+            *self = Self::default();
+            return Pause::None;
+        }
+        if self.turns < SPINS + YIELDS {
+            self.turns += 1;
+            return if self.turns <= SPINS { Pause::Spin } else { Pause::Yield };
+        }
+        let longest = if self.periods < DROWSY_AFTER { MAX_AWAIT } else { DROWSY_AWAIT };
+        let period = MIN_AWAIT.saturating_mul(1 << self.periods.min(16)).min(longest);
+        self.periods = self.periods.saturating_add(1);
+        Pause::Await(period)
     }
 }
 
@@ -221,6 +271,7 @@ mod tests {
     #[test]
     fn strategies_are_found_by_all_their_names() {
         for (name, expected) in [
+            ("adaptive", "adaptive"),
             ("sleeping", "sleeping"),
             ("sleep-ns", "sleeping"),
             ("aeron_idle_strategy_sleeping", "sleeping"),
@@ -243,7 +294,7 @@ mod tests {
 
     #[test]
     fn work_means_no_pause() {
-        for name in ["sleeping", "yield", "spin", "noop", "backoff"] {
+        for name in ["adaptive", "sleeping", "yield", "spin", "noop", "backoff"] {
             assert_eq!(strategy(name, None).next(1), Pause::None, "{name}");
         }
     }
@@ -309,7 +360,22 @@ mod tests {
     }
 
     #[test]
-    fn the_default_is_backoff_10_20_1us_1ms() {
-        assert_eq!(IdleStrategy::default(), strategy("backoff", Some("10-20-1us-1ms")));
+    fn without_arguments_backoff_is_10_20_1us_1ms_as_in_aeron() {
+        assert_eq!(strategy("backoff", None), strategy("backoff", Some("10-20-1us-1ms")));
+    }
+
+    #[test]
+    fn the_default_spins_yields_and_awaits_input_for_longer_and_longer() {
+        let mut strategy = IdleStrategy::default();
+        for _ in 0..2 {
+            (0..SPINS).for_each(|_| assert_eq!(strategy.next(0), Pause::Spin));
+            (0..YIELDS).for_each(|_| assert_eq!(strategy.next(0), Pause::Yield));
+            let periods: Vec<_> = (0..DROWSY_AFTER + 2).map(|_| strategy.next(0)).collect();
+            let micros = |n| Pause::Await(Duration::from_micros(n));
+            assert_eq!(periods[..4], [2, 4, 8, 16].map(micros));
+            assert_eq!(periods[9..DROWSY_AFTER as usize], [micros(1000)].repeat(DROWSY_AFTER as usize - 9));
+            assert_eq!(periods[DROWSY_AFTER as usize..], [4000, 4000].map(micros));
+            assert_eq!(strategy.next(1), Pause::None, "work starts it over");
+        }
     }
 }

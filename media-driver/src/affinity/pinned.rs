@@ -1,6 +1,6 @@
 //! A role that moves to a processor of its own when its thread starts.
 
-use std::io;
+use std::{io, os::fd::OwnedFd};
 
 use epona_protocol::types::Now;
 use rustix::thread::{CpuSet, sched_setaffinity};
@@ -47,6 +47,10 @@ impl<A: DutyCycle> DutyCycle for Pinned<A> {
 
     fn on_close(&mut self, now: Now) {
         self.agent.on_close(now);
+    }
+
+    fn inputs(&self) -> io::Result<Vec<OwnedFd>> {
+        self.agent.inputs()
     }
 }
 

@@ -423,7 +423,7 @@ impl Kind for IdleName {
         (self.0.get)(context).clone()
     }
     fn takes(&self) -> String {
-        "one of backoff, sleeping, sleep-ns, yield, spin, noop".to_owned()
+        "one of adaptive, backoff, sleeping, sleep-ns, yield, spin, noop".to_owned()
     }
 }
 

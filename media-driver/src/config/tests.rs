@@ -538,7 +538,7 @@ fn the_dump_has_the_values_of_the_c_driver() {
         "socket_tos=-1",
         "thread_affinity_use_cpuset_offsets=false",
         "threading_mode=DEDICATED",
-        "conductor_idle_strategy_func=aeron_idle_strategy_backoff_idle",
+        "conductor_idle_strategy_func=aeron_idle_strategy_adaptive_idle",
         "conductor_idle_strategy_init_args=(nil)",
         "native_resource_agent_idle_strategy_init_args=1ms",
         "sender_wildcard_port_range=\"0 0\"",

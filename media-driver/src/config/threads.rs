@@ -112,7 +112,7 @@ pub enum TerminationValidator {
 /// An idle strategy by name and arguments, as configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdleSettings {
-    /// `backoff`, `sleeping`, `sleep-ns`, `yield`, `spin`, `noop`, or a name of Aeron C or Java.
+    /// `adaptive`, `backoff`, `sleeping`, `sleep-ns`, `yield`, `spin`, `noop`, or a name of Aeron C or Java.
     pub strategy: String,
     /// Arguments in the form that the strategy takes; none for its defaults.
     pub init_args: Option<String>,
@@ -136,6 +136,6 @@ impl IdleSettings {
 
 impl Default for IdleSettings {
     fn default() -> Self {
-        Self { strategy: "backoff".to_owned(), init_args: None }
+        Self { strategy: "adaptive".to_owned(), init_args: None }
     }
 }

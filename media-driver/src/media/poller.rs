@@ -11,7 +11,11 @@
 //!
 //! Source: driver spec 1.5, 14.3.
 
-use std::{io, os::fd::RawFd, time::Duration};
+use std::{
+    io,
+    os::fd::{AsFd, OwnedFd, RawFd},
+    time::Duration,
+};
 
 use mio::{Events, Interest, Poll, Token, unix::SourceFd};
 
@@ -97,6 +101,14 @@ impl<K> Poller<K> {
             poll: Poll::new()?,
             events: Events::with_capacity(EVENTS),
         })
+    }
+
+    /// A descriptor that is readable while a transport with a descriptor has something that was not read.
+    ///
+    /// # Errors
+    /// When the system has no descriptors left.
+    pub fn readiness(&self) -> io::Result<OwnedFd> {
+        self.poll.registry().as_fd().try_clone_to_owned()
     }
 
     /// Transports in this poller.

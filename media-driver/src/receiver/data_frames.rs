@@ -31,6 +31,8 @@ const OVERFLOW_REPORT_INTERVAL: Duration = Duration::from_secs(1);
 /// What handling a datagram may touch besides its endpoint.
 pub(super) struct Collaborators<'a> {
     pub(super) now: Nanos,
+    /// Counts what was given to images, heartbeats left out.
+    pub(super) data_bytes: &'a mut usize,
     pub(super) images: &'a mut Images,
     pub(super) pending_setups: &'a mut PendingSetups<SetupTarget>,
     /// When it may be reported again that too many sessions await their SETUP.
@@ -180,6 +182,7 @@ impl Incoming<'_, '_> {
                     };
                     let (now, system) = (self.with.now, self.with.system);
                     *taken = image.insert(datagrams, first.len(), view, self.origin, now, system);
+                    *self.with.data_bytes += if view.is_heartbeat() { 0 } else { *taken };
                 }
                 None
             }

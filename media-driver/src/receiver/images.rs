@@ -73,23 +73,17 @@ impl Images {
         self.slots.iter().position(|slot| slot.as_ref().is_some_and(is_it)).map(ImageSlot)
     }
 
-    /// Calls `turn` for each image that may have something to say to its source; the sum of what it answers.
+    /// Calls `turn` for each image that may have something to say to its source.
     #[inline]
-    pub(super) fn take_turns(
-        &mut self,
-        now: Nanos,
-        mut turn: impl FnMut(&mut ReceiverImage) -> usize,
-    ) -> usize {
+    pub(super) fn take_turns(&mut self, now: Nanos, mut turn: impl FnMut(&mut ReceiverImage)) {
         let Self { slots, active } = self;
-        let mut work = 0;
         active.take_turns(now, |at, activity| {
             let Some(image) = slots.get_mut(at).and_then(Option::as_mut) else { return Activity::Quiet };
             if activity == Activity::Busy || image.is_due(now) {
-                work += turn(image);
+                turn(image);
             }
             // Only what arrives makes an image busy.
             Activity::Quiet
         });
-        work
     }
 }

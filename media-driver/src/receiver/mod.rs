@@ -15,7 +15,7 @@ mod data_frames;
 mod destinations;
 mod images;
 
-use std::{io, time::Duration};
+use std::{io, os::fd::OwnedFd, time::Duration};
 
 use epona_protocol::types::{CorrelationId, Nanos, Now, SessionId, StreamId};
 
@@ -102,9 +102,9 @@ impl Receiver {
         }
     }
 
-    /// Reads every socket that has something; bytes read.
+    /// Reads every socket that has something; bytes read, and bytes of data among them.
     #[inline]
-    fn poll(&mut self, now: Nanos) -> usize {
+    fn poll(&mut self, now: Nanos) -> (usize, usize) {
         let Self {
             endpoints,
             images,
@@ -116,6 +116,7 @@ impl Receiver {
             system,
             ..
         } = self;
+        let mut data_bytes = 0;
         let outcome = poller.poll(|key, buffers| {
             let Some(endpoint) = endpoints.get_mut(key.endpoint.index()).and_then(Option::as_mut) else {
                 return Default::default();
@@ -126,6 +127,7 @@ impl Receiver {
                 buffers,
                 &mut data_frames::Collaborators {
                     now,
+                    data_bytes: &mut data_bytes,
                     images,
                     pending_setups,
                     next_overflow_report,
@@ -146,21 +148,21 @@ impl Receiver {
         if outcome.bytes > 0 {
             self.system.bytes_received.add(outcome.bytes as i64);
         }
-        outcome.bytes
+        (outcome.bytes, data_bytes)
     }
 
     fn do_slow_work(&mut self, now: Nanos) -> usize {
         self.conductor.flush();
         let mut work = self.take_commands(now);
         let Self { endpoints, images, conductor, system, .. } = self;
-        work += images.take_turns(now, |image| {
+        // What is said to the sources gives the next turn nothing to do.
+        images.take_turns(now, |image| {
             let id = image.state().endpoint;
-            let Some(endpoint) = endpoints.get_mut(id.index()).and_then(Option::as_mut) else { return 0 };
-            let sent = image.send_pending_status_message(now, endpoint, system)
-                + image.send_pending_loss(now, endpoint, system)
-                + image.initiate_rttm(now, endpoint, system);
+            let Some(endpoint) = endpoints.get_mut(id.index()).and_then(Option::as_mut) else { return };
+            image.send_pending_status_message(now, endpoint, system);
+            image.send_pending_loss(now, endpoint, system);
+            image.initiate_rttm(now, endpoint, system);
             report_send_error(conductor, endpoint);
-            sent
         });
         work += self.process_pending_setups(now);
         self.check_silent_peers(now);
@@ -376,21 +378,25 @@ impl DutyCycle for Receiver {
     fn do_work(&mut self, now: Now) -> usize {
         let now = now.nanos;
         self.tracker.on_cycle(now);
-        let bytes = self.poll(now);
+        let (bytes, data_bytes) = self.poll(now);
         self.turns_since_slow_work += 1;
         let is_slow_work_due = bytes == 0
             || self.turns_since_slow_work >= self.config.poll_to_slow_work_ratio
             || self.slow_work_deadline <= now;
         if !is_slow_work_due {
-            return bytes;
+            return data_bytes;
         }
         self.turns_since_slow_work = 0;
         self.slow_work_deadline = now + self.config.status_message_timeout / 2;
-        bytes + self.do_slow_work(now)
+        data_bytes + self.do_slow_work(now)
     }
 
     fn role_name(&self) -> &str {
         "receiver"
+    }
+
+    fn inputs(&self) -> io::Result<Vec<OwnedFd>> {
+        Ok(vec![self.poller.readiness()?])
     }
 }
 

@@ -31,6 +31,8 @@ pub(super) struct Collaborators<'a> {
     pub(super) now: Nanos,
     pub(super) conductor: &'a mut Proxy<ConductorCommand>,
     pub(super) system: &'a SystemCounters,
+    /// Counts frames after which there may be something to do: not what receivers of idle streams repeat.
+    pub(super) news: &'a mut usize,
 }
 
 /// A frame out of the receive buffer, so that handling it may use the socket.
@@ -93,6 +95,7 @@ fn on_frame(
     with: &mut Collaborators<'_>,
 ) -> Option<()> {
     let (bytes, source) = (&frame.bytes[..frame.length], frame.source);
+    *with.news += usize::from(frame.kind != FrameKind::StatusMessage);
     match frame.kind {
         FrameKind::StatusMessage => on_status_message(bytes, source, endpoint, publications, with),
         FrameKind::Nak => on_nak(bytes, source, endpoint, publications, with),
@@ -143,12 +146,15 @@ fn update_publication(
 ) -> bool {
     if sm.flags().contains(StatusMessageFlags::SEND_SETUP) {
         publication.on_setup_elicited(sm, source);
+        *with.news += 1;
         return true;
     }
     let had_receivers = publication.state().has_receivers();
+    let limit_before = publication.state().sender_limit.get();
     if !publication.on_status_message(sm, with.now) {
         return false;
     }
+    *with.news += usize::from(publication.state().sender_limit.get() != limit_before);
     if let ResponseRole::Response(Some(image)) = publication.response()
         && !had_receivers
         && publication.state().has_receivers()

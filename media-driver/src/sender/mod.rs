@@ -18,7 +18,7 @@ mod fan_out;
 mod publications;
 mod watch;
 
-use std::{fmt::Display, io, net::SocketAddr, time::Duration};
+use std::{fmt::Display, io, net::SocketAddr, os::fd::OwnedFd, time::Duration};
 
 use epona_protocol::types::{Nanos, Now};
 
@@ -106,11 +106,11 @@ impl Sender {
         })
     }
 
-    /// Bytes sent, and whether something waits for a receiver to open its window.
+    /// Publications that moved, and whether something waits for a receiver to open its window.
     fn send(&mut self, now: Nanos) -> (usize, bool) {
         let Self { endpoints, publications, conductor, system, .. } = self;
         let (mut bytes, mut is_blocked) = (0, false);
-        publications.take_turns(now, |publication| {
+        let moved = publications.take_turns(now, |publication| {
             if let Some(endpoint) = endpoint_of(endpoints, publication.endpoint()) {
                 bytes += publication.send(now, endpoint, system);
                 is_blocked |= publication.is_blocked();
@@ -120,12 +120,12 @@ impl Sender {
         if bytes > 0 {
             self.system.bytes_sent.add(bytes as i64);
         }
-        (bytes, is_blocked)
+        (moved, is_blocked)
     }
 
-    fn is_poll_due(&mut self, now: Nanos, bytes_sent: usize, short_sends_before: i64) -> bool {
+    fn is_poll_due(&mut self, now: Nanos, moved: usize, short_sends_before: i64) -> bool {
         self.turns_since_poll += 1;
-        bytes_sent == 0
+        moved == 0
             || self.turns_since_poll >= self.config.send_to_status_poll_ratio
             || now > self.control_poll_deadline
             || self.system.short_sends.get() != short_sends_before
@@ -223,12 +223,13 @@ impl Sender {
         }
     }
 
-    /// Reads what receivers say on every endpoint; bytes read.
-    fn poll_control(&mut self, now: Nanos) -> usize {
+    /// Reads what receivers say on every endpoint; bytes read, and frames that may give the next turn something to do.
+    fn poll_control(&mut self, now: Nanos) -> (usize, usize) {
         let Self { endpoints, publications, conductor, system, poller, control_frames, .. } = self;
+        let mut news = 0;
         let outcome = poller.poll(|id, buffers| {
             let Some(endpoint) = endpoint_of(endpoints, *id) else { return RecvOutcome::default() };
-            let with = &mut control_frames::Collaborators { now, conductor, system };
+            let with = &mut control_frames::Collaborators { now, conductor, system, news: &mut news };
             let mut outcome = control_frames::receive(endpoint, publications, buffers, control_frames, with);
             report_send_error(with.conductor, endpoint);
             if let Some(error) = outcome.error.take() {
@@ -239,7 +240,7 @@ impl Sender {
         if let Some(error) = &outcome.error {
             report(&mut self.conductor, "poll for readiness", error);
         }
-        outcome.bytes
+        (outcome.bytes, news)
     }
 }
 
@@ -253,11 +254,11 @@ impl DutyCycle for Sender {
             self.conductor.flush();
             work += self.take_commands(now);
             if work > 0 || is_blocked || now >= self.next_control_poll {
-                let bytes = self.poll_control(now);
+                let (bytes, news) = self.poll_control(now);
                 // Frames seldom come alone.
                 let pause = if bytes > 0 { Duration::ZERO } else { self.config.control_poll_interval };
                 self.next_control_poll = now + pause;
-                work += bytes;
+                work += news;
             }
             self.turns_since_poll = 0;
             self.control_poll_deadline = now + self.config.status_message_timeout / 2;
@@ -268,6 +269,10 @@ impl DutyCycle for Sender {
 
     fn role_name(&self) -> &str {
         "sender"
+    }
+
+    fn inputs(&self) -> io::Result<Vec<OwnedFd>> {
+        Ok(vec![self.poller.readiness()?])
     }
 }
 

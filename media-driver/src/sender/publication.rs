@@ -32,6 +32,16 @@ const SETUP_INTERVAL: Duration = Duration::from_millis(100);
 /// An idle publication says so at this interval. Source: wire spec 10.3.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(100);
 
+/// Heartbeats of quiet publications go out together, at multiples of this many nanoseconds: a power of two, about 8 ms.
+/// Many idle streams then wake sender and receiver seldom.
+const HEARTBEAT_GRID_NS: i64 = 1 << 23;
+
+/// When a quiet publication says the next time that it is there.
+fn heartbeat_due(last: Nanos) -> Nanos {
+    let due = (last + HEARTBEAT_INTERVAL).get().saturating_add(HEARTBEAT_GRID_NS);
+    Nanos::new(due & !(HEARTBEAT_GRID_NS - 1))
+}
+
 /// What the conductor settles when it hands a publication to the sender.
 #[derive(Debug)]
 pub struct SenderParams {
@@ -149,7 +159,7 @@ impl SenderPublication {
         }
         let mut due = self.receivers.next_timeout();
         if self.has_initial_connection {
-            due = due.min(self.time_of_last_data_or_heartbeat + HEARTBEAT_INTERVAL);
+            due = due.min(heartbeat_due(self.time_of_last_data_or_heartbeat));
         }
         if !self.has_initial_connection || self.is_setup_elicited {
             due = due.min(self.time_of_last_setup + SETUP_INTERVAL);

@@ -71,10 +71,11 @@ impl Publications {
         self.slots.get_mut(at)?.as_mut()
     }
 
-    /// Calls `send` for each publication that may have something to send, or of which something is due.
+    /// Calls `send` for each publication that may have something to send, or of which something is due; how many moved.
     #[inline]
-    pub(super) fn take_turns(&mut self, now: Nanos, mut send: impl FnMut(&mut SenderPublication)) {
+    pub(super) fn take_turns(&mut self, now: Nanos, mut send: impl FnMut(&mut SenderPublication)) -> usize {
         let Self { slots, watches, active, .. } = self;
+        let mut moved = 0;
         active.take_turns(now, |at, activity| {
             let Some(watch) = watches.get_mut(at).and_then(Option::as_mut) else { return Activity::Quiet };
             if activity == Activity::Quiet && !watch.is_due(now) {
@@ -90,11 +91,13 @@ impl Publications {
             send(publication);
             let state = publication.state();
             if state.sender_position.get() != position {
+                moved += 1;
                 return Activity::Busy;
             }
             watch.set(&state.log, Position::at_frame(position), publication.next_due());
             // What waits for the window or for the socket has its turn as long as it waits.
             if watch.is_due(now) { Activity::Busy } else { Activity::Quiet }
         });
+        moved
     }
 }
