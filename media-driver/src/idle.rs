@@ -71,7 +71,8 @@ impl IdleStrategy {
     /// Makes a strategy from its name in configuration, the name of Aeron C's symbol, or of Aeron Java's class.
     ///
     /// `args` is a duration for `sleeping` and `sleep-ns` (1 ns without), `SPINS-YIELDS-MIN-MAX` with two durations
-    /// for `backoff` (`10-20-1us-1ms` without), and not looked at by the others.
+    /// for `backoff` (`10-20-1us-1ms` without), and not looked at by the others. `adaptive` with arguments is `backoff`: they
+    /// come from a configuration that means Aeron's default.
     ///
     /// # Errors
     /// When the name is unknown or the arguments do not fit.
@@ -82,6 +83,8 @@ impl IdleStrategy {
             "yield" | "yielding" | "YieldingIdleStrategy" => Ok(Self::Yielding),
             "spin" | "busy_spinning" | "BusySpinIdleStrategy" => Ok(Self::BusySpin),
             "noop" | "NoOpIdleStrategy" => Ok(Self::NoOp),
+            // Such arguments, without a name, are meant for Aeron's default.
+            "adaptive" if args.is_some() => Backoff::from_args(args).map(Self::Backoff),
             "adaptive" => Ok(Self::Adaptive(Adaptive::default())),
             "backoff" | "BackoffIdleStrategy" => Backoff::from_args(args).map(Self::Backoff),
             _ => Err(IdleStrategyError::UnknownName(name.to_owned())),
@@ -362,6 +365,7 @@ mod tests {
     #[test]
     fn without_arguments_backoff_is_10_20_1us_1ms_as_in_aeron() {
         assert_eq!(strategy("backoff", None), strategy("backoff", Some("10-20-1us-1ms")));
+        assert_eq!(strategy("adaptive", Some("1-2-1us-1ms")), strategy("backoff", Some("1-2-1us-1ms")));
     }
 
     #[test]

@@ -146,39 +146,37 @@ fn allocations_of(
     ALLOCATIONS.get() - before
 }
 
+fn of_shared_publication(to: &str, from: &str) -> usize {
+    let mut world = World::new();
+    let pending = world.aeron.add_subscription_async(from, 1).unwrap();
+    let mut subscription: Subscription = world.made(pending);
+    let pending = world.aeron.add_publication_async(to, 1).unwrap();
+    let publication: Publication = world.made(pending);
+    world.until("connected", |_| (publication.is_connected() && subscription.is_connected()).then_some(()));
+    let mut offer = |message: &[u8]| publication.offer(message).is_ok();
+    allocations_of(&mut world, &mut offer, &mut subscription)
+}
+
+fn of_exclusive_publication(to: &str, from: &str) -> usize {
+    let mut world = World::new();
+    let pending = world.aeron.add_subscription_async(from, 1).unwrap();
+    let mut subscription: Subscription = world.made(pending);
+    let pending = world.aeron.add_exclusive_publication_async(to, 1).unwrap();
+    let mut publication: ExclusivePublication = world.made(pending);
+    world.until("connected", |_| (publication.is_connected() && subscription.is_connected()).then_some(()));
+    let mut offer = |message: &[u8]| publication.offer(message).is_ok();
+    allocations_of(&mut world, &mut offer, &mut subscription)
+}
+
 #[test]
 fn messages_are_sent_and_received_without_allocating() {
-    let mut world = World::new();
     let port = || ports::free_port().unwrap();
     let unicast = format!("aeron:udp?endpoint=127.0.0.1:{}", port());
-    let (control, own) = (port(), port());
-    let publish_to_all = format!("aeron:udp?control=127.0.0.1:{control}|control-mode=dynamic");
-    let hear_one =
-        format!("aeron:udp?control=127.0.0.1:{control}|control-mode=dynamic|endpoint=127.0.0.1:{own}");
-    for (to, from) in [(&unicast[..], &unicast[..]), (&publish_to_all, &hear_one), ("aeron:ipc", "aeron:ipc")]
+    let to_all = format!("aeron:udp?control=127.0.0.1:{}|control-mode=dynamic", port());
+    let from_one = format!("{to_all}|endpoint=127.0.0.1:{}", port());
+    for (to, from) in [(&unicast, &unicast), (&to_all, &from_one), (&"aeron:ipc".into(), &"aeron:ipc".into())]
     {
-        let pending = world.aeron.add_subscription_async(from, 1).unwrap();
-        let mut subscription: Subscription = world.made(pending);
-        let pending = world.aeron.add_publication_async(to, 1).unwrap();
-        let publication: Publication = world.made(pending);
-        world.until("connected", |_| {
-            (publication.is_connected() && subscription.is_connected()).then_some(())
-        });
-        let mut offer = |message: &[u8]| publication.offer(message).is_ok();
-        let count = allocations_of(&mut world, &mut offer, &mut subscription);
-        assert_eq!(count, 0, "shared publication on {to}");
-        drop(publication);
-        drop(subscription);
-
-        let pending = world.aeron.add_subscription_async(from, 2).unwrap();
-        let mut subscription: Subscription = world.made(pending);
-        let pending = world.aeron.add_exclusive_publication_async(to, 2).unwrap();
-        let mut publication: ExclusivePublication = world.made(pending);
-        world.until("connected", |_| {
-            (publication.is_connected() && subscription.is_connected()).then_some(())
-        });
-        let mut offer = |message: &[u8]| publication.offer(message).is_ok();
-        let count = allocations_of(&mut world, &mut offer, &mut subscription);
-        assert_eq!(count, 0, "exclusive publication on {to}");
+        assert_eq!(of_shared_publication(to, from), 0, "shared publication on {to}");
+        assert_eq!(of_exclusive_publication(to, from), 0, "exclusive publication on {to}");
     }
 }

@@ -171,7 +171,7 @@ impl<K> Poller<K> {
         let mut outcome = PollOutcome::default();
         if self.count <= self.config.iteration_threshold {
             for entry in self.entries.iter().flatten() {
-                read_entry(&entry.key, &mut self.buffers, self.config, &mut read, &mut outcome);
+                read_entry(&entry.key, &mut self.buffers, self.config, false, &mut read, &mut outcome);
             }
             return outcome;
         }
@@ -182,7 +182,7 @@ impl<K> Poller<K> {
                 self.ready.swap_remove(position);
                 continue;
             };
-            let empty = read_entry(&entry.key, &mut self.buffers, self.config, &mut read, &mut outcome);
+            let empty = read_entry(&entry.key, &mut self.buffers, self.config, true, &mut read, &mut outcome);
             if empty && entry.descriptor.is_some() {
                 entry.ready = false;
                 self.ready.swap_remove(position);
@@ -219,12 +219,14 @@ fn mark_ready<K>(entries: &mut [Option<Entry<K>>], ready: &mut Vec<usize>, index
 }
 
 /// Reads one transport; whether the last read found nothing. A read that found less than a full vector may have been
-/// cut short, so that only an empty one proves that the next arrival will raise an edge.
+/// cut short, so that only an empty one proves that the next arrival will raise an edge; `until_empty` asks for it, as
+/// nothing tells of what stays unread.
 #[inline]
 fn read_entry<K>(
     key: &K,
     buffers: &mut ReceiveBuffers,
     config: PollerConfig,
+    until_empty: bool,
     read: &mut impl FnMut(&K, &mut ReceiveBuffers) -> RecvOutcome,
     outcome: &mut PollOutcome,
 ) -> bool {
@@ -232,8 +234,11 @@ fn read_entry<K>(
         let got = read(key, buffers);
         outcome.bytes += got.bytes;
         outcome.messages += got.messages;
-        if !got.more {
-            return got.messages == 0;
+        if got.messages == 0 && !got.more {
+            return true;
+        }
+        if !got.more && !until_empty {
+            return false;
         }
     }
     false

@@ -203,13 +203,15 @@ fn a_publication_that_does_not_fit_the_file_system_is_refused_and_the_driver_liv
 
 #[test]
 fn a_container_with_64_mb_of_shared_memory_takes_one_publication_and_refuses_the_second_with_advice() {
+    // Which tests have smaller ones of.
+    const DEFAULTS: [&str; 2] = ["-Daeron.term.buffer.length=16m", "-Daeron.counters.buffer.length=8m"];
     let workspace = workspace();
     let mount = mount_point(&workspace);
     let Some(command) = with_small_file_system(&mount, "64m") else {
         skipped("this user may not mount file systems");
         return;
     };
-    let mut driver = Driver::spawn(command, &workspace, &mount.join("aeron"), &[]);
+    let mut driver = Driver::spawn(command, &workspace, &mount.join("aeron"), &DEFAULTS);
     let inside = format!("/proc/{}/root{}/aeron", driver.pid(), mount.display());
     let aeron = Aeron::connect(client_context(Path::new(&inside))).unwrap();
     let channel = format!("aeron:udp?endpoint=127.0.0.1:{}", free_port());

@@ -21,14 +21,15 @@ fn a_quiet_publication_sends_in_the_turn_after_it_was_published_on() {
 }
 
 #[test]
-fn a_quiet_publication_sends_heartbeats_at_their_interval() {
+fn a_quiet_publication_sends_heartbeats_at_their_interval_or_little_later() {
     let mut world = World::new();
     world.connect(WINDOW);
     world.after(ms(200));
     for _ in 0..5 {
         rest(&mut world);
         assert!(world.after(ms(100)).is_empty());
-        assert_eq!(world.after(Duration::from_nanos(1)).len(), 1);
+        // With those of others, a little later.
+        assert_eq!(world.after(ms(9)).len(), 1);
     }
 }
 
