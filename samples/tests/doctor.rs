@@ -197,7 +197,7 @@ fn what_it_predicts_happens() {
         "room for the driver, not for a stream"
     );
     let refused = in_small_world(script, &[&publish[..6], &[&format!("{channel}|term-length=16m")]].concat());
-    assert!(refused.stderr.iter().any(|line| line.contains("insufficient usable storage")), "{refused:?}");
+    assert!(refused.stderr.iter().any(|line| line.contains("insufficient storage")), "{refused:?}");
     assert_ne!(findings(&["-Daeron.term.buffer.length=1m"]).verdicts("shared memory"), ["fail"]);
 }
 

@@ -62,7 +62,7 @@ fn check_processors(context: &Context) -> Finding {
         return Finding::warn(
             PROCESSORS,
             found,
-            "clients and kernel will wait for them: use backoff idle strategies (the default), \
+            "clients and kernel will wait for them: use adaptive or backoff idle strategies (adaptive is the default), \
              aeron.threading.mode=SHARED or SHARED_NETWORK, or more processors",
         );
     }
