@@ -1,5 +1,6 @@
 //! The path of a message does not allocate: counted by an allocator, for driver and client together on one thread.
 #![expect(unsafe_code, reason = "an allocator that counts is one")]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests panic, and have deadlines")]
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
