@@ -286,11 +286,14 @@ fn a_message_is_received_whole_as_soon_as_it_can_be_seen() {
         let view = AtomicView::allocate(CAPACITY + broadcast::TRAILER_LENGTH);
         let mut transmitter = Transmitter::new(view.clone()).unwrap();
         let mut receiver = CopyReceiver::new(view).unwrap();
-        let sender = thread::spawn(move || transmitter.transmit(1, &[1; 8]).unwrap());
-        let mut seen = |id, payload: &[u8]| assert_eq!((id, payload), (1, [1; 8].as_slice()));
-        let early = receiver.receive(&mut seen).unwrap();
-        sender.join().unwrap();
-        assert_eq!(early + receiver.receive(&mut seen).unwrap(), 1);
+        let seen = |id, payload: &[u8]| assert_eq!((id, payload), (1, [1; 8].as_slice()));
+        let early = thread::spawn(move || {
+            let early = receiver.receive(seen).unwrap();
+            (receiver, early)
+        });
+        transmitter.transmit(1, &[1; 8]).unwrap();
+        let (mut receiver, early) = early.join().unwrap();
+        assert_eq!(early + receiver.receive(seen).unwrap(), 1);
     });
 }
 
@@ -302,6 +305,35 @@ fn a_lapped_receiver_never_sees_a_torn_message() {
 #[test]
 fn a_receiver_lapped_at_the_padding_never_sees_a_torn_message() {
     explore(2, || transmit_while_receiving(40, 5));
+}
+
+#[test]
+fn padding_that_is_overwritten_while_it_is_read_leads_nobody_astray() {
+    const CAPACITY: usize = 256;
+    explore(3, || {
+        let view = AtomicView::allocate(CAPACITY + broadcast::TRAILER_LENGTH);
+        for field in [0, 8, 16] {
+            view.put_i64(CAPACITY + field, 184);
+        }
+        // Left from an earlier round, behind the beginning of the padding: a record that nobody sent now.
+        view.put_i32(248, 8);
+        view.put_i32(252, 99);
+        let mut transmitter = Transmitter::new(view.clone()).unwrap();
+        let mut receiver = CopyReceiver::new(view).unwrap();
+        transmitter.transmit(1, &[0; 32]).unwrap();
+        assert_eq!(receiver.receive(|id, _| assert_eq!(id, 1)), Ok(1));
+        // Padding of 32 bytes to the end of the buffer, then five records from its beginning.
+        for id in 2..=6 {
+            transmitter.transmit(id, &[0; 32]).unwrap();
+        }
+        let reader = thread::spawn(move || receiver.receive(|id, _| assert_eq!(id, 2)));
+        // What lands on the padding looks like padding too, of a length that leads to that record.
+        let mut payload = [0; 32];
+        payload[16..24].copy_from_slice(&[24, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF]);
+        transmitter.transmit(7, &payload).unwrap();
+        let outcome = reader.join().unwrap();
+        assert!([Ok(1), Err(ReceiveError::Lapped)].contains(&outcome), "{outcome:?}");
+    });
 }
 
 const REUSE: Duration = Duration::from_millis(1);

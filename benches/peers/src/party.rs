@@ -206,6 +206,10 @@ pub trait Client: Sized {
 pub trait Publication {
     /// Appends one message.
     fn offer(&mut self, message: &[u8]) -> Offer;
+    /// Appends as many messages, from the first, as there is room for; how many. One by one where a client has no batch.
+    fn offer_batch(&mut self, messages: &[&[u8]]) -> usize {
+        messages.iter().take_while(|message| matches!(self.offer(message), Offer::Sent(_))).count()
+    }
     /// Claims `length` bytes, lets `fill` write them and commits.
     fn try_claim(&mut self, length: usize, fill: &mut dyn FnMut(&mut [u8])) -> Offer;
     /// Claims `length` bytes and never commits: what a client killed at that moment leaves behind.

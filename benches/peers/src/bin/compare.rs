@@ -39,6 +39,9 @@ struct Arguments {
     /// Length of a message, bytes; at least 16.
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(16..=1 << 20))]
     length: u32,
+    /// Messages of ipc-throughput and udp-throughput that are offered together, where a client can: Epona's.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    batch: u32,
     /// Seconds measured per run.
     #[arg(long, default_value_t = 2.0, value_parser = seconds)]
     seconds: f64,
@@ -168,6 +171,7 @@ impl Arguments {
         };
         Parameters {
             length: self.length as usize,
+            batch: self.batch as usize,
             duration: Duration::from_secs_f64(self.seconds),
             warm_up: Duration::from_secs_f64(self.warm_up),
             runs: self.runs as usize,

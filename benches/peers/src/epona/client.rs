@@ -262,6 +262,11 @@ impl Publication for EponaPublication {
         outcome(either!(self, publication => publication.offer(message)))
     }
 
+    #[inline]
+    fn offer_batch(&mut self, messages: &[&[u8]]) -> usize {
+        either!(self, publication => publication.offer_batch(messages)).map_or(0, |batch| batch.messages)
+    }
+
     fn try_claim(&mut self, length: usize, fill: &mut dyn FnMut(&mut [u8])) -> Offer {
         outcome(either!(self, publication => publication.try_claim(length).map(|mut claim| {
             fill(&mut claim);

@@ -91,6 +91,8 @@ pub enum FanOut {
 pub struct Parameters {
     /// Length of a message, bytes.
     pub length: usize,
+    /// Messages of ipc-throughput and udp-throughput that are offered together, where a client can.
+    pub batch: usize,
     /// Time measured, after warm-up.
     #[serde(rename = "seconds", with = "seconds")]
     pub duration: Duration,
@@ -133,6 +135,7 @@ impl Default for Parameters {
     /// What `compare` does when it is told nothing else; one second of warm-up touches every page of the log buffers.
     fn default() -> Self {
         Self {
+            batch: 1,
             length: 32,
             duration: Duration::from_secs(2),
             warm_up: Duration::from_secs(1),

@@ -9,6 +9,7 @@ use super::{
 use crate::party::{Client, InvokedDriver, Offer, Party, Publication, Sharing, Subscription};
 use hdrhistogram::Histogram;
 use std::{
+    array,
     path::Path,
     sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
@@ -19,6 +20,9 @@ pub(super) const STREAM: i32 = 1001;
 
 /// Turns of the data path between two turns of the client's conductor (and, over IPC, of the driver).
 const TURNS_PER_HOUSEKEEPING: u32 = 256;
+
+/// Most messages that are offered together.
+const MAX_BATCH: usize = 64;
 
 /// Messages offered between two duty cycles of the driver.
 pub(super) const OFFER_BURST: usize = 256;
@@ -270,6 +274,10 @@ impl<P: Party> Side<P> {
         parameters: &Parameters,
         publication: &mut <P::Client as Client>::Publication,
     ) {
+        if parameters.batch > 1 {
+            self.send_batches(stop, parameters, publication);
+            return;
+        }
         let mut message = content::message(parameters.length);
         let mut number = 0;
         while !stop.load(Ordering::Relaxed) {
@@ -282,6 +290,32 @@ impl<P: Party> Side<P> {
                     break;
                 }
                 number += 1;
+            }
+            self.turn();
+        }
+    }
+
+    /// [`Side::send`] of several messages at once.
+    fn send_batches(
+        &mut self,
+        stop: &AtomicBool,
+        parameters: &Parameters,
+        publication: &mut <P::Client as Client>::Publication,
+    ) {
+        let mut buffers = vec![content::message(parameters.length); parameters.batch];
+        let (mut next, mut taken) = (0, parameters.batch);
+        while !stop.load(Ordering::Relaxed) {
+            // Those that were taken give their place to the next ones.
+            buffers.rotate_left(taken);
+            for buffer in &mut buffers[parameters.batch - taken..] {
+                content::stamp(buffer, next);
+                next += 1;
+            }
+            let batch: [&[u8]; MAX_BATCH] =
+                array::from_fn(|at| buffers.get(at).map_or(&[][..], Vec::as_slice));
+            taken = publication.offer_batch(&batch[..parameters.batch.min(MAX_BATCH)]);
+            if taken == 0 && self.driver_turn == DriverTurn::Housekeeping {
+                work(&mut self.driver);
             }
             self.turn();
         }
