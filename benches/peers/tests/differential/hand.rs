@@ -1,20 +1,24 @@
 //! A hand that writes commands into a driver's ring buffer, and an ear for what it tells its clients.
 
 use crate::{
+    frames::{self, Happening, INITIAL_TERM, OWN_SESSION, STREAM},
     picture::{Names, Picture},
     script::{Script, Step, Target},
+    stranger::Stranger,
 };
 use epona_peers::process::{DriverKind, DriverProcess};
 use epona_protocol::{
     broadcast::CopyReceiver,
     cnc::{Cnc, CncState},
     command::{Command, ErrorCode, Event, Request},
-    counters::{CountersReader, SystemCounter},
+    counters::{CounterDescriptor, CountersReader, SystemCounter},
+    logbuffer::LogBuffers,
     ring_buffer::mpsc::Producer,
     types::{ClientId, CorrelationId, CounterTypeId, Position, RegistrationId, StreamId},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
+    net::{IpAddr, SocketAddr},
     time::{Duration, Instant},
 };
 
@@ -28,6 +32,25 @@ const ID_COUNTER_OFFSET: usize = 512;
 
 /// An id that nothing has.
 const NOTHING: i64 = 0x0123_4567_89AB;
+
+/// Counters that a stranger moves, and time alone does not.
+const COUNTED: &[SystemCounter] = &[
+    SystemCounter::NaksReceived,
+    SystemCounter::HeartbeatsReceived,
+    SystemCounter::RetransmitsSent,
+    SystemCounter::RetransmittedBytes,
+    SystemCounter::RetransmitOverflow,
+    SystemCounter::FlowControlUnderRuns,
+    SystemCounter::FlowControlOverRuns,
+    SystemCounter::InvalidPackets,
+    SystemCounter::LossGapFills,
+    SystemCounter::PossibleTtlAsymmetry,
+    SystemCounter::StatusMessagesReceived,
+    SystemCounter::StatusMessagesRejected,
+    SystemCounter::ErrorFramesReceived,
+    SystemCounter::PublicationImagesRevoked,
+    SystemCounter::ShortSends,
+];
 
 /// What a command brought.
 #[derive(Clone, Debug)]
@@ -52,6 +75,7 @@ pub(crate) struct Hand {
     events: CopyReceiver,
     host: &'static str,
     group: &'static str,
+    peer: &'static str,
     client: ClientId,
     names: Names,
     ids: BTreeMap<usize, i64>,
@@ -60,6 +84,11 @@ pub(crate) struct Hand {
     /// Subscriptions that are removed: whether images came or went before that is a race.
     removed: BTreeSet<String>,
     errors_before: i64,
+    stranger: Option<Stranger>,
+    /// What is counted because of the stranger, before it did anything.
+    counted_before: Vec<i64>,
+    offered: usize,
+    stamp: i64,
 }
 
 impl Hand {
@@ -67,9 +96,9 @@ impl Hand {
         let CncState::Ready(cnc) = Cnc::open(process.dir()).expect("a CnC file") else {
             panic!("the CnC file is not complete")
         };
-        let (host, group) = match process.kind() {
-            DriverKind::Aeron => ("127.0.7.1", "224.20.7.1"),
-            DriverKind::Epona => ("127.0.7.2", "224.20.7.3"),
+        let (host, group, peer) = match process.kind() {
+            DriverKind::Aeron => ("127.0.7.1", "224.20.7.1", "127.0.8.1"),
+            DriverKind::Epona => ("127.0.7.2", "224.20.7.3", "127.0.8.2"),
         };
         let producer = Producer::new(cnc.to_driver()).expect("a ring buffer");
         cnc.to_driver().fetch_add_i64(producer.capacity() + ID_COUNTER_OFFSET, FIRST_ID);
@@ -77,15 +106,20 @@ impl Hand {
             producer,
             events: CopyReceiver::new(cnc.to_clients()).expect("a broadcast buffer"),
             client: ClientId::new(0),
-            names: Names::new(process.dir(), host, group),
+            names: Names::new(process.dir(), [host, group, peer]),
             ids: BTreeMap::new(),
             later: BTreeMap::new(),
             removed: BTreeSet::new(),
             errors_before: 0,
+            stranger: None,
+            counted_before: Vec::new(),
+            offered: 0,
+            stamp: 0,
             process,
             cnc,
             host,
             group,
+            peer,
         }
     }
 
@@ -99,7 +133,7 @@ impl Hand {
 
     /// A new client begins.
     pub(crate) fn begin(&mut self, script: &Script) {
-        self.names = Names::new(self.process.dir(), self.host, self.group);
+        self.names = Names::new(self.process.dir(), [self.host, self.group, self.peer]);
         self.names.add_ports(&script.ports);
         self.client = ClientId::new(self.producer.next_correlation_id().get());
         self.names.add(self.client.get(), "client".to_owned());
@@ -109,6 +143,100 @@ impl Hand {
         self.errors_before = self.errors();
     }
 
+    /// Opens a socket beside the driver, to speak with its streams.
+    pub(crate) fn meet_a_stranger(&mut self, host_port: u16, peer_port: u16) {
+        let host: IpAddr = self.host.parse().expect("an address");
+        self.stranger = Some(Stranger::new(self.peer, peer_port, SocketAddr::new(host, host_port)));
+        self.counted_before = self.counted();
+        self.offered = 0;
+    }
+
+    pub(crate) fn leave_the_stranger(&mut self) {
+        self.stranger = None;
+    }
+
+    fn counted(&self) -> Vec<i64> {
+        let reader = self.reader();
+        COUNTED.iter().map(|counter| reader.value(counter.id()).expect("a system counter")).collect()
+    }
+
+    /// Lets something happen, and waits until the driver has taken notice.
+    pub(crate) fn happen(&mut self, happening: &Happening) {
+        match happening {
+            Happening::ToReceiver(frame) => {
+                self.send_to_receiver(frame);
+                // Whatever the driver said before it read that is on its way now.
+                self.send_to_receiver(&[0; 4]);
+                self.with_stranger(Stranger::forget);
+            }
+            Happening::ToSender(frame) | Happening::Elicit(frame) => {
+                self.with_stranger(Stranger::forget);
+                self.with_stranger(|stranger| stranger.send_to_sender(frame));
+                self.stamp += 1;
+                let (stamp, request) = (self.stamp, frames::echo_request(self.stamp));
+                self.with_stranger(|stranger| stranger.send_to_sender(&request));
+                self.with_stranger(|stranger| stranger.await_echo(stamp));
+                if matches!(happening, Happening::Elicit(_)) {
+                    self.with_stranger(Stranger::await_setup);
+                }
+            }
+            Happening::Offer(length) => self.offer(*length),
+            Happening::Read => self.read(),
+        }
+    }
+
+    fn with_stranger(&mut self, act: impl FnOnce(&mut Stranger)) {
+        act(self.stranger.as_mut().expect("a stranger"));
+    }
+
+    fn send_to_receiver(&mut self, frame: &[u8]) {
+        let received = |this: &Self| this.reader().value(SystemCounter::BytesReceived.id()).unwrap_or(0);
+        let before = received(self);
+        self.with_stranger(|stranger| stranger.send_to_receiver(frame));
+        let deadline = Instant::now() + PATIENCE;
+        while received(self) < before + frame.len() as i64 {
+            assert!(Instant::now() < deadline, "never received: {frame:?}");
+            std::thread::yield_now();
+        }
+    }
+
+    /// Appends a message to the publication as its client would, without asking for the limit.
+    fn offer(&mut self, length: usize) {
+        let path = self.process.dir().join(format!("publications/{}.logbuffer", self.ids[&1]));
+        let log = LogBuffers::open(&path).expect("the publication's log");
+        let (frame_length, offset) = (length + 32, self.offered);
+        self.offered += frame_length.next_multiple_of(32);
+        let mut frame = Vec::new();
+        frame.extend([0, 0, 0, 0, 0, 0xC0, 1, 0]);
+        [offset as i32, OWN_SESSION, STREAM, INITIAL_TERM]
+            .iter()
+            .for_each(|word| frame.extend(word.to_le_bytes()));
+        frame.extend([0; 8]);
+        frame.resize(frame_length, 0xAB);
+        log.term(0).write(offset, &frame);
+        let tail = i64::from(INITIAL_TERM) << 32 | self.offered as i64;
+        log.metadata().view().put_i64_release(0, tail);
+        log.term(0).put_i32_release(offset, frame_length as i32);
+    }
+
+    /// Moves the subscribers to where their images are complete.
+    fn read(&self) {
+        let reader = self.reader();
+        let counters: Vec<_> = reader.iter().collect();
+        for image in counters.iter().filter(|counter| counter.type_id == CounterTypeId::RECEIVER_POSITION) {
+            let of_image = |counter: &&_| {
+                let counter: &CounterDescriptor = counter;
+                counter.type_id == CounterTypeId::SUBSCRIBER_POSITION
+                    && counter.reference_id == image.registration_id
+            };
+            for subscriber in counters.iter().filter(of_image) {
+                if let Some(position) = reader.writable(subscriber.id) {
+                    position.set_release(image.value);
+                }
+            }
+        }
+    }
+
     /// What anybody sees of the driver now.
     pub(crate) fn picture(&mut self) -> Picture {
         let mut told = Vec::new();
@@ -116,6 +244,11 @@ impl Hand {
         assert!(told.is_empty(), "told without being asked: {told:?}");
         let mut picture = Picture::of(&self.reader(), self.process.dir(), &mut self.names);
         picture.add("errors", self.errors() - self.errors_before);
+        if let Some(stranger) = &mut self.stranger {
+            stranger.heard().iter().for_each(|heard| picture.add("heard", heard));
+            let counted = COUNTED.iter().zip(self.counted().into_iter().zip(&self.counted_before));
+            counted.for_each(|(counter, (now, before))| picture.add(counter.label(), now - before));
+        }
         for (event, times) in &self.later {
             if !self.removed.iter().any(|of| event.contains(&**of)) {
                 picture.add(event, *times);
@@ -147,7 +280,9 @@ impl Hand {
     }
 
     fn send(&self, step: &Step, correlation_id: CorrelationId) {
-        let text = |channel: &str| channel.replace("{host}", self.host).replace("{group}", self.group);
+        let text = |channel: &str| {
+            channel.replace("{host}", self.host).replace("{group}", self.group).replace("{peer}", self.peer)
+        };
         let id = |target: &Target| match target {
             Target::Step(step) => RegistrationId::new(self.ids.get(step).copied().unwrap_or(NOTHING)),
             Target::Nothing => RegistrationId::new(NOTHING),

@@ -9,9 +9,12 @@ use std::{
     path::Path,
 };
 
-/// Counters of the driver itself, and the heartbeat of a client, whose value is a time.
+/// Counters of the driver itself.
 const SYSTEM: i32 = 0;
+/// The heartbeat of a client, whose value is a time.
 const CLIENT_HEARTBEAT: i32 = 11;
+/// NAKs that an image has sent: as many as there was time for.
+const NAKS_SENT: i32 = 20;
 /// Status of a channel, and the number of its destinations; the key holds its text.
 const OF_CHANNEL: [i32; 3] = [6, 7, 18];
 /// The address of a channel.
@@ -76,7 +79,10 @@ pub(crate) fn difference(theirs: &Picture, ours: &Picture) -> String {
 
 fn describe_counter(counter: &CounterDescriptor, names: &mut Names) -> String {
     let type_id = counter.type_id.get();
-    let value = if type_id == CLIENT_HEARTBEAT { String::new() } else { format!(" = {}", counter.value) };
+    let value = match type_id {
+        CLIENT_HEARTBEAT | NAKS_SENT => String::new(),
+        _ => format!(" = {}", counter.value),
+    };
     let key = match type_id {
         _ if OF_CHANNEL.contains(&type_id) => key_text(&counter.key, 0, names),
         LOCAL_ADDRESS => key_text(&counter.key, 4, names),
@@ -161,17 +167,17 @@ fn i64_at(bytes: &[u8], offset: usize) -> i64 {
 #[derive(Debug)]
 pub(crate) struct Names {
     dir: String,
-    host: &'static str,
-    group: &'static str,
+    /// Addresses of the driver, of its groups and of the stranger.
+    hosts: [&'static str; 3],
     ports: Vec<u16>,
     ids: BTreeMap<i64, String>,
     sessions: BTreeMap<i32, String>,
 }
 
 impl Names {
-    pub(crate) fn new(dir: &Path, host: &'static str, group: &'static str) -> Self {
+    pub(crate) fn new(dir: &Path, hosts: [&'static str; 3]) -> Self {
         let dir = dir.to_string_lossy().into_owned();
-        Self { dir, host, group, ports: Vec::new(), ids: BTreeMap::new(), sessions: BTreeMap::new() }
+        Self { dir, hosts, ports: Vec::new(), ids: BTreeMap::new(), sessions: BTreeMap::new() }
     }
 
     pub(crate) fn add_ports(&mut self, ports: &[u16]) {
@@ -204,7 +210,10 @@ impl Names {
 
     /// A text with names for the numbers in it.
     pub(crate) fn text(&self, text: &str) -> String {
-        let text = text.replace(&self.dir, "DIR").replace(self.host, "HOST").replace(self.group, "GROUP");
+        let mut text = text.replace(&self.dir, "DIR");
+        for (host, name) in self.hosts.iter().zip(["HOST", "GROUP", "PEER"]) {
+            text = text.replace(host, name);
+        }
         let mut out = String::new();
         let mut rest = text.as_str();
         while let Some(at) = rest.find(|c: char| c.is_ascii_digit()) {
