@@ -233,6 +233,9 @@ impl<P: Party> Side<P> {
                 return Err(format!("{}: an echo is not what was sent", P::NAME));
             }
             if now >= end {
+                if histogram.is_empty() {
+                    return Err(format!("{}: no round trip began and ended in the time measured", P::NAME));
+                }
                 return Ok(histogram);
             }
             if sent_at >= measured_from {
