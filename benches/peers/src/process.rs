@@ -287,24 +287,33 @@ fn compare() -> io::Result<PathBuf> {
 /// The program `eponamd`: the one that `EPONAMD` names, or one built now from the main workspace.
 fn eponamd() -> io::Result<PathBuf> {
     static PROGRAM: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    PROGRAM.get_or_init(build_eponamd).clone().map_err(io::Error::other)
+    PROGRAM.get_or_init(|| program("eponamd", "EPONAMD")).clone().map_err(io::Error::other)
 }
 
-fn build_eponamd() -> Result<PathBuf, String> {
-    if let Some(program) = std::env::var_os("EPONAMD") {
+/// The program `epona`: the one that `EPONA` names, or one built now from the main workspace.
+///
+/// # Errors
+/// When it cannot be built.
+pub fn epona_program() -> io::Result<PathBuf> {
+    static PROGRAM: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    PROGRAM.get_or_init(|| program("epona", "EPONA")).clone().map_err(io::Error::other)
+}
+
+fn program(name: &str, variable: &str) -> Result<PathBuf, String> {
+    if let Some(program) = std::env::var_os(variable) {
         return Ok(program.into());
     }
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let target = root.join("target");
     let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .args(["build", "--release", "--quiet", "--bin", "eponamd", "--manifest-path"])
+        .args(["build", "--release", "--quiet", "--bin", name, "--manifest-path"])
         .arg(root.join("Cargo.toml"))
         .arg("--target-dir")
         .arg(&target)
         .output()
-        .map_err(|error| format!("cargo cannot be started to build eponamd: {error}"))?;
+        .map_err(|error| format!("cargo cannot be started to build {name}: {error}"))?;
     if !output.status.success() {
-        return Err(format!("eponamd does not build:\n{}", String::from_utf8_lossy(&output.stderr)));
+        return Err(format!("{name} does not build:\n{}", String::from_utf8_lossy(&output.stderr)));
     }
-    Ok(target.join("release/eponamd"))
+    Ok(target.join("release").join(name))
 }
