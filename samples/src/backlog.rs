@@ -14,19 +14,21 @@ use self::verdict::Verdict;
 use crate::{
     common::Stop,
     interrupt::Interrupt,
-    look::{LookOptions, duration, note_absence, now, pause, print_json},
-    snapshot::{Image, Publication, Snapshot, Subscriber},
+    look::{LookOptions, RefreshOptions, duration, note_absence, now, pause, print_json},
+    snapshot::{History, Image, Publication, Snapshot, Subscriber},
     text,
 };
 
 /// Say of each stream who waits for whom
 #[derive(Args, Debug)]
 #[command(
-    after_help = "It looks twice, so that it can tell who is slow from who stands still. The numbers are those of \
-BacklogStat; the lines that begin with => say what they mean.
+    after_help = "It looks twice before it prints, so that it can tell who is slow from who stands still. The numbers \
+are those of BacklogStat; the lines that begin with => say what they mean. Since when somebody stands still it can tell \
+if it was watching then.
 
 Examples:
-  epona backlog
+  epona backlog --once
+  epona backlog --watch --delay 5s
   epona backlog --waiting --interval 2s
   epona backlog --format json"
 )]
@@ -35,9 +37,12 @@ pub(crate) struct Options {
     #[arg(long)]
     waiting: bool,
 
-    /// Time between the two looks
+    /// Time between the first two looks
     #[arg(long, value_name = "TIME", default_value = "200ms", value_parser = duration)]
     interval: Duration,
+
+    #[command(flatten)]
+    refresh: RefreshOptions,
 
     #[command(flatten)]
     look: LookOptions,
@@ -49,17 +54,20 @@ pub(crate) struct Options {
 /// When there is no driver's directory; when standard output cannot be written; on Ctrl-C.
 pub(crate) fn run(options: &Options, interrupt: &Interrupt) -> Result<(), Stop> {
     let directory = options.look.open()?;
-    let before = directory.snapshot(now());
-    note_absence(&before);
+    let first = directory.snapshot(now());
+    note_absence(&first);
+    let mut history = History::default();
+    history.observe(&first);
     pause(options.interval, interrupt)?;
-    let after = directory.snapshot(now());
-    let backlog = Backlog::new(&before, &after, options.waiting);
-    let mut output = io::stdout().lock();
-    if options.look.is_json() {
-        print_json(&mut output, &backlog)
-    } else {
-        Ok(backlog.print(&after, &mut output)?)
-    }
+    options.refresh.run_on(&directory, &options.look, interrupt, |snapshot, output| {
+        history.observe(snapshot);
+        let backlog = Backlog::new(snapshot, &history, options.waiting);
+        if options.look.is_json() {
+            print_json(output, &backlog)
+        } else {
+            Ok(backlog.print(snapshot, output)?)
+        }
+    })
 }
 
 /// All streams, with who waits.
@@ -79,17 +87,14 @@ struct Judged<T> {
 }
 
 impl Backlog {
-    fn new(before: &Snapshot, after: &Snapshot, only_waiting: bool) -> Self {
+    fn new(snapshot: &Snapshot, history: &History, only_waiting: bool) -> Self {
         let is_wanted = |verdict: &Verdict| verdict.is_waiting || !only_waiting;
-        let (old_publications, old_images) = (before.publications(), before.images());
-        let publications = after.publications().into_iter().map(|facts| {
-            let old = old_publications.iter().find(|old| old.registration_id == facts.registration_id);
-            let verdict = Verdict::of_publication(after, old, &facts);
+        let publications = snapshot.publications().into_iter().map(|facts| {
+            let verdict = Verdict::of_publication(snapshot, history, &facts);
             Judged { facts, verdict }
         });
-        let images = after.images().into_iter().map(|facts| {
-            let old = old_images.iter().find(|old| old.correlation_id == facts.correlation_id);
-            let verdict = Verdict::of_image(after, old, &facts);
+        let images = snapshot.images().into_iter().map(|facts| {
+            let verdict = Verdict::of_image(snapshot, history, &facts);
             Judged { facts, verdict }
         });
         Self {
@@ -98,7 +103,7 @@ impl Backlog {
         }
     }
 
-    fn print(&self, snapshot: &Snapshot, output: &mut impl Write) -> io::Result<()> {
+    fn print(&self, snapshot: &Snapshot, output: &mut dyn Write) -> io::Result<()> {
         for publication in &self.publications {
             print_publication(output, snapshot, &publication.facts)?;
             publication.verdict.print(output)?;
@@ -116,7 +121,7 @@ impl Backlog {
 
 /// Source of the words: BacklogStat.java, print.
 fn print_publication(
-    output: &mut impl Write,
+    output: &mut dyn Write,
     snapshot: &Snapshot,
     publication: &Publication,
 ) -> io::Result<()> {
@@ -154,7 +159,7 @@ fn print_publication(
     Ok(())
 }
 
-fn print_image(output: &mut impl Write, snapshot: &Snapshot, image: &Image) -> io::Result<()> {
+fn print_image(output: &mut dyn Write, snapshot: &Snapshot, image: &Image) -> io::Result<()> {
     let channel = text::line(&image.channel);
     writeln!(output, "sessionId={} streamId={} channel={channel} :", image.session_id, image.stream_id)?;
     writeln!(output, "  receiver {} is at position {}", image.correlation_id, image.position)?;
@@ -166,7 +171,7 @@ fn print_image(output: &mut impl Write, snapshot: &Snapshot, image: &Image) -> i
 }
 
 fn print_subscriber(
-    output: &mut impl Write,
+    output: &mut dyn Write,
     snapshot: &Snapshot,
     subscriber: &Subscriber,
     backlog: i64,

@@ -129,6 +129,20 @@ impl RefreshOptions {
     ) -> Result<(), Stop> {
         let directory = look.open()?;
         note_absence(&directory.snapshot(now()));
+        self.run_on(&directory, look, interrupt, print)
+    }
+
+    /// As [`RefreshOptions::run`], on a directory that is open already.
+    ///
+    /// # Errors
+    /// Those of `print`.
+    pub(crate) fn run_on(
+        &self,
+        directory: &Directory,
+        look: &LookOptions,
+        interrupt: &Interrupt,
+        mut print: impl FnMut(&Snapshot, &mut dyn Write) -> Result<(), Stop>,
+    ) -> Result<(), Stop> {
         let mut output = io::stdout().lock();
         let terminal = output.is_terminal();
         if !self.is_continuous(terminal) {

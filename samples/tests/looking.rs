@@ -153,6 +153,30 @@ fn backlog_names_the_subscriber_that_stands_still_over_ipc() {
 }
 
 #[test]
+fn backlog_tells_since_when_a_subscriber_stands_still_if_it_watched() {
+    let mut world = World::new("aeron:ipc?term-length=64k");
+    let mut backlog = Epona::start(world.directory(), &["backlog", "--watch", "--delay", "20ms"]);
+    let is_of_subscriber = |line: &str| line.contains("of client 'risk', which has not moved since ");
+    // Before it has anything to read it is not waited for; it moves once, and then never again.
+    while backlog.await_output() != "  => nobody waits" {}
+    world.fill();
+    let mut line = backlog.await_output();
+    while !is_of_subscriber(&line) {
+        line = backlog.await_output();
+    }
+    assert!(line.ends_with(" or before"), "it was never seen to move: {line}");
+    await_that("a message", || world.subscription.poll(|_, _| {}, 1) == 1);
+    while !is_of_subscriber(&line) || line.ends_with(" or before") {
+        line = backlog.await_output();
+        if line.contains("nobody waits") {
+            world.fill();
+        }
+    }
+    backlog.interrupt();
+    backlog.end().expect_code(0);
+}
+
+#[test]
 fn backlog_tells_the_chain_from_publisher_to_subscriber_over_udp() {
     let channel = free_channel();
     let mut world = World::new(&format!("{channel}|term-length=64k"));

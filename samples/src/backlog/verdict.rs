@@ -2,11 +2,10 @@
 
 use std::io::{self, Write};
 
-use epona_protocol::types::Position;
 use serde::Serialize;
 
 use crate::{
-    snapshot::{Image, Publication, Snapshot, Subscriber},
+    snapshot::{History, Image, Mark, Publication, Snapshot, Subscriber},
     text,
 };
 
@@ -24,36 +23,31 @@ impl Verdict {
         Self { is_waiting, words: if is_waiting { words } else { vec![otherwise.to_owned()] } }
     }
 
-    /// Of a publication that was `before` a moment ago.
-    pub(super) fn of_publication(
-        snapshot: &Snapshot,
-        before: Option<&Publication>,
-        now: &Publication,
-    ) -> Self {
+    /// Of a publication, with what went before.
+    pub(super) fn of_publication(snapshot: &Snapshot, history: &History, now: &Publication) -> Self {
         let mut words = Vec::new();
         let is_limited = now.window() <= 0;
         if let Some(sender) = &now.sender {
             let unsent = sender.backlog(now.position);
-            let stands_still = unsent > 0 && before.is_some_and(|before| has_not_moved(before, now));
+            let still = history.still(Mark::Sender(now.registration_id)).filter(|_| unsent > 0);
             if is_limited {
                 words.push("publisher waits for the sender".to_owned());
             }
             // A window that the next frame does not fit is full, too.
-            if sender.window() <= 0 || (stands_still && unsent > sender.window()) {
-                let left = sender.window().max(0);
+            if sender.window() <= 0 || (still.is_some() && unsent > sender.window()) {
+                let (receivers, left) = (now.receivers(), sender.window().max(0));
+                let since = still.map_or_else(String::new, |still| format!(", {still}"));
                 words.push(format!(
-                    "sender waits for {}: its window is full ({left} bytes left)",
-                    now.receivers()
+                    "sender waits for {receivers}: its window is full ({left} bytes left{since})"
                 ));
-            } else if stands_still {
-                words.push(format!("sender has not moved, though {unsent} bytes wait to be sent"));
+            } else if let Some(still) = still {
+                words.push(format!("sender has not moved {still}, though {unsent} bytes wait to be sent"));
             }
         }
         let slowest = now.subscribers.iter().min_by_key(|subscriber| subscriber.position);
         match slowest {
             Some(slowest) if is_limited => {
-                let old = before.and_then(|before| old_position(&before.subscribers, slowest));
-                words.push(format!("publisher waits for {}", subscriber_words(snapshot, slowest, old)));
+                words.push(format!("publisher waits for {}", subscriber_words(snapshot, history, slowest)));
             }
             None if is_limited && now.sender.is_none() => {
                 words.push("publisher waits for a subscriber: there is none".to_owned());
@@ -63,8 +57,8 @@ impl Verdict {
         Self::of(words, "nobody waits")
     }
 
-    /// Of an image that was `before` a moment ago.
-    pub(super) fn of_image(snapshot: &Snapshot, before: Option<&Image>, now: &Image) -> Self {
+    /// Of an image, with what went before.
+    pub(super) fn of_image(snapshot: &Snapshot, history: &History, now: &Image) -> Self {
         let mut words = Vec::new();
         if now.missing() > 0 {
             words.push(format!(
@@ -75,32 +69,23 @@ impl Verdict {
         }
         for subscriber in &now.subscribers {
             let behind = now.position.get().wrapping_sub(subscriber.position.get());
-            let old = before.and_then(|before| old_position(&before.subscribers, subscriber));
-            if behind > 0 && old == Some(subscriber.position) {
-                let who = subscriber_words(snapshot, subscriber, old);
+            if behind > 0 && history.still(Mark::from(subscriber)).is_some() {
+                let who = subscriber_words(snapshot, history, subscriber);
                 words.push(format!("receiver waits for {who}, {behind} bytes behind"));
             }
         }
         Self::of(words, "nobody waits")
     }
 
-    pub(super) fn print(&self, output: &mut impl Write) -> io::Result<()> {
+    pub(super) fn print(&self, output: &mut dyn Write) -> io::Result<()> {
         self.words.iter().try_for_each(|words| writeln!(output, "  => {}", text::line(words)))?;
         writeln!(output)
     }
 }
 
-fn has_not_moved(before: &Publication, now: &Publication) -> bool {
-    let position = |publication: &Publication| publication.sender.map(|sender| sender.position);
-    position(before) == position(now)
-}
-
-fn old_position(before: &[Subscriber], now: &Subscriber) -> Option<Position> {
-    before.iter().find(|old| old.registration_id == now.registration_id).map(|old| old.position)
-}
-
-fn subscriber_words(snapshot: &Snapshot, subscriber: &Subscriber, old: Option<Position>) -> String {
+fn subscriber_words(snapshot: &Snapshot, history: &History, subscriber: &Subscriber) -> String {
     let client = snapshot.client_name(subscriber.client_id);
-    let moves = if old == Some(subscriber.position) { ", which has not moved" } else { "" };
-    format!("subscriber {} of client {client}{moves}", subscriber.registration_id)
+    let still = history.still(Mark::from(subscriber));
+    let still = still.map_or_else(String::new, |still| format!(", which has not moved {still}"));
+    format!("subscriber {} of client {client}{still}", subscriber.registration_id)
 }

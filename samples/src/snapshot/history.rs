@@ -2,6 +2,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    fmt,
     time::Duration,
 };
 
@@ -11,6 +12,7 @@ use epona_protocol::{
 };
 
 use super::{Snapshot, Subscriber};
+use crate::text;
 
 /// Moments that are remembered of each mark.
 const MOMENTS: usize = 256;
@@ -50,6 +52,23 @@ struct Track {
     moments: VecDeque<(EpochMillis, i64)>,
     /// When the latest number was first seen.
     since: EpochMillis,
+    /// Whether nothing was seen before that.
+    is_first_sight: bool,
+}
+
+/// Since when a mark stands still.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Still {
+    pub(crate) since: EpochMillis,
+    /// Whether it was never seen to move, and may have stood before.
+    pub(crate) is_first_sight: bool,
+}
+
+impl fmt::Display for Still {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let or_before = if self.is_first_sight { " or before" } else { "" };
+        write!(f, "since {}{or_before}", text::time_of_day(self.since))
+    }
 }
 
 impl History {
@@ -68,13 +87,14 @@ impl History {
     }
 
     fn note(&mut self, mark: Mark, now: EpochMillis, number: i64) {
-        let new = || Track { moments: VecDeque::new(), since: now };
+        let new = || Track { moments: VecDeque::new(), since: now, is_first_sight: true };
         let track = self.tracks.entry(mark).or_insert_with(new);
         match track.moments.back() {
             Some((_, last)) if *last == number => {}
             // A number that went back belongs to something new.
             Some((_, last)) if *last > number => *track = new(),
-            _ => track.since = now,
+            Some(_) => (track.since, track.is_first_sight) = (now, false),
+            None => {}
         }
         if track.moments.len() == MOMENTS {
             track.moments.pop_front();
@@ -92,10 +112,11 @@ impl History {
     }
 
     /// Since when a mark stands still, as far as it was watched; `None` when it moved at last, or was seen only once.
-    pub(crate) fn still_since(&self, mark: Mark) -> Option<EpochMillis> {
+    pub(crate) fn still(&self, mark: Mark) -> Option<Still> {
         let track = self.tracks.get(&mark)?;
         let (now, _) = track.moments.back()?;
-        (track.since < *now).then_some(track.since)
+        let still = Still { since: track.since, is_first_sight: track.is_first_sight };
+        (track.since < *now).then_some(still)
     }
 
     /// How long ago a mark passed a number, as far back as it was watched; nothing when it has not.
@@ -153,12 +174,13 @@ mod tests {
 
     #[test]
     fn who_stands_still_does_so_since_the_number_was_first_seen() {
-        assert_eq!(history(&[(100, 5)]).still_since(MARK), None);
-        assert_eq!(history(&[(100, 4), (200, 5)]).still_since(MARK), None);
-        let since = history(&[(100, 4), (200, 5), (300, 5), (400, 5)]).still_since(MARK);
-        assert_eq!(since, Some(EpochMillis::new(200)));
-        let since = history(&[(100, 9), (200, 5), (300, 5)]).still_since(MARK);
-        assert_eq!(since, Some(EpochMillis::new(200)), "what goes back begins anew");
+        let still =
+            |moments| history(moments).still(MARK).map(|still| (still.since.get(), still.is_first_sight));
+        assert_eq!(still(&[(100, 5)]), None);
+        assert_eq!(still(&[(100, 4), (200, 5)]), None);
+        assert_eq!(still(&[(100, 5), (200, 5)]), Some((100, true)), "it may have stood before");
+        assert_eq!(still(&[(100, 4), (200, 5), (300, 5), (400, 5)]), Some((200, false)));
+        assert_eq!(still(&[(100, 9), (200, 5), (300, 5)]), Some((200, true)), "what goes back begins anew");
     }
 
     #[test]

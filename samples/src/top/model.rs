@@ -281,8 +281,8 @@ impl Look<'_> {
     }
 
     fn still(&self, mark: Mark) -> Option<Duration> {
-        let since = self.history.still_since(mark)?;
-        let millis = self.snapshot.taken.get().saturating_sub(since.get());
+        let still = self.history.still(mark)?;
+        let millis = self.snapshot.taken.get().saturating_sub(still.since.get());
         Some(Duration::from_millis(u64::try_from(millis).unwrap_or(0)))
     }
 }
