@@ -1,15 +1,21 @@
-//! A process with a client in it: the conductor, stepped with virtual time.
+//! A process with a client in it: the conductor, stepped with virtual time. It may die, and another take its place.
 
-use std::{path::Path, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use epona_client::{Aeron, ClientError, Connecting, Context, Invoker};
-use epona_protocol::types::Now;
+use epona_protocol::types::{Nanos, Now};
 
-use crate::{Violation, violation};
+/// Time that it takes to start a process anew.
+const RESTART: Duration = Duration::from_millis(20);
 
 pub(crate) struct Client {
     pub(crate) host: usize,
+    directory: PathBuf,
     state: State,
+    starts_at: Nanos,
+    paused_until: Nanos,
+    /// How many clients there have been in its place before.
+    pub(crate) generation: u32,
 }
 
 enum State {
@@ -18,18 +24,23 @@ enum State {
     Closed,
 }
 
+/// What came of a turn.
+pub(crate) enum Turned {
+    Worked(usize),
+    /// The client has ended by itself.
+    Ended(ClientError),
+}
+
+/// What is left of a client that died: it must not be told so before its world ends.
+pub(crate) struct Remains {
+    _client: Option<(Aeron, Invoker)>,
+}
+
 impl Client {
-    pub(crate) fn new(host: usize, directory: &Path) -> Self {
-        // Everything that the environment of the process could say is said here.
-        let context = Context::new()
-            .dir(directory)
-            .driver_timeout(Duration::from_secs(10))
-            .resource_linger(Duration::from_secs(3))
-            .idle_sleep(Duration::from_millis(16))
-            .pre_touch_mapped_memory(false)
-            .client_name("simulated")
-            .use_invoker();
-        Self { host, state: State::Connecting(Box::new(Aeron::connecting(context))) }
+    pub(crate) fn new(host: usize, directory: PathBuf) -> Self {
+        let state = connecting(&directory);
+        let never = Nanos::new(i64::MIN);
+        Self { host, directory, state, starts_at: never, paused_until: never, generation: 0 }
     }
 
     pub(crate) const fn aeron(&self) -> Option<&Aeron> {
@@ -39,20 +50,50 @@ impl Client {
         }
     }
 
+    pub(crate) fn is_paused(&self, now: Nanos) -> bool {
+        now < self.paused_until
+    }
+
+    pub(crate) fn pause(&mut self, until: Nanos) {
+        self.paused_until = self.paused_until.max(until);
+    }
+
     /// One turn of the conductor.
-    pub(crate) fn step(&mut self, now: Now) -> Result<usize, Violation> {
-        let failed = |error: ClientError| violation!("a client failed: {error}");
+    pub(crate) fn step(&mut self, now: Now) -> Turned {
+        if self.is_paused(now.nanos) || now.nanos < self.starts_at {
+            return Turned::Worked(0);
+        }
         match &mut self.state {
-            State::Connecting(connecting) => {
-                let Some(aeron) = connecting.poll(now).map_err(failed)? else { return Ok(0) };
-                let Some(invoker) = aeron.invoker() else {
-                    return Err(violation!("a client without an invoker"));
-                };
-                self.state = State::Running(aeron, invoker);
-                Ok(1)
-            }
-            State::Running(_, invoker) => invoker.do_work(now).map_err(failed),
-            State::Closed => Ok(0),
+            State::Connecting(connecting) => match connecting.poll(now) {
+                Ok(None) => Turned::Worked(0),
+                Ok(Some(aeron)) => {
+                    let Some(invoker) = aeron.invoker() else {
+                        return Turned::Ended(ClientError::Closed { cause: None });
+                    };
+                    self.state = State::Running(aeron, invoker);
+                    Turned::Worked(1)
+                }
+                Err(error) => Turned::Ended(error),
+            },
+            State::Running(aeron, invoker) => match invoker.do_work(now) {
+                Ok(_) if aeron.is_closed() => Turned::Ended(ClientError::Closed { cause: aeron.failure() }),
+                Ok(work) => Turned::Worked(work),
+                Err(error) => Turned::Ended(error),
+            },
+            State::Closed => Turned::Worked(0),
+        }
+    }
+
+    /// Another client takes the place of this one.
+    pub(crate) fn start_anew(&mut self, now: Nanos) -> Remains {
+        self.generation += 1;
+        self.starts_at = now + RESTART;
+        let state = std::mem::replace(&mut self.state, connecting(&self.directory));
+        Remains {
+            _client: match state {
+                State::Running(aeron, invoker) => Some((aeron, invoker)),
+                State::Connecting(_) | State::Closed => None,
+            },
         }
     }
 
@@ -61,4 +102,17 @@ impl Client {
             aeron.close();
         }
     }
+}
+
+fn connecting(directory: &std::path::Path) -> State {
+    // Everything that the environment of the process could say is said here.
+    let context = Context::new()
+        .dir(directory)
+        .driver_timeout(Duration::from_secs(10))
+        .resource_linger(Duration::from_secs(3))
+        .idle_sleep(Duration::from_millis(16))
+        .pre_touch_mapped_memory(false)
+        .client_name("simulated")
+        .use_invoker();
+    State::Connecting(Box::new(Aeron::connecting(context)))
 }

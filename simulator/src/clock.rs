@@ -8,6 +8,9 @@ use epona_protocol::types::{EpochMillis, Nanos, Now};
 /// Wall-clock time at the start of every world, in milliseconds since 1970.
 const START_EPOCH_MS: i64 = 1_750_000_000_000;
 
+/// Longest step when nothing happens: shorter than the intervals at which roles act by themselves.
+const LONGEST_STEP: Duration = Duration::from_millis(20);
+
 /// How far time moves from step to step.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Pace {
@@ -21,6 +24,11 @@ pub struct Pace {
 #[derive(Clone, Debug)]
 pub struct VirtualClock {
     elapsed: Duration,
+    /// By how much the wall clock has jumped, in milliseconds.
+    jumped: i64,
+    gone_back: bool,
+    /// Steps without work in a row.
+    idle_steps: u32,
 }
 
 impl VirtualClock {
@@ -28,7 +36,7 @@ impl VirtualClock {
     #[must_use]
     pub const fn new() -> Self {
         // Not zero, which some read as "never".
-        Self { elapsed: Duration::from_secs(1) }
+        Self { elapsed: Duration::from_secs(1), jumped: 0, gone_back: false, idle_steps: 0 }
     }
 
     /// Moves on after a step: a little if it had work, otherwise to the next datagram or the end of an idle time.
@@ -39,12 +47,35 @@ impl VirtualClock {
         next_delivery: Option<Nanos>,
         random: &mut fastrand::Rng,
     ) {
-        let longest = if had_work { pace.busy } else { pace.idle };
+        self.idle_steps = if had_work { 0 } else { self.idle_steps + 1 };
+        // The longer nothing happens, the less often it is worth looking.
+        let idle = (pace.idle * (1 << (self.idle_steps / 8).min(6))).min(LONGEST_STEP);
+        let longest = if had_work { pace.busy } else { idle };
         let mut step = Duration::from_nanos(random.u64(1..=nanos(longest).max(1)));
-        if let Some(next) = next_delivery.filter(|_| !had_work) {
-            step = step.min(next.since(self.now().nanos).max(Duration::from_nanos(1)));
+        // What is overdue waits for somebody who stands still, and need not be waited for.
+        let now = self.now().nanos;
+        if let Some(next) = next_delivery.filter(|next| !had_work && *next > now) {
+            step = step.min(next.since(now));
         }
         self.elapsed += step;
+    }
+
+    /// The time of intervals.
+    #[must_use]
+    pub fn now_nanos(&self) -> Nanos {
+        self.now().nanos
+    }
+
+    /// Whether the wall clock has ever gone back.
+    #[must_use]
+    pub const fn has_gone_back(&self) -> bool {
+        self.gone_back
+    }
+
+    /// The wall clock jumps; time itself does not.
+    pub const fn jump(&mut self, millis: i64) {
+        self.jumped += millis;
+        self.gone_back |= millis < 0;
     }
 }
 
@@ -59,7 +90,7 @@ impl Clock for VirtualClock {
         let millis = i64::try_from(self.elapsed.as_millis()).unwrap_or(i64::MAX);
         Now {
             nanos: Nanos::new(i64::try_from(self.elapsed.as_nanos()).unwrap_or(i64::MAX)),
-            epoch: EpochMillis::new(START_EPOCH_MS.saturating_add(millis)),
+            epoch: EpochMillis::new(START_EPOCH_MS.saturating_add(millis).saturating_add(self.jumped)),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A machine: a driver, role by role, in a real directory.
+//! A machine: a driver, role by role, in a real directory. It may die and start anew.
 
 use std::{
     net::IpAddr,
@@ -8,112 +8,220 @@ use std::{
 use epona_media_driver::{
     Context,
     clock::Clock,
+    commands::ConductorCommand,
     config::{ProbedSocketBuffers, ThreadingMode},
     directory::DriverDirectory,
     driver::{Environment, Roles, assemble, fresh_directory},
     duty_cycle::DutyCycle,
+    error::DriverError,
     event_log::EventLog,
     media::simulated::SimulatedNetwork,
-    name_resolution::DefaultNameResolver,
 };
 use epona_protocol::{
     cnc::{Cnc, CncState},
-    types::{Now, TermLength},
+    command::{Command, Request},
+    ring_buffer::mpsc::Producer,
+    types::{ClientId, Nanos, Now, TermLength},
 };
 
-use crate::{Violation, clock::VirtualClock, violation, watch::CounterWatch};
+use crate::{
+    Violation,
+    clock::VirtualClock,
+    content::mix,
+    fault::Role,
+    surroundings::{Names, Room},
+    violation,
+    watch::CounterWatch,
+};
 
 /// Socket buffers of a simulated system, in bytes: what Linux gives unasked.
 const SYSTEM_BUFFERS: ProbedSocketBuffers = ProbedSocketBuffers { send: 212_992, receive: 212_992 };
 
-/// A role of a driver.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Role {
-    Sender,
-    Receiver,
-    Resources,
-    Conductor,
-}
-
-impl Role {
-    pub(crate) const ALL: [Self; 4] = [Self::Sender, Self::Receiver, Self::Resources, Self::Conductor];
-}
+/// Length of the texts that fill an error log, in bytes.
+const LONG_ERROR: usize = 60_000;
 
 pub(crate) struct Host {
-    pub(crate) cnc: Cnc,
-    pub(crate) watch: CounterWatch,
-    roles: Roles,
-    directory: Option<DriverDirectory>,
+    address: IpAddr,
     path: PathBuf,
+    network: SimulatedNetwork,
+    names: Names,
+    pub(crate) room: Room,
+    seed: u64,
+    starts: u64,
+    paused_until: [Nanos; 4],
+    driver: Option<Driver>,
     last: Now,
 }
 
+/// A driver that runs.
+struct Driver {
+    cnc: Cnc,
+    watch: CounterWatch,
+    roles: Roles,
+    directory: DriverDirectory,
+}
+
 impl Host {
-    pub(crate) fn start(
+    pub(crate) fn new(
         address: IpAddr,
         network: &SimulatedNetwork,
-        clock: &VirtualClock,
+        names: &Names,
+        now: Now,
         seed: u64,
-    ) -> Result<Self, Violation> {
+    ) -> Self {
+        Self {
+            address,
+            path: fresh_directory(),
+            network: network.clone(),
+            names: names.clone(),
+            room: Room::default(),
+            seed,
+            starts: 0,
+            paused_until: [Nanos::new(i64::MIN); 4],
+            driver: None,
+            last: now,
+        }
+    }
+
+    /// Starts a driver in the directory, whatever another one left there.
+    pub(crate) fn start(&mut self, clock: &VirtualClock) -> Result<(), Violation> {
         let broken = |error: &dyn std::fmt::Display| violation!("the driver does not start: {error}");
-        let path = fresh_directory();
-        let context = context(&path);
+        let context = context(&self.path);
         context.validate().map_err(|error| broken(&error))?;
         let directory =
             DriverDirectory::take_over(&context.directory, clock, |_| ()).map_err(|error| broken(&error))?;
-        let now = clock.now();
         let environment = Environment {
             events: EventLog::off(),
-            transports: Box::new(network.host(address)),
-            names: Box::new(DefaultNameResolver),
+            transports: Box::new(self.network.host(self.address)),
+            names: Box::new(self.names.clone()),
+            file_system: Box::new(self.room.clone()),
             clock: Box::new(clock.clone()),
             system_buffers: SYSTEM_BUFFERS,
-            random: fastrand::Rng::with_seed(seed),
-            now,
+            random: fastrand::Rng::with_seed(mix(self.seed, self.starts)),
+            now: clock.now(),
         };
+        self.starts += 1;
         let roles = assemble(context, &directory, environment).map_err(|error| broken(&error))?;
-        let CncState::Ready(cnc) = Cnc::open(&path).map_err(|error| broken(&error))? else {
+        let CncState::Ready(cnc) = Cnc::open(&self.path).map_err(|error| broken(&error))? else {
             return Err(broken(&"its cnc.dat is not ready"));
         };
         let watch = CounterWatch::new(&cnc);
-        Ok(Self { cnc, watch, roles, directory: Some(directory), path, last: now })
+        self.driver = Some(Driver { cnc, watch, roles, directory });
+        Ok(())
+    }
+
+    /// The driver dies: it tells nobody and cleans nothing up, but its system closes its sockets.
+    pub(crate) fn die(&mut self) {
+        self.driver = None;
+    }
+
+    pub(crate) const fn is_running(&self) -> bool {
+        self.driver.is_some()
     }
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
+    pub(crate) fn watch(&self) -> Option<&CounterWatch> {
+        self.driver.as_ref().map(|driver| &driver.watch)
+    }
+
+    pub(crate) fn watch_mut(&mut self) -> Option<&mut CounterWatch> {
+        self.driver.as_mut().map(|driver| &mut driver.watch)
+    }
+
+    pub(crate) fn cnc(&self) -> Option<&Cnc> {
+        self.driver.as_ref().map(|driver| &driver.cnc)
+    }
+
+    pub(crate) fn pause(&mut self, role: Role, until: Nanos) {
+        let paused = &mut self.paused_until[role as usize];
+        *paused = until.max(*paused);
+    }
+
     /// One turn of one role.
     pub(crate) fn step(&mut self, role: Role, now: Now) -> usize {
-        self.last = now;
-        match role {
-            Role::Sender => self.roles.sender.do_work(now),
-            Role::Receiver => self.roles.receiver.do_work(now),
-            Role::Resources => self.roles.native_resource_agent.do_work(now),
-            Role::Conductor => self.roles.conductor.do_work(now),
+        let Some(driver) = &mut self.driver else { return 0 };
+        if now.nanos < self.paused_until[role as usize] {
+            return 0;
         }
+        self.last = now;
+        let roles = &mut driver.roles;
+        match role {
+            Role::Sender => roles.sender.do_work(now),
+            Role::Receiver => roles.receiver.do_work(now),
+            Role::Resources => roles.native_resource_agent.do_work(now),
+            Role::Conductor => {
+                let work = roles.conductor.do_work(now);
+                if work > 0 {
+                    driver.watch.look_again();
+                }
+                work
+            }
+        }
+    }
+
+    /// Lets the driver have so many errors that its log is full.
+    pub(crate) fn fill_error_log(&mut self) {
+        let Some(driver) = &mut self.driver else { return };
+        let log = driver.cnc.error_log().len();
+        for number in 0..log / LONG_ERROR + 2 {
+            let text = format!("made up {number} {}", "x".repeat(LONG_ERROR));
+            driver.roles.errors.send(ConductorCommand::Error(Box::new(DriverError::generic(text))));
+        }
+    }
+
+    /// Fills the command buffer with signs of life of a client that nobody knows.
+    pub(crate) fn fill_commands(&self) {
+        let Some(producer) = self.commands() else { return };
+        let client = ClientId::new(-7);
+        let command = Command {
+            client_id: client,
+            correlation_id: producer.next_correlation_id(),
+            request: Request::ClientKeepalive,
+        };
+        let mut payload = Vec::new();
+        command.encode(&mut payload);
+        // Long ones, so that the driver gets through them in time once it runs again.
+        payload.resize(producer.max_message_length() / 4, 0);
+        while producer.write(command.type_id(), &payload).is_ok() {}
+    }
+
+    /// Claims room for a command and never commits it.
+    pub(crate) fn claim_command_in_vain(&self) {
+        if let Some(producer) = self.commands()
+            && let Ok(claim) = producer.try_claim(1, 64)
+        {
+            std::mem::forget(claim);
+        }
+    }
+
+    fn commands(&self) -> Option<Producer> {
+        Producer::new(self.cnc()?.to_driver()).ok()
     }
 }
 
 impl Drop for Host {
     fn drop(&mut self) {
-        self.roles.sender.on_close(self.last);
-        self.roles.receiver.on_close(self.last);
-        self.roles.native_resource_agent.on_close(self.last);
-        self.roles.conductor.on_close(self.last);
-        if let Some(directory) = self.directory.take() {
-            // Left behind, it harms nobody: every world has directories of its own.
-            let _ = directory.delete();
-        }
+        // Left behind, directories harm nobody: every world has directories of its own.
+        let Some(Driver { mut roles, directory, .. }) = self.driver.take() else {
+            let _ = std::fs::remove_dir_all(&self.path);
+            return;
+        };
+        roles.sender.on_close(self.last);
+        roles.receiver.on_close(self.last);
+        roles.native_resource_agent.on_close(self.last);
+        roles.conductor.on_close(self.last);
+        let _ = directory.delete();
     }
 }
 
-/// As shipped, but small, and without questions to the system whose answers would differ from run to run.
+/// As shipped, but small.
 fn context(path: &Path) -> Context {
     let mut context =
         Context::default().dir(path).threading_mode(ThreadingMode::Invoker).term_lengths(TermLength::MIN);
     context.buffers.counter_values_length = 1 << 20;
     context.buffers.loss_report_length = 64 << 10;
-    context.buffers.storage_checks = false;
     context
 }

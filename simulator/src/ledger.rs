@@ -1,5 +1,5 @@
 //! What was sent, and what has arrived of it: each subscriber sees exactly the bytes that were sent, in order, from
-//! where it joined.
+//! where it joined; with what is lost left out, if it wants it so.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -30,8 +30,14 @@ struct Session {
     lengths: Lengths,
     limits: Limits,
     messages: Vec<Sent>,
+    /// Where the log begins.
+    start: Position,
     /// How far the publication has got, padding included.
     position: Position,
+    /// Number of the first message after all faults were over.
+    healed: usize,
+    /// Whether images of it may end before its messages do, because it was rejected or revoked.
+    may_end_early: bool,
 }
 
 /// A message of a session.
@@ -49,6 +55,8 @@ struct Cursor {
     joined_at: Position,
     next: Option<usize>,
     position: Position,
+    is_lossy: bool,
+    has_left: bool,
 }
 
 /// Who is asked about: the stream of a subscriber and its place there.
@@ -59,18 +67,30 @@ impl Ledger {
         Self { seed, sessions: Vec::new(), cursors: BTreeMap::new(), scratch: Vec::new() }
     }
 
-    /// Makes a publication's session known; its index. Publications that share a session share the index.
+    /// Makes a publication's session known, with its position; its index. Publications that share a session share the
+    /// index.
     pub(crate) fn open(
         &mut self,
         (stream, host): (usize, usize),
         id: SessionId,
+        start: Position,
         lengths: Lengths,
         limits: Limits,
     ) -> usize {
         let same = |known: &Session| (known.stream, known.host, known.id) == (stream, host, id);
         self.sessions.iter().position(same).unwrap_or_else(|| {
-            let position = Position::ZERO;
-            self.sessions.push(Session { stream, host, id, lengths, limits, messages: Vec::new(), position });
+            self.sessions.push(Session {
+                stream,
+                host,
+                id,
+                lengths,
+                limits,
+                messages: Vec::new(),
+                start,
+                position: start,
+                healed: 0,
+                may_end_early: false,
+            });
             self.sessions.len() - 1
         })
     }
@@ -89,6 +109,30 @@ impl Ledger {
     /// The message composed last was taken, between two positions.
     pub(crate) fn sent(&mut self, session: usize, start: Position, end: Position, at: Nanos) {
         self.sessions[session].messages.push(Sent { start, end, at });
+    }
+
+    /// All faults are over: what is sent from now on must arrive.
+    pub(crate) fn heal(&mut self) {
+        for session in &mut self.sessions {
+            session.healed = session.messages.len();
+        }
+    }
+
+    /// A session was rejected or revoked: its images may end at any time.
+    pub(crate) fn may_end_early(&mut self, session: usize) {
+        self.sessions[session].may_end_early = true;
+    }
+
+    /// As [`Ledger::may_end_early`], by stream and id.
+    pub(crate) fn rejected(&mut self, who: Place, id: SessionId) {
+        if let Ok(session) = self.session(who, id) {
+            self.may_end_early(session);
+        }
+    }
+
+    /// Host of the publication of a session.
+    pub(crate) fn host(&self, who: Place, id: SessionId) -> Option<usize> {
+        self.session(who, id).ok().map(|session| self.sessions[session].host)
     }
 
     /// How far a publication has got.
@@ -110,23 +154,50 @@ impl Ledger {
     }
 
     /// A subscriber has an image.
-    pub(crate) fn joined(&mut self, who: Place, id: SessionId, at: Position) -> Result<(), Violation> {
+    pub(crate) fn joined(
+        &mut self,
+        who: Place,
+        id: SessionId,
+        at: Position,
+        is_lossy: bool,
+    ) -> Result<(), Violation> {
         let session = self.session(who, id)?;
-        let cursor = Cursor { joined_at: at, next: None, position: at };
-        let before = self.cursors.insert((who.0, who.1, session), cursor);
-        ensure!(before.is_none(), "subscriber {who:?} has a second image of session {id}");
+        let cursor = Cursor { joined_at: at, next: None, position: at, is_lossy, has_left: false };
+        if let Some(before) = self.cursors.insert((who.0, who.1, session), cursor) {
+            if at == before.position
+                && let Some(cursor) = self.cursors.get_mut(&(who.0, who.1, session))
+            {
+                // Whoever goes on where it was may even complete a message that had begun before.
+                (cursor.joined_at, cursor.next) = (before.joined_at, before.next);
+            }
+            ensure!(before.has_left, "subscriber {who:?} has a second image of session {id}");
+            // After a rejection over IPC a driver may start again where it last looked. Source: driver spec 2.7.
+            ensure!(
+                at >= before.position || self.sessions[session].may_end_early,
+                "subscriber {who:?} had come to {:?} in session {id}, and joins again at {at:?}",
+                before.position
+            );
+        }
         Ok(())
     }
 
-    /// A subscriber has lost an image; it must have had everything.
-    pub(crate) fn left(&mut self, who: Place, id: SessionId) -> Result<(), Violation> {
+    /// A subscriber has lost an image; it must have had everything, unless there is an excuse.
+    pub(crate) fn left(&mut self, who: Place, id: SessionId, is_excused: bool) -> Result<(), Violation> {
         let session = self.session(who, id)?;
         ensure!(
-            self.has_all(who, session),
+            is_excused || self.sessions[session].may_end_early || self.has_all(who, session),
             "the image of session {id} went away from subscriber {who:?} before the end: {}",
             self.progress(who, session)
         );
+        if let Some(cursor) = self.cursors.get_mut(&(who.0, who.1, session)) {
+            cursor.has_left = true;
+        }
         Ok(())
+    }
+
+    /// A subscriber is gone, and may come again as if it were another one.
+    pub(crate) fn forget(&mut self, (stream, place): Place) {
+        self.cursors.retain(|key, _| (key.0, key.1) != (stream, place));
     }
 
     /// A message has arrived whole; its number, and how long it took.
@@ -143,7 +214,8 @@ impl Ledger {
         let Some(cursor) = self.cursors.get_mut(&(who.0, who.1, session)) else {
             return Err(violation!("subscriber {who:?} got a message of session {id} without an image"));
         };
-        let number = cursor.next.unwrap_or_else(|| known.first_after(cursor.joined_at));
+        let next = cursor.next.unwrap_or_else(|| known.first_after(cursor.joined_at));
+        let number = if cursor.is_lossy { next.max(known.first_ending_at(position)) } else { next };
         let Some(Sent { end, at, .. }) = known.messages.get(number) else {
             return Err(violation!("subscriber {who:?} got message {number} of {id}, never sent"));
         };
@@ -168,31 +240,48 @@ impl Ledger {
         let known = &self.sessions[session];
         let Some(cursor) = self.cursors.get_mut(&(who.0, who.1, session)) else { return Ok(()) };
         ensure!(
-            cursor.position <= at && at <= known.position,
-            "image of session {id} at subscriber {who:?} went from {:?} to {at:?}; the publication is at {:?}",
-            cursor.position,
+            cursor.position <= at,
+            "image of session {id} at subscriber {who:?} went back from {:?} to {at:?}",
+            cursor.position
+        );
+        // A claim that its publisher left behind becomes padding that no publisher has told of.
+        ensure!(
+            at <= known.position || known.may_end_early,
+            "image of session {id} at subscriber {who:?} is at {at:?}, ahead of its publication at {:?}",
             known.position
         );
         cursor.position = at;
         Ok(())
     }
 
-    /// Whether a subscriber has an image of a session, or had one.
-    pub(crate) fn has_image(&self, who: Place, session: usize) -> bool {
-        self.cursors.contains_key(&(who.0, who.1, session))
+    /// How far a subscriber has consumed a session, while it has an image of it.
+    pub(crate) fn position_of(&self, who: Place, session: usize) -> Option<Position> {
+        let cursor = self.cursors.get(&(who.0, who.1, session))?;
+        (!cursor.has_left).then_some(cursor.position)
     }
 
-    /// Whether a subscriber has everything of a session that was sent up to now.
+    /// Whether a subscriber has everything of a session that was sent up to now; or may have lost it.
     pub(crate) fn has_all(&self, who: Place, session: usize) -> bool {
         let known = &self.sessions[session];
+        let last = known.messages.last().map_or(known.start, |message| message.end);
         self.cursors.get(&(who.0, who.1, session)).is_some_and(|cursor| {
-            cursor.next.unwrap_or_else(|| known.first_after(cursor.joined_at)) == known.messages.len()
+            cursor.next.unwrap_or_else(|| known.first_after(cursor.joined_at)) >= known.messages.len()
+                || (cursor.is_lossy && cursor.position >= last)
         })
+    }
+
+    /// Whether a subscriber has an image of a session, and something by it that was sent after all faults were over.
+    pub(crate) fn has_recovered(&self, who: Place, session: usize) -> bool {
+        let known = &self.sessions[session];
+        self.cursors
+            .get(&(who.0, who.1, session))
+            .is_some_and(|cursor| !cursor.has_left && cursor.next.is_some_and(|next| next > known.healed))
     }
 
     /// Whether a subscriber has missed nothing from the start.
     pub(crate) fn joined_at_start(&self, who: Place, session: usize) -> bool {
-        self.cursors.get(&(who.0, who.1, session)).is_some_and(|cursor| cursor.joined_at == Position::ZERO)
+        let start = self.sessions[session].start;
+        self.cursors.get(&(who.0, who.1, session)).is_some_and(|cursor| cursor.joined_at == start)
     }
 
     /// How far a subscriber is, for people.
@@ -201,11 +290,12 @@ impl Ledger {
         let sent = known.messages.len();
         match self.cursors.get(&(who.0, who.1, session)) {
             Some(cursor) => format!(
-                "session {}: {} of {sent} messages, at {:?} of {:?}",
+                "session {}: {} of {sent} messages, at {:?} of {:?}{}",
                 known.id,
                 cursor.next.unwrap_or(0),
                 cursor.position,
-                known.position
+                known.position,
+                if cursor.has_left { ", image gone" } else { "" }
             ),
             None => format!("session {}: no image, {sent} messages sent", known.id),
         }
@@ -222,6 +312,11 @@ impl Session {
     /// Number of the first message that somebody sees whole who joined at a position.
     fn first_after(&self, joined: Position) -> usize {
         self.messages.partition_point(|message| message.start < joined)
+    }
+
+    /// Number of the first message that ends at a position or after it.
+    fn first_ending_at(&self, end: Position) -> usize {
+        self.messages.partition_point(|message| message.end < end)
     }
 }
 
@@ -241,8 +336,8 @@ mod tests {
     fn sent() -> (Ledger, Vec<Vec<u8>>) {
         let mut ledger = Ledger::new(1);
         let limits = Limits { max_payload: 1376, max_message: 8192 };
-        let session = ledger.open((0, 0), SESSION, Lengths::Frame, limits);
-        ledger.joined(WHO, SESSION, Position::ZERO).unwrap();
+        let session = ledger.open((0, 0), SESSION, Position::ZERO, Lengths::Frame, limits);
+        ledger.joined(WHO, SESSION, Position::ZERO, false).unwrap();
         let messages = (0..3).map(|number| {
             let mut message = Vec::new();
             ledger.compose(session, &mut message);
@@ -286,15 +381,44 @@ mod tests {
         ledger.image_at(WHO, SESSION, at(200)).unwrap();
         ledger.image_at(WHO, SESSION, at(100)).unwrap_err();
         ledger.image_at(WHO, SESSION, at(400)).unwrap_err();
-        ledger.left(WHO, SESSION).unwrap_err();
-        ledger.joined(WHO, SESSION, at(200)).unwrap_err();
+        ledger.left(WHO, SESSION, false).unwrap_err();
+        ledger.joined(WHO, SESSION, at(200), false).unwrap_err();
     }
 
     #[test]
     fn who_joins_late_starts_with_the_next_whole_message() {
         let (mut ledger, messages) = sent();
-        ledger.joined((0, 1), SESSION, at(150)).unwrap();
+        ledger.joined((0, 1), SESSION, at(150), false).unwrap();
         assert!(!ledger.joined_at_start((0, 1), 0));
         assert_eq!(ledger.delivered((0, 1), SESSION, at(300), &messages[2], NOW), Ok((2, Duration::ZERO)));
+    }
+
+    #[test]
+    fn who_lives_with_loss_may_miss_messages_but_gets_none_twice_or_out_of_order() {
+        let (mut ledger, messages) = sent();
+        let who = (0, 2);
+        ledger.joined(who, SESSION, Position::ZERO, true).unwrap();
+        assert_eq!(ledger.delivered(who, SESSION, at(200), &messages[1], NOW), Ok((1, Duration::ZERO)));
+        ledger.delivered(who, SESSION, at(200), &messages[1], NOW).unwrap_err();
+        ledger.delivered(who, SESSION, at(100), &messages[0], NOW).unwrap_err();
+        ledger.delivered(who, SESSION, at(250), &messages[2], NOW).unwrap_err();
+        assert!(!ledger.has_all(who, 0));
+        ledger.image_at(who, SESSION, at(300)).unwrap();
+        assert!(ledger.has_all(who, 0));
+    }
+
+    #[test]
+    fn who_comes_back_joins_where_it_was_or_later() {
+        let (mut ledger, messages) = sent();
+        for number in [0, 1] {
+            let end = at(100 * number as i64 + 100);
+            ledger.delivered(WHO, SESSION, end, &messages[number], NOW).unwrap();
+            ledger.image_at(WHO, SESSION, end).unwrap();
+        }
+        ledger.left(WHO, SESSION, true).unwrap();
+        assert!(!ledger.has_recovered(WHO, 0));
+        ledger.joined(WHO, SESSION, at(200), false).unwrap();
+        assert_eq!(ledger.delivered(WHO, SESSION, at(300), &messages[2], NOW), Ok((2, Duration::ZERO)));
+        assert!(ledger.has_recovered(WHO, 0));
     }
 }

@@ -16,7 +16,8 @@
 //!
 //! | looking for | go to |
 //! | --- | --- |
-//! | what a seed decides: streams, network, pace | [`scenario`] |
+//! | what a seed decides: streams, network, pace, faults | [`scenario`] |
+//! | what goes wrong | [`fault`] |
 //! | how time passes | [`clock`] |
 //! | what must hold | [`ledger`] for messages, [`watch`] for counters, [`resources`] for what is left behind |
 //! | what happened | [`trace`], and [`capture`] for Wireshark |
@@ -34,9 +35,13 @@ pub mod world;
 
 mod client;
 mod content;
+mod excuses;
 mod host;
+mod network_faults;
 mod publisher;
+mod storm;
 mod subscriber;
+mod surroundings;
 mod turn;
 
 pub use outcome::{Failure, Figures, Outcome};

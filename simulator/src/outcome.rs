@@ -34,7 +34,9 @@ pub struct Figures {
     pub faults: FaultCounts,
     /// Times that something was found to hold.
     pub checks: u64,
-    /// Longest that a message took from being sent to being delivered, lost datagrams and all.
+    /// Longest that a message took from being sent to being delivered, faults and all.
+    pub slowest_delivery: Duration,
+    /// Longest that a world took from the end of its faults until every stream had got on.
     pub worst_recovery: Duration,
 }
 
@@ -47,6 +49,7 @@ impl ops::AddAssign for Figures {
         self.datagrams += other.datagrams;
         self.faults += &other.faults;
         self.checks += other.checks;
+        self.slowest_delivery = self.slowest_delivery.max(other.slowest_delivery);
         self.worst_recovery = self.worst_recovery.max(other.worst_recovery);
     }
 }

@@ -1,20 +1,32 @@
 //! An application that publishes.
 
+use std::time::Duration;
+
 use epona_client::{Aeron, ClientError, ExclusivePublication, OfferError, Pending, Publication};
-use epona_protocol::types::{Position, RegistrationId, SessionId};
+use epona_protocol::types::{Nanos, Position, RegistrationId, SessionId};
 
 use crate::{
     Violation,
     content::Limits,
     ensure,
+    fault::{FaultKind, Moment},
     scenario::{self, Lengths},
     trace::{Event, Who},
-    turn::Turn,
+    turn::{Known, Phase, Turn},
     violation,
 };
 
 /// Share of claims that are given up instead of written.
 const ABORTED_CLAIMS: f64 = 0.1;
+
+/// Time between messages that show that a stream gets on.
+const RECOVERY_PERIOD: Duration = Duration::from_millis(50);
+
+/// How long an application waits before it asks again for what was refused.
+const RETRY: Duration = Duration::from_millis(200);
+
+/// How long a driver may keep what a client had that is gone: longer than its liveness timeout and all lingering.
+const CLEARED: Duration = Duration::from_secs(30);
 
 pub(crate) struct Publisher {
     who: Who,
@@ -27,6 +39,11 @@ pub(crate) struct Publisher {
     /// Number of the message that is ready to be sent.
     composed: Option<usize>,
     session: Option<usize>,
+    /// Whether the stream has used up its positions.
+    is_exhausted: bool,
+    acts_at: Nanos,
+    /// Until when what it had before may be in its way.
+    cleared_at: Nanos,
 }
 
 enum State {
@@ -41,6 +58,11 @@ enum State {
 enum Handle {
     Shared(Publication),
     Exclusive(ExclusivePublication),
+}
+
+/// What is left of a publisher whose client died.
+pub(crate) struct Remains {
+    _state: State,
 }
 
 impl Publisher {
@@ -61,6 +83,9 @@ impl Publisher {
             message: Vec::new(),
             composed: None,
             session: None,
+            is_exhausted: false,
+            acts_at: Nanos::new(i64::MIN),
+            cleared_at: Nanos::new(i64::MIN),
         }
     }
 
@@ -73,81 +98,118 @@ impl Publisher {
         self.session
     }
 
-    pub(crate) const fn host(&self) -> usize {
-        self.home.1
+    /// Its session's id, while the publication is open.
+    pub(crate) fn session_id(&self) -> Option<SessionId> {
+        match &self.state {
+            State::Open(handle) => Some(handle.session()),
+            _ => None,
+        }
     }
 
-    /// Whether it has sent what it was to send.
-    pub(crate) const fn has_sent_enough(&self) -> bool {
-        self.sent >= self.spec.messages
+    pub(crate) const fn host(&self) -> usize {
+        self.home.1
     }
 
     pub(crate) const fn is_closed(&self) -> bool {
         matches!(self.state, State::Closed)
     }
 
+    pub(crate) const fn is_open(&self) -> bool {
+        matches!(self.state, State::Open(_))
+    }
+
+    pub(crate) const fn is_exhausted(&self) -> bool {
+        self.is_exhausted
+    }
+
     /// Adds the publication, or looks whether it is there.
     pub(crate) fn register(
         &mut self,
         aeron: &Aeron,
-        stream: &scenario::Stream,
+        (stream, generation): (&scenario::Stream, u32),
         turn: &mut Turn<'_>,
     ) -> Result<usize, Violation> {
-        let failed = |error: ClientError| violation!("a publication was refused: {error}");
-        let (channel, id) = (stream.channel.as_str(), stream.stream_id);
+        if turn.now.nanos < self.acts_at {
+            return Ok(0);
+        }
+        match self.try_register(aeron, (stream, generation), turn) {
+            Ok(work) => Ok(work),
+            Err(error) => {
+                let is_excused = turn.is_excused(&[self.home.1]) || turn.now.nanos < self.cleared_at;
+                ensure!(is_excused, "a publication was refused: {error}");
+                self.state = State::Waiting;
+                self.acts_at = turn.now.nanos + RETRY;
+                Ok(1)
+            }
+        }
+    }
+
+    fn try_register(
+        &mut self,
+        aeron: &Aeron,
+        (stream, generation): (&scenario::Stream, u32),
+        turn: &mut Turn<'_>,
+    ) -> Result<usize, ClientError> {
+        let id = stream.stream_id;
         let handle = match &mut self.state {
-            State::Waiting if self.spec.exclusive => {
-                let pending = aeron.add_exclusive_publication_async(channel, id).map_err(failed)?;
-                self.state = State::AddingExclusive(pending);
-                return Ok(1);
-            }
             State::Waiting => {
-                let pending = aeron.add_publication_async(channel, id).map_err(failed)?;
-                self.state = State::AddingShared(pending);
+                let Some(channel) = fill_in(&stream.channel, generation, turn.known) else { return Ok(0) };
+                self.state = if self.spec.exclusive {
+                    State::AddingExclusive(aeron.add_exclusive_publication_async(&channel, id)?)
+                } else {
+                    State::AddingShared(aeron.add_publication_async(&channel, id)?)
+                };
                 return Ok(1);
             }
-            State::AddingShared(pending) => pending.poll().map_err(failed)?.map(Handle::Shared),
-            State::AddingExclusive(pending) => pending.poll().map_err(failed)?.map(Handle::Exclusive),
+            State::AddingShared(pending) => pending.poll()?.map(Handle::Shared),
+            State::AddingExclusive(pending) => pending.poll()?.map(Handle::Exclusive),
             State::AddingDestinations(..) => return self.await_destinations(turn),
             State::Open(_) | State::Closed => None,
         };
         let Some(handle) = handle else { return Ok(0) };
         let destinations = self.spec.destinations.iter().map(|channel| handle.add_destination(channel));
-        let pending = destinations.collect::<Result<_, _>>().map_err(failed)?;
+        let pending = destinations.collect::<Result<_, _>>()?;
         self.state = State::AddingDestinations(Box::new(handle), pending);
         self.await_destinations(turn)
     }
 
     /// Is ready to send once all destinations are there.
-    fn await_destinations(&mut self, turn: &mut Turn<'_>) -> Result<usize, Violation> {
+    fn await_destinations(&mut self, turn: &mut Turn<'_>) -> Result<usize, ClientError> {
         let State::AddingDestinations(handle, mut pending) =
             std::mem::replace(&mut self.state, State::Waiting)
         else {
             return Ok(0);
         };
         while let Some(next) = pending.last_mut() {
-            let outcome = next.poll().map_err(|error| violation!("a destination was refused: {error}"))?;
-            if outcome.is_none() {
+            if next.poll()?.is_none() {
                 self.state = State::AddingDestinations(handle, pending);
                 return Ok(0);
             }
             pending.pop();
         }
+        let Ok(position) = handle.position() else { return Ok(0) };
         let session = handle.session();
-        self.session = Some(turn.ledger.open(self.home, session, self.lengths, handle.limits()));
+        let limits = handle.limits();
+        self.session = Some(turn.ledger.open(self.home, session, position, self.lengths, limits));
         self.state = State::Open(handle);
         turn.record(Event::Added { who: self.who, session: Some(session) });
         Ok(1)
     }
 
-    /// Sends a few messages, as far as it may; seldom once it has sent enough.
+    /// Sends a few messages, as far as it may and should.
     pub(crate) fn send(&mut self, turn: &mut Turn<'_>) -> Result<usize, Violation> {
-        if self.has_sent_enough() && turn.random.u8(..) != 0 {
+        let (burst, period) = match turn.phase {
+            Phase::Running if self.sent < self.spec.messages => (self.spec.burst, self.spec.period),
+            Phase::Recovering => (1, RECOVERY_PERIOD),
+            Phase::Running | Phase::Finishing => return Ok(0),
+        };
+        let (State::Open(handle), Some(session)) = (&mut self.state, self.session) else { return Ok(0) };
+        if self.is_exhausted || handle.is_closed() || turn.now.nanos < self.acts_at {
             return Ok(0);
         }
-        let (State::Open(handle), Some(session)) = (&mut self.state, self.session) else { return Ok(0) };
+        self.acts_at = turn.now.nanos + period;
         let mut work = 0;
-        for _ in 0..self.spec.burst {
+        for _ in 0..turn.random.usize(1..=burst) {
             let number = turn.ledger.next_number(session);
             if self.composed != Some(number) {
                 turn.ledger.compose(session, &mut self.message);
@@ -165,7 +227,12 @@ impl Publisher {
             let position = match outcome {
                 Ok(position) => position,
                 Err(refused) => {
-                    ensure!(refused.is_temporary(), "{}: offer refused: {refused}", self.who);
+                    self.is_exhausted = refused == OfferError::MaxPositionExceeded;
+                    ensure!(
+                        refused.is_temporary() || self.is_exhausted,
+                        "{}: offer refused: {refused}",
+                        self.who
+                    );
                     turn.ledger.publication_at(session, handle.position()?)?;
                     break;
                 }
@@ -185,11 +252,65 @@ impl Publisher {
     }
 
     pub(crate) fn close(&mut self, turn: &mut Turn<'_>) {
-        if !self.is_closed() {
-            self.state = State::Closed;
-            turn.record(Event::Closed(self.who));
+        if self.is_closed() {
+            return;
+        }
+        let state = std::mem::replace(&mut self.state, State::Closed);
+        if let (State::Open(handle), true) = (state, self.spec.revokes)
+            && let Handle::Exclusive(publication) = *handle
+        {
+            turn.figures.faults.count(FaultKind::Revocation);
+            if let Some(session) = self.session {
+                turn.ledger.may_end_early(session);
+            }
+            publication.revoke();
+        }
+        turn.record(Event::Closed(self.who));
+    }
+
+    /// Its client is about to die: does what it is to die in.
+    pub(crate) fn die_in(&mut self, moment: Moment, turn: &mut Turn<'_>) -> Result<(), Violation> {
+        let (State::Open(handle), Some(session)) = (&mut self.state, self.session) else { return Ok(()) };
+        if moment != Moment::Claimed || handle.is_closed() {
+            return Ok(());
+        }
+        let length = turn.random.usize(..handle.limits().max_payload);
+        if handle.claim_for_ever(length) {
+            turn.ledger.publication_at(session, handle.position()?)?;
+        }
+        Ok(())
+    }
+
+    /// Its client is gone: starts anew with the next one.
+    pub(crate) fn start_anew(&mut self, channel: &str, turn: &mut Turn<'_>) -> Remains {
+        if self.is_closed() {
+            return Remains { _state: State::Closed };
+        }
+        // Another stream under the id of one that subscribers still have would be taken for the same.
+        let comes_back = !channel.contains("|session-id=");
+        self.session = None;
+        self.composed = None;
+        self.is_exhausted = false;
+        self.acts_at = Nanos::new(i64::MIN);
+        self.cleared_at = turn.now.nanos + CLEARED;
+        turn.record(Event::Closed(self.who));
+        Remains {
+            _state: std::mem::replace(
+                &mut self.state,
+                if comes_back { State::Waiting } else { State::Closed },
+            ),
         }
     }
+}
+
+/// A channel with what others know in the place of placeholders; `None` while they do not know it.
+fn fill_in(channel: &str, generation: u32, known: &Known) -> Option<String> {
+    let mut filled = channel.replace("{generation}", &generation.to_string());
+    while let (Some(start), Some(end)) = (filled.find('{'), filled.find('}')) {
+        let value = known.get(&filled[start..=end])?;
+        filled.replace_range(start..=end, value);
+    }
+    Some(filled)
 }
 
 impl Handle {
@@ -197,6 +318,13 @@ impl Handle {
         match self {
             Self::Shared(publication) => publication.session_id(),
             Self::Exclusive(publication) => publication.session_id(),
+        }
+    }
+
+    fn is_closed(&self) -> bool {
+        match self {
+            Self::Shared(publication) => publication.is_closed(),
+            Self::Exclusive(publication) => publication.is_closed(),
         }
     }
 
@@ -257,9 +385,21 @@ impl Handle {
         };
         match claim {
             Ok(claim) => claim.abort(),
-            Err(refused) => ensure!(refused.is_temporary(), "claim refused: {refused}"),
+            Err(refused) => ensure!(
+                refused.is_temporary() || refused == OfferError::MaxPositionExceeded,
+                "claim refused: {refused}"
+            ),
         }
         Ok(())
+    }
+
+    /// Claims and never commits; whether there was room.
+    fn claim_for_ever(&mut self, length: usize) -> bool {
+        let claim = match self {
+            Self::Shared(publication) => publication.try_claim(length),
+            Self::Exclusive(publication) => publication.try_claim(length),
+        };
+        claim.map(std::mem::forget).is_ok()
     }
 }
 

@@ -14,6 +14,8 @@ pub struct Resources {
     pub logs: Vec<String>,
     /// Labels of counters, but for the driver's own.
     pub counters: Vec<String>,
+    /// Sockets that are open.
+    pub sockets: usize,
     /// Bytes that the driver says it has mapped.
     pub mapped: i64,
 }
@@ -21,7 +23,7 @@ pub struct Resources {
 impl Resources {
     /// What the driver in a directory holds now; heartbeats of clients only if asked for.
     #[must_use]
-    pub fn of(directory: &Path, counters: &CountersReader, with_clients: bool) -> Self {
+    pub fn of(directory: &Path, counters: &CountersReader, sockets: usize, with_clients: bool) -> Self {
         let mut logs: Vec<_> =
             ["publications", "images"].iter().flat_map(|kind| files(&directory.join(kind), kind)).collect();
         logs.sort();
@@ -33,7 +35,36 @@ impl Resources {
             counters.iter().filter(|found| !is_own(found.type_id)).map(|found| found.label).collect();
         labels.sort();
         let mapped = counters.value(SystemCounter::BytesCurrentlyMapped.id()).unwrap_or(0);
-        Self { logs, counters: labels, mapped }
+        Self { logs, counters: labels, sockets, mapped }
+    }
+
+    /// What there is now and was not before, and the other way round, for people.
+    #[must_use]
+    pub fn difference(before: &[Self], now: &[Self]) -> String {
+        let mut texts = Vec::new();
+        for (host, (before, now)) in before.iter().zip(now).enumerate() {
+            let more = |now: &[String], before: &[String]| {
+                let mut rest = before.to_vec();
+                let is_new = |thing: &&String| match rest.iter().position(|other| other == *thing) {
+                    Some(place) => {
+                        rest.swap_remove(place);
+                        false
+                    }
+                    None => true,
+                };
+                now.iter().filter(is_new).cloned().collect::<Vec<_>>()
+            };
+            let (logs, counters) = (more(&now.logs, &before.logs), more(&now.counters, &before.counters));
+            let gone = more(&before.counters, &now.counters);
+            let sockets = now.sockets.abs_diff(before.sockets);
+            let mapped = now.mapped - before.mapped;
+            if now != before {
+                texts.push(format!(
+                    "host {host}: logs {logs:?}, counters {counters:?}, missing {gone:?}, sockets {sockets}, mapped bytes {mapped}"
+                ));
+            }
+        }
+        texts.join("; ")
     }
 }
 

@@ -4,22 +4,29 @@ use std::{
     cell::RefCell,
     rc::Rc,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use epona_client::{
     Action, Aeron, ClientError, ControlledFragmentAssembler, FragmentAssembler, Header, Image, ImageHandlers,
     Pending, Subscription,
 };
-use epona_protocol::types::{Position, RegistrationId, SessionId, StreamId};
+use epona_protocol::types::{Nanos, Position, RegistrationId, SessionId, StreamId};
 
 use crate::{
     Violation, ensure,
+    fault::FaultKind,
     ledger::Place,
     scenario,
     trace::{Event, Who},
-    turn::Turn,
-    violation,
+    turn::{Phase, Turn},
 };
+
+/// How long an application waits before it asks again for what was refused.
+const RETRY: Duration = Duration::from_millis(200);
+
+/// How long a driver may keep what a client had that is gone: longer than its liveness timeout and all lingering.
+const CLEARED: Duration = Duration::from_secs(30);
 
 pub(crate) struct Subscriber {
     place: Place,
@@ -29,6 +36,16 @@ pub(crate) struct Subscriber {
     assembler: Assembler,
     inbox: Inbox,
     images: ImageEvents,
+    seed: u64,
+    delivered: usize,
+    acts_at: Nanos,
+    /// Until when what it had before may be in its way.
+    cleared_at: Nanos,
+}
+
+/// What is left of a subscriber whose client died.
+pub(crate) struct Remains {
+    _state: State,
 }
 
 enum State {
@@ -64,6 +81,7 @@ type ImageEvents = Arc<Mutex<Vec<ImageEvent>>>;
 #[derive(Clone, Copy)]
 struct ImageEvent {
     session: SessionId,
+    correlation: RegistrationId,
     available: bool,
     joined: Position,
     position: Position,
@@ -73,15 +91,20 @@ impl Subscriber {
     /// `host` is that of its client; `seed` decides when a controlled poll breaks off.
     pub(crate) fn new(place: Place, host: usize, spec: scenario::Subscriber, seed: u64) -> Self {
         let inbox = Inbox::default();
-        let assembler = if spec.controlled {
-            Assembler::Controlled(ControlledFragmentAssembler::new(capricious(Rc::clone(&inbox), seed)))
-        } else {
-            let inbox = Rc::clone(&inbox);
-            Assembler::Plain(FragmentAssembler::new(Box::new(move |payload, header| {
-                inbox.borrow_mut().push(Arrival::of(payload, header));
-            })))
-        };
-        Self { place, host, spec, state: State::Waiting, assembler, inbox, images: ImageEvents::default() }
+        let assembler = assembler(&spec, &inbox, seed);
+        Self {
+            place,
+            host,
+            spec,
+            state: State::Waiting,
+            assembler,
+            inbox,
+            images: ImageEvents::default(),
+            seed,
+            delivered: 0,
+            acts_at: Nanos::new(i64::MIN),
+            cleared_at: Nanos::new(i64::MIN),
+        }
     }
 
     pub(crate) const fn spec(&self) -> &scenario::Subscriber {
@@ -90,6 +113,10 @@ impl Subscriber {
 
     pub(crate) const fn place(&self) -> Place {
         self.place
+    }
+
+    pub(crate) const fn host(&self) -> usize {
+        self.host
     }
 
     /// Whether the publications of a host can reach it.
@@ -101,6 +128,15 @@ impl Subscriber {
         matches!(self.state, State::Open(_))
     }
 
+    pub(crate) const fn is_closed(&self) -> bool {
+        matches!(self.state, State::Closed)
+    }
+
+    /// Stands still.
+    pub(crate) fn pause(&mut self, until: Nanos) {
+        self.acts_at = self.acts_at.max(until);
+    }
+
     /// Adds the subscription, or looks whether it is there.
     pub(crate) fn register(
         &mut self,
@@ -108,22 +144,44 @@ impl Subscriber {
         stream: &scenario::Stream,
         turn: &mut Turn<'_>,
     ) -> Result<usize, Violation> {
-        let failed = |error: ClientError| violation!("a subscription was refused: {error}");
+        if turn.now.nanos < self.acts_at {
+            return Ok(0);
+        }
+        match self.try_register(aeron, stream, turn) {
+            Ok(work) => Ok(work),
+            Err(error) => {
+                let is_excused = turn.is_excused(&[self.host]) || turn.now.nanos < self.cleared_at;
+                ensure!(is_excused, "a subscription was refused: {error}");
+                // It may have had images already, while its destinations were added.
+                let cleared_at = self.cleared_at;
+                drop(self.start_anew(turn));
+                self.cleared_at = cleared_at;
+                self.acts_at = turn.now.nanos + RETRY;
+                Ok(1)
+            }
+        }
+    }
+
+    fn try_register(
+        &mut self,
+        aeron: &Aeron,
+        stream: &scenario::Stream,
+        turn: &mut Turn<'_>,
+    ) -> Result<usize, ClientError> {
         match &mut self.state {
             State::Waiting => {
                 let prefix = if self.spec.is_spy { "aeron-spy:" } else { "" };
-                let channel = format!("{prefix}{}", self.spec.channel);
-                let pending = aeron
-                    .add_subscription_with_async(&channel, stream.stream_id, self.handlers())
-                    .map_err(failed)?;
+                let channel = self.spec.channel.replacen("aeron:", &format!("{prefix}aeron:"), 1);
+                let pending =
+                    aeron.add_subscription_with_async(&channel, stream.stream_id, self.handlers())?;
                 self.state = State::Adding(pending);
                 Ok(1)
             }
             State::Adding(pending) => {
-                let Some(subscription) = pending.poll().map_err(failed)? else { return Ok(0) };
+                let Some(subscription) = pending.poll()? else { return Ok(0) };
                 let destinations = &self.spec.destinations;
                 let pending = destinations.iter().map(|channel| subscription.add_destination(channel));
-                let pending = pending.collect::<Result<_, _>>().map_err(failed)?;
+                let pending = pending.collect::<Result<_, _>>()?;
                 self.state = State::AddingDestinations(subscription, pending);
                 self.await_destinations(turn)
             }
@@ -133,23 +191,28 @@ impl Subscriber {
     }
 
     /// Is ready to receive once all destinations are there.
-    fn await_destinations(&mut self, turn: &mut Turn<'_>) -> Result<usize, Violation> {
+    fn await_destinations(&mut self, turn: &mut Turn<'_>) -> Result<usize, ClientError> {
         let State::AddingDestinations(subscription, mut pending) =
             std::mem::replace(&mut self.state, State::Waiting)
         else {
             return Ok(0);
         };
         while let Some(next) = pending.last_mut() {
-            let outcome = next.poll().map_err(|error| violation!("a destination was refused: {error}"))?;
-            if outcome.is_none() {
+            if next.poll()?.is_none() {
                 self.state = State::AddingDestinations(subscription, pending);
                 return Ok(0);
             }
             pending.pop();
         }
+        let id = subscription.registration_id().to_string();
+        turn.known.insert(self.placeholder("subscription"), id);
         self.state = State::Open(subscription);
         turn.record(Event::Added { who: self.who(), session: None });
         Ok(1)
+    }
+
+    fn placeholder(&self, what: &str) -> String {
+        format!("{{{what} {}.{}}}", self.place.0, self.place.1)
     }
 
     fn handlers(&self) -> ImageHandlers {
@@ -158,6 +221,7 @@ impl Subscriber {
             move |image: &Image| {
                 images.lock().unwrap_or_else(PoisonError::into_inner).push(ImageEvent {
                     session: image.session_id(),
+                    correlation: image.correlation_id(),
                     available,
                     joined: image.join_position(),
                     position: image.position(),
@@ -170,8 +234,18 @@ impl Subscriber {
     /// Polls once, and checks what came.
     pub(crate) fn poll(&mut self, expected: StreamId, turn: &mut Turn<'_>) -> Result<usize, Violation> {
         let mut work = self.take_image_events(turn)?;
+        if turn.now.nanos < self.acts_at {
+            return Ok(work);
+        }
         let (who, place) = (self.who(), self.place);
+        let port = self.placeholder("port");
         let State::Open(subscription) = &mut self.state else { return Ok(work) };
+        if self.spec.channel.ends_with(":0") && !turn.known.contains_key(&port) {
+            let resolved = subscription.try_resolve_channel_endpoint_port();
+            if let Some((_, number)) = resolved.as_deref().and_then(|channel| channel.rsplit_once(':')) {
+                turn.known.insert(port, number.to_owned());
+            }
+        }
         work += match &mut self.assembler {
             Assembler::Plain(assembler) => subscription
                 .poll(|payload, header| assembler.on_fragment(payload, header), self.spec.fragment_limit),
@@ -182,8 +256,14 @@ impl Subscriber {
         };
         for Arrival { session, stream, position, payload } in self.inbox.take() {
             ensure!(stream == expected, "{who} of stream {expected} got a message of stream {stream}");
+            ensure!(
+                self.spec.session.is_none_or(|only| only == session.get()),
+                "{who} asked for session {:?} and got {session}",
+                self.spec.session
+            );
             let (number, took) = turn.ledger.delivered(place, session, position, &payload, turn.now.nanos)?;
-            turn.figures.worst_recovery = turn.figures.worst_recovery.max(took);
+            self.delivered += 1;
+            turn.figures.slowest_delivery = turn.figures.slowest_delivery.max(took);
             turn.figures.delivered += 1;
             turn.figures.checks += 3;
             turn.record(Event::Delivered { who, session, number, position });
@@ -192,21 +272,46 @@ impl Subscriber {
             turn.ledger.image_at(place, image.session_id(), image.position())?;
             turn.figures.checks += 1;
         }
+        self.reject(turn);
         Ok(work)
+    }
+
+    /// Rejects its image, once, when it has had enough.
+    fn reject(&mut self, turn: &mut Turn<'_>) {
+        let State::Open(subscription) = &mut self.state else { return };
+        if turn.phase != Phase::Running || self.spec.rejects_after.is_none_or(|after| self.delivered < after)
+        {
+            return;
+        }
+        if let Some(image) = subscription.images().first()
+            && image.reject("enough of it").is_ok()
+        {
+            self.spec.rejects_after = None;
+            turn.figures.faults.count(FaultKind::ImageRejection);
+            turn.ledger.rejected(self.place, image.session_id());
+        }
     }
 
     /// Takes note of images that came or went; of those whose publisher has not heard of itself yet, later.
     fn take_image_events(&mut self, turn: &mut Turn<'_>) -> Result<usize, Violation> {
         let mut events = self.images.lock().unwrap_or_else(PoisonError::into_inner);
+        if events.is_empty() {
+            return Ok(0);
+        }
         let (known, unknown): (Vec<_>, Vec<_>) =
             events.drain(..).partition(|event| turn.ledger.knows(self.place, event.session));
         *events = unknown;
-        for &ImageEvent { session, available, joined, position } in &known {
+        for &ImageEvent { session, correlation, available, joined, position } in &known {
             turn.record(Event::Image { who: self.who(), session, available, position });
             if available {
-                turn.ledger.joined(self.place, session, joined)?;
+                turn.known.insert(self.placeholder("image"), correlation.to_string());
+                turn.ledger.joined(self.place, session, joined, self.spec.is_lossy)?;
             } else {
-                turn.ledger.left(self.place, session)?;
+                let publisher = turn.ledger.host(self.place, session).unwrap_or(self.host);
+                let is_excused = turn.is_excused(&[self.host, publisher])
+                    || self.spec.is_untethered
+                    || self.spec.is_left_behind;
+                turn.ledger.left(self.place, session, is_excused)?;
             }
             turn.figures.checks += 1;
         }
@@ -219,14 +324,43 @@ impl Subscriber {
     }
 
     pub(crate) fn close(&mut self, turn: &mut Turn<'_>) {
-        if !matches!(self.state, State::Closed) {
+        if !self.is_closed() {
             self.state = State::Closed;
             turn.record(Event::Closed(self.who()));
         }
     }
 
+    /// Its client is gone: starts anew with the next one.
+    pub(crate) fn start_anew(&mut self, turn: &mut Turn<'_>) -> Remains {
+        if self.is_closed() {
+            return Remains { _state: State::Closed };
+        }
+        turn.record(Event::Closed(self.who()));
+        turn.ledger.forget(self.place);
+        for what in ["subscription", "image", "port"] {
+            turn.known.remove(&self.placeholder(what));
+        }
+        self.inbox = Inbox::default();
+        self.assembler = assembler(&self.spec, &self.inbox, self.seed);
+        self.images = ImageEvents::default();
+        self.acts_at = Nanos::new(i64::MIN);
+        self.cleared_at = turn.now.nanos + CLEARED;
+        Remains { _state: std::mem::replace(&mut self.state, State::Waiting) }
+    }
+
     const fn who(&self) -> Who {
         Who::Subscriber(self.place.0, self.place.1)
+    }
+}
+
+fn assembler(spec: &scenario::Subscriber, inbox: &Inbox, seed: u64) -> Assembler {
+    let inbox = Rc::clone(inbox);
+    if spec.controlled {
+        Assembler::Controlled(ControlledFragmentAssembler::new(capricious(inbox, seed)))
+    } else {
+        Assembler::Plain(FragmentAssembler::new(Box::new(move |payload, header| {
+            inbox.borrow_mut().push(Arrival::of(payload, header));
+        })))
     }
 }
 

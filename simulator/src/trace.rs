@@ -8,6 +8,8 @@ use epona_protocol::{
     types::{Nanos, Position, SessionId},
 };
 
+use crate::fault::Disturbance;
+
 /// Events kept for the report of a failure, when not all are.
 const TAIL: usize = 60;
 
@@ -58,6 +60,15 @@ pub enum Event {
     },
     /// An application closed what it had.
     Closed(Who),
+    /// A fault starts, or ends.
+    Fault {
+        /// Which.
+        what: Disturbance,
+        /// Whether it starts.
+        starts: bool,
+    },
+    /// A client ended by itself, because.
+    ClientEnded(usize, String),
     /// The world entered another phase.
     Phase(&'static str),
 }
@@ -148,7 +159,11 @@ impl fmt::Display for Event {
                     simulated::Event::Duplicated(due) => {
                         write!(f, " again, takes {:?}", due.since(entry.at))
                     }
+                    simulated::Event::Altered(due) => {
+                        write!(f, " ALTERED, takes {:?}", due.since(entry.at))
+                    }
                     simulated::Event::Lost => f.write_str(" LOST"),
+                    simulated::Event::Taken => f.write_str(" TAKEN AWAY"),
                     simulated::Event::Unreachable => f.write_str(" to nobody"),
                 }
             }
@@ -165,6 +180,9 @@ impl fmt::Display for Event {
                 write!(f, "{who} {change} the image of session {session}, at {}", position.get())
             }
             Self::Closed(who) => write!(f, "{who} closes"),
+            Self::Fault { what, starts: true } => write!(f, "**** {what:?}"),
+            Self::Fault { what, starts: false } => write!(f, "**** over: {what:?}"),
+            Self::ClientEnded(client, why) => write!(f, "client {client} ended: {why}"),
             Self::Phase(phase) => write!(f, "---- {phase}"),
         }
     }
@@ -209,6 +227,8 @@ fn digest(digest: &mut Fnv, event: &Event) {
                 simulated::Event::Duplicated(due) => (2, due.get()),
                 simulated::Event::Lost => (3, 0),
                 simulated::Event::Unreachable => (4, 0),
+                simulated::Event::Taken => (6, 0),
+                simulated::Event::Altered(due) => (7, due.get()),
                 simulated::Event::Late(due) => (5, due.get()),
             };
             [entry.at.get(), kind, due].into_iter().for_each(|value| digest.i64(value));

@@ -1,18 +1,38 @@
 //! What an application of a world works with during its turn.
 
+use std::collections::BTreeMap;
+
 use epona_protocol::types::Now;
 
 use crate::{
+    excuses::Excuses,
     ledger::Ledger,
     outcome::Figures,
     trace::{Event, Trace},
 };
 
+/// Where a world is on its way.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Phase {
+    /// Applications publish, and faults happen.
+    Running,
+    /// Faults are over: every stream must get on.
+    Recovering,
+    /// Nothing new is sent: everything must arrive.
+    Finishing,
+}
+
+/// What some applications know and others need: registration ids, images and ports, by the placeholder in a channel.
+pub(crate) type Known = BTreeMap<String, String>;
+
 /// One turn.
 pub(crate) struct Turn<'a> {
     pub(crate) now: Now,
+    pub(crate) phase: Phase,
     pub(crate) random: &'a mut fastrand::Rng,
     pub(crate) ledger: &'a mut Ledger,
+    pub(crate) excuses: &'a Excuses,
+    pub(crate) known: &'a mut Known,
     pub(crate) trace: &'a mut Trace,
     pub(crate) figures: &'a mut Figures,
 }
@@ -20,5 +40,9 @@ pub(crate) struct Turn<'a> {
 impl Turn<'_> {
     pub(crate) fn record(&mut self, event: Event) {
         self.trace.record(self.now.nanos, event);
+    }
+
+    pub(crate) fn is_excused(&self, hosts: &[usize]) -> bool {
+        self.excuses.cover(hosts, self.now.nanos)
     }
 }

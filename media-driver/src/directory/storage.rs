@@ -5,10 +5,29 @@
 
 use std::{
     collections::HashMap,
-    fmt,
+    fmt, io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
+
+/// Knows how much room there is. Used by one thread, which may be kept waiting.
+pub trait FileSystem: Send + fmt::Debug {
+    /// Bytes that may still be used in the file system of a directory.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn usable_space(&mut self, directory: &Path) -> io::Result<u64>;
+}
+
+/// Asks the operating system.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct SystemStorage;
+
+impl FileSystem for SystemStorage {
+    fn usable_space(&mut self, directory: &Path) -> io::Result<u64> {
+        epona_protocol::memory::usable_space(directory)
+    }
+}
 
 /// Bytes of a block in [`MetadataExt::blocks`], whatever the file system's own blocks are.
 const BLOCK_LENGTH: u64 = 512;

@@ -31,7 +31,7 @@ use crate::{
         services::Services,
     },
     config::{Context, ProbedSocketBuffers, TerminationValidator},
-    directory::DriverDirectory,
+    directory::{DriverDirectory, storage::FileSystem},
     duty_cycle::StallTracker,
     event_log::EventLog,
     media::{ChannelResolver, PollerConfig, ReceiveBuffers, TransportFactory},
@@ -56,6 +56,8 @@ pub struct Environment {
     pub transports: Box<dyn TransportFactory>,
     /// Knows hosts, as the system's resolver does.
     pub names: Box<dyn NameResolver>,
+    /// Knows how much room there is for files.
+    pub file_system: Box<dyn FileSystem>,
     /// Measures calls that may wait.
     pub clock: Box<dyn Clock + Send>,
     /// Socket buffers that the system gives unasked.
@@ -96,7 +98,8 @@ pub fn assemble(
     directory: &DriverDirectory,
     environment: Environment,
 ) -> Result<Roles, LaunchError> {
-    let Environment { mut transports, names, clock, system_buffers, random, events, now } = environment;
+    let Environment { mut transports, names, file_system, clock, system_buffers, random, events, now } =
+        environment;
     let (cnc, counter_storage) = cnc::create(&context, now)?;
     let losses = create_loss_report(&context, directory)?;
     let mut counters = CountersManager::new(
@@ -192,6 +195,7 @@ pub fn assemble(
             low_storage_warning: context.buffers.low_storage_threshold,
             resource_free_limit: context.threads.resource_free_limit as usize,
         },
+        file_system,
         ChannelResolver::new(names),
         resource_inbox,
         from_resources,

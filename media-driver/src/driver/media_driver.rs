@@ -17,7 +17,7 @@ use crate::{
     clock::{Clock, SystemClock},
     conductor::error_recorder::UnrecordedErrors,
     config::{Context, IdleSettings, ThreadingMode},
-    directory::DriverDirectory,
+    directory::{DriverDirectory, storage::SystemStorage},
     duty_cycle::{AgentRunner, DutyCycle, RunningAgent, Shared, StopSignal, ThreadRole},
     error::DriverError,
     event_log::{EventLog, LoggingFactory},
@@ -251,6 +251,7 @@ pub(super) fn system_environment(
     Ok(Environment {
         transports,
         names: Box::new(DefaultNameResolver),
+        file_system: Box::new(SystemStorage),
         clock: Box::new(*clock),
         system_buffers: probe(0, 0)?,
         random: fastrand::Rng::new(),

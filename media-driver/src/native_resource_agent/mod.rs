@@ -8,13 +8,13 @@ use std::{collections::VecDeque, fs, io, path::PathBuf, sync::Arc};
 use epona_protocol::{
     command::ErrorCode,
     logbuffer::{LogBuffers, LogBuffersError, descriptor},
-    memory::{Allocation, usable_space},
+    memory::Allocation,
     types::Now,
 };
 
 use crate::{
     commands::{LogSpec, ResourceCommand, ResourceOutcome},
-    directory::storage::{self, Need, Promises, Storage},
+    directory::storage::{self, FileSystem, Need, Promises, Storage},
     duty_cycle::DutyCycle,
     error::DriverError,
     media::udp_channel::ChannelResolver,
@@ -40,6 +40,7 @@ pub struct ResourceConfig {
 #[derive(Debug)]
 pub struct NativeResourceAgent {
     config: ResourceConfig,
+    file_system: Box<dyn FileSystem>,
     channels: ChannelResolver,
     inbox: Inbox<ResourceCommand>,
     conductor: Proxy<ResourceOutcome>,
@@ -54,6 +55,7 @@ impl NativeResourceAgent {
     #[must_use]
     pub fn new(
         config: ResourceConfig,
+        file_system: Box<dyn FileSystem>,
         channels: ChannelResolver,
         inbox: Inbox<ResourceCommand>,
         conductor: Proxy<ResourceOutcome>,
@@ -61,6 +63,7 @@ impl NativeResourceAgent {
     ) -> Self {
         Self {
             config,
+            file_system,
             channels,
             inbox,
             conductor,
@@ -140,7 +143,7 @@ impl NativeResourceAgent {
     /// Refuses a log that does not fit, and warns when little room is left.
     fn check_storage(&mut self, needed: u64, spec: &LogSpec) -> Result<(), DriverError> {
         let ResourceConfig { directory, low_storage_warning, .. } = &self.config;
-        let usable = usable_space(directory).map_err(|error| mapping_error(spec, &error))?;
+        let usable = self.file_system.usable_space(directory).map_err(|error| mapping_error(spec, &error))?;
         let available = self.promises.available(usable, needed);
         let need = Need {
             length: needed,

@@ -14,6 +14,7 @@ mod state;
 mod transport;
 
 use std::{
+    fmt,
     net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -46,10 +47,14 @@ pub enum Event {
     Sent(Nanos),
     /// It will be delivered at that time, later than others.
     Late(Nanos),
+    /// It was altered on the way, and will be delivered at that time.
+    Altered(Nanos),
     /// A second copy will be delivered at that time.
     Duplicated(Nanos),
     /// The link lost it.
     Lost,
+    /// A [`Meddler`] took it away.
+    Taken,
     /// Nobody is bound to the address.
     Unreachable,
 }
@@ -67,6 +72,24 @@ pub struct TraceEntry {
     pub event: Event,
     /// The datagram.
     pub bytes: Box<[u8]>,
+}
+
+/// What a [`Meddler`] does to a datagram.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fate {
+    /// Nothing: the conditions of its link decide.
+    Untouched,
+    /// It has changed the bytes; the rest is for the conditions of the link to decide.
+    Altered,
+    /// It is taken away.
+    Taken,
+}
+
+/// Decides about single datagrams, before the conditions of their link do. Called once per receiver, and must not use
+/// the network itself.
+pub trait Meddler: Send + fmt::Debug {
+    /// A datagram goes from one host to another; the bytes may be changed.
+    fn meddle(&mut self, now: Nanos, from: IpAddr, to: IpAddr, bytes: &mut Vec<u8>) -> Fate;
 }
 
 /// A network of hosts. Clones are the same network.
@@ -96,6 +119,17 @@ impl SimulatedNetwork {
     /// Sets the conditions from one host to another, in that direction only.
     pub fn set_link(&self, from: IpAddr, to: IpAddr, conditions: Conditions) {
         self.lock().links.insert((from, to), conditions);
+    }
+
+    /// Lets somebody decide about every datagram.
+    pub fn set_meddler(&self, meddler: impl Meddler + 'static) {
+        self.lock().meddler = Some(Box::new(meddler));
+    }
+
+    /// Number of sockets that a host has open.
+    #[must_use]
+    pub fn sockets(&self, host: IpAddr) -> usize {
+        self.lock().sockets(host)
     }
 
     /// When the next datagram is due, so that virtual time can jump there.

@@ -10,7 +10,7 @@ use std::{
 
 use epona_protocol::types::Nanos;
 
-use super::{Conditions, Event, TraceEntry};
+use super::{Conditions, Event, Fate, Meddler, TraceEntry};
 use crate::media::{address::wildcard, transport::TransportSpec};
 
 /// First port handed out to sockets that ask for none.
@@ -20,6 +20,7 @@ const FIRST_EPHEMERAL_PORT: u16 = 32_768;
 pub(super) struct State {
     pub(super) conditions: Conditions,
     pub(super) links: HashMap<(IpAddr, IpAddr), Conditions>,
+    pub(super) meddler: Option<Box<dyn Meddler>>,
     pub(super) recording: bool,
     pub(super) trace: Vec<TraceEntry>,
     random: fastrand::Rng,
@@ -54,6 +55,7 @@ impl State {
         Self {
             conditions: Conditions::default(),
             links: HashMap::new(),
+            meddler: None,
             recording: false,
             trace: Vec::new(),
             random: fastrand::Rng::with_seed(seed),
@@ -129,8 +131,22 @@ impl State {
         }
         for (id, to) in receivers {
             let conditions = *self.links.get(&(host, to)).unwrap_or(&self.conditions);
-            self.transmit(now, conditions, id, (source, destination), bytes);
+            let (fate, altered) = self.meddle(now, (host, to), bytes);
+            let bytes = altered.as_deref().unwrap_or(bytes);
+            self.transmit(now, conditions, id, (source, destination), (fate, bytes));
         }
+    }
+
+    /// What becomes of a datagram, and its bytes if they were changed.
+    fn meddle(&mut self, now: Nanos, (from, to): (IpAddr, IpAddr), bytes: &[u8]) -> (Fate, Option<Vec<u8>>) {
+        let Some(meddler) = &mut self.meddler else { return (Fate::Untouched, None) };
+        let mut changed = bytes.to_vec();
+        let fate = meddler.meddle(now, from, to, &mut changed);
+        (fate, (fate == Fate::Altered).then_some(changed))
+    }
+
+    pub(super) fn sockets(&self, host: IpAddr) -> usize {
+        self.sockets.values().filter(|socket| socket.host == host).count()
     }
 
     /// Sockets that hear a datagram, with the hosts they are on.
@@ -158,17 +174,24 @@ impl State {
         conditions: Conditions,
         id: u64,
         (source, destination): (SocketAddr, SocketAddr),
-        bytes: &[u8],
+        (fate, bytes): (Fate, &[u8]),
     ) {
         let lost = self.happens(conditions.loss);
         let late = self.happens(conditions.reordering);
         let twice = self.happens(conditions.duplication);
+        if fate == Fate::Taken {
+            return self.note(now, source, destination, Event::Taken, bytes);
+        }
         if lost {
             return self.note(now, source, destination, Event::Lost, bytes);
         }
         let extra = if late { self.extra_delay(conditions) } else { Duration::ZERO };
         let due = now + conditions.delay + extra;
-        let event = if late { Event::Late(due) } else { Event::Sent(due) };
+        let event = match fate {
+            Fate::Altered => Event::Altered(due),
+            _ if late => Event::Late(due),
+            _ => Event::Sent(due),
+        };
         self.note(now, source, destination, event, bytes);
         self.enqueue(id, due, source, bytes);
         if twice {

@@ -154,3 +154,40 @@ fn the_same_seed_gives_the_same_trace_and_another_seed_another_one() {
     assert_eq!(found.len(), 200 - lost + twice);
     assert!(!found.is_sorted_by_key(|bytes| i64::from_le_bytes(bytes[..].try_into().unwrap())), "reordered");
 }
+
+/// Takes what starts with `t`, and changes what starts with `c`.
+#[derive(Debug)]
+struct ByFirstByte;
+
+impl Meddler for ByFirstByte {
+    fn meddle(&mut self, _: Nanos, from: IpAddr, to: IpAddr, bytes: &mut Vec<u8>) -> Fate {
+        assert_eq!((from, to), (ALICE, BOB));
+        match bytes[0] {
+            b't' => Fate::Taken,
+            b'c' => {
+                bytes.truncate(1);
+                Fate::Altered
+            }
+            _ => Fate::Untouched,
+        }
+    }
+}
+
+#[test]
+fn a_meddler_takes_and_changes_what_it_likes_and_that_is_on_record() {
+    let network = SimulatedNetwork::new(1);
+    network.set_meddler(ByFirstByte);
+    network.record(true);
+    let mut bob = bind(&network, BOB, "10.0.0.2:1");
+    let mut alice = connect(&network, ALICE, "10.0.0.2:1");
+    assert_eq!((network.sockets(ALICE), network.sockets(BOB)), (1, 1));
+    for bytes in [b"take", b"cut!", b"pass"] {
+        send(&mut alice, at(0), bytes, None);
+    }
+    let found: Vec<_> = receive(&mut bob, at(0)).into_iter().map(|(bytes, _)| bytes).collect();
+    assert_eq!(found, [b"c".to_vec(), b"pass".to_vec()]);
+    let events: Vec<_> = network.take_trace().iter().map(|entry| entry.event).collect();
+    assert_eq!(events, [Event::Taken, Event::Altered(at(0)), Event::Sent(at(0))]);
+    drop((alice, bob));
+    assert_eq!((network.sockets(ALICE), network.sockets(BOB)), (0, 0));
+}

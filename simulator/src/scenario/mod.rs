@@ -1,0 +1,191 @@
+//! What a seed decides before a world starts: plain data, to be looked at, changed and run.
+
+mod faults;
+mod streams;
+
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    time::Duration,
+};
+
+use epona_media_driver::media::simulated::Conditions;
+
+use crate::{clock::Pace, content::mix, fault::Fault};
+
+pub use crate::content::Lengths;
+
+/// A world to be: hosts, network, pace, streams, faults.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Scenario {
+    /// Where all chance of the run comes from.
+    pub seed: u64,
+    /// Number of hosts, each with a driver, 2..=5.
+    pub hosts: usize,
+    /// Host of each client, 2..=8 of them.
+    pub clients: Vec<usize>,
+    /// How each host's datagrams fare, by the host that sends them.
+    pub links: Vec<Conditions>,
+    /// How time passes.
+    pub pace: Pace,
+    /// How often a role, conductor or application misses its turn, 0.0..1.0.
+    pub skipped_turns: f64,
+    /// How long applications publish and faults happen, before everything must recover.
+    pub runs_for: Duration,
+    /// What is published and subscribed to.
+    pub streams: Vec<Stream>,
+    /// What goes wrong, beside what the links do.
+    pub faults: Vec<Fault>,
+}
+
+/// Publishers and subscribers of one channel and stream id.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Stream {
+    /// Its number, which stays when other streams of the scenario are left out.
+    pub number: usize,
+    /// Channel of the publishers. `{subscription S.P}`, `{image S.P}` and `{port S.P}` stand for the registration id, the
+    /// image and the port of subscriber P of stream S; `{generation}` for how often the publisher has started anew.
+    pub channel: String,
+    /// Stream id.
+    pub stream_id: i32,
+    /// How long messages are.
+    pub lengths: Lengths,
+    /// Whether nothing is sent before all subscriptions are there, so that everybody sees everything.
+    pub waits_for_subscribers: bool,
+    /// Whether the sender never gets further ahead of any receiver than its window.
+    pub follows_slowest: bool,
+    /// Whether it cannot be expected to come back from severe faults by itself.
+    pub is_fragile: bool,
+    /// Who publishes.
+    pub publishers: Vec<Publisher>,
+    /// Who subscribes.
+    pub subscribers: Vec<Subscriber>,
+}
+
+/// An application that publishes.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Publisher {
+    /// Its client.
+    pub client: usize,
+    /// When it adds its publication, after the start.
+    pub starts_at: Duration,
+    /// Destinations that it adds to its publication.
+    pub destinations: Vec<String>,
+    /// Whether the publication is its own.
+    pub exclusive: bool,
+    /// Messages that it sends, at most.
+    pub messages: usize,
+    /// Most messages in one turn.
+    pub burst: usize,
+    /// Time between turns in which it sends.
+    pub period: Duration,
+    /// Share of messages that are claimed and written in place, where they fit a frame.
+    pub claims: f64,
+    /// Whether it closes as soon as everything is sent, rather than when everything has arrived.
+    pub closes_early: bool,
+    /// Whether it revokes its publication in the end, delivered or not.
+    pub revokes: bool,
+}
+
+/// An application that subscribes.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Subscriber {
+    /// Its client.
+    pub client: usize,
+    /// When it adds its subscription, after the start.
+    pub starts_at: Duration,
+    /// When it closes it, if before the others.
+    pub ends_at: Option<Duration>,
+    /// Channel of its subscription.
+    pub channel: String,
+    /// Destinations that it adds to its subscription.
+    pub destinations: Vec<String>,
+    /// Whether it listens to the publications of its own driver.
+    pub is_spy: bool,
+    /// The only session that it hears.
+    pub session: Option<i32>,
+    /// Whether what gets lost stays lost.
+    pub is_lossy: bool,
+    /// Whether it may fall off and come back, because it holds nobody back.
+    pub is_untethered: bool,
+    /// Whether it is behind a flow control that does not wait for it, so that it may get nowhere.
+    pub is_left_behind: bool,
+    /// After how many messages it rejects the image that brings them.
+    pub rejects_after: Option<usize>,
+    /// Fragments per poll.
+    pub fragment_limit: usize,
+    /// Whether it uses controlled polls, breaking off and aborting now and then.
+    pub controlled: bool,
+}
+
+/// Address of a host of the simulated network.
+#[must_use]
+pub fn address(host: usize) -> IpAddr {
+    IpAddr::V4(Ipv4Addr::new(10, 0, 0, u8::try_from(host + 1).unwrap_or(u8::MAX)))
+}
+
+/// Name of the endpoint of a stream that moves.
+#[must_use]
+pub fn moving_name(stream: usize) -> String {
+    format!("moves-{stream}")
+}
+
+impl Scenario {
+    /// Two to five drivers, as many clients or more, a handful of streams of all kinds, and up to half a dozen faults.
+    #[must_use]
+    pub fn from_seed(seed: u64) -> Self {
+        let random = &mut fastrand::Rng::with_seed(mix(seed, 0));
+        let hosts = [2, 2, 2, 3, 3, 4, 5][random.usize(..7)];
+        let more = random.usize(0..=3.min(8 - hosts));
+        let clients: Vec<_> = (0..hosts).chain((0..more).map(|_| random.usize(..hosts))).collect();
+        let is_perfect = random.u8(..10) == 0;
+        let links = (0..hosts).map(|_| if is_perfect { perfect(random) } else { lossy(random) }).collect();
+        let pace = Pace {
+            busy: Duration::from_micros(random.u64(2..=100)),
+            idle: Duration::from_micros(random.u64(200..=2000)),
+        };
+        let skipped_turns = if random.bool() { 0.0 } else { 0.5 * random.f64() };
+        let mut scenario = Self {
+            seed,
+            hosts,
+            clients,
+            links,
+            pace,
+            skipped_turns,
+            runs_for: Duration::from_millis(random.u64(500..=3000)),
+            streams: Vec::new(),
+            faults: Vec::new(),
+        };
+        for _ in 0..random.usize(2..=4) {
+            streams::add(&mut scenario, random);
+        }
+        faults::add(&mut scenario, random);
+        streams::spread(&mut scenario, random);
+        scenario
+    }
+
+    /// Whether streams may end and requests be refused.
+    #[must_use]
+    pub fn is_severe(&self) -> bool {
+        self.faults.iter().any(Fault::is_severe)
+    }
+}
+
+fn perfect(random: &mut fastrand::Rng) -> Conditions {
+    Conditions { delay: delay(random), ..Conditions::default() }
+}
+
+fn lossy(random: &mut fastrand::Rng) -> Conditions {
+    Conditions {
+        loss: 0.1 * random.f64(),
+        duplication: 0.1 * random.f64(),
+        reordering: 0.2 * random.f64(),
+        delay: delay(random),
+        reordering_delay: delay(random),
+    }
+}
+
+/// 10 us to 50 ms, each order of magnitude about as likely as the next.
+fn delay(random: &mut fastrand::Rng) -> Duration {
+    let shortest = Duration::from_micros(10) * (1 << random.u32(0..=12));
+    shortest.mul_f64(1.0 + 0.2 * random.f64())
+}

@@ -1,0 +1,409 @@
+//! Streams of a scenario: every kind of channel that a driver has.
+
+use std::time::Duration;
+
+use super::{Lengths, Publisher, Scenario, Stream, Subscriber, address, moving_name};
+
+/// Parameters that make untethered subscriptions fall off and come back quickly.
+const UNTETHERED: &str =
+    "untethered-window-limit-timeout=300ms|untethered-linger-timeout=200ms|untethered-resting-timeout=400ms";
+
+/// How the channels of a stream lead from publishers to subscribers.
+#[derive(Clone, Copy)]
+enum Topology {
+    Ipc,
+    Unicast,
+    /// To a port that the receiving driver chooses.
+    Wildcard,
+    /// To whoever is in the group.
+    Multicast,
+    /// Every host's subscriber is learned from its status messages.
+    DynamicDestinations,
+    /// Every host's subscriber is added by the publisher.
+    ManualDestinations,
+    /// Two paths to one subscriber, which takes whatever comes first.
+    Multipath,
+    /// Spies alone, without a receiver.
+    SimulatedConnection,
+    /// Requests one way, and responses to them back: two streams.
+    Responses,
+    /// To a name that moves.
+    MovingName,
+}
+
+/// Who may be where.
+struct Plan<'a> {
+    number: usize,
+    hosts: usize,
+    clients: &'a [usize],
+    random: &'a mut fastrand::Rng,
+}
+
+/// Adds a stream, or two that belong together.
+pub(super) fn add(scenario: &mut Scenario, random: &mut fastrand::Rng) {
+    let number = scenario.streams.len();
+    let topology = match random.u8(..20) {
+        0..=2 => Topology::Ipc,
+        3..=7 => Topology::Unicast,
+        8 => Topology::Wildcard,
+        9..=11 => Topology::Multicast,
+        12 => Topology::DynamicDestinations,
+        13 => Topology::ManualDestinations,
+        14 | 15 => Topology::Multipath,
+        16 => Topology::SimulatedConnection,
+        17 | 18 => Topology::Responses,
+        _ => Topology::MovingName,
+    };
+    let mut plan = Plan { number, hosts: scenario.hosts, clients: &scenario.clients, random };
+    let streams = match topology {
+        Topology::Ipc => vec![plan.ipc()],
+        Topology::Unicast => vec![plan.unicast()],
+        Topology::Wildcard => vec![plan.wildcard()],
+        Topology::Multicast => vec![plan.multicast()],
+        Topology::DynamicDestinations => vec![plan.dynamic_destinations()],
+        Topology::ManualDestinations => vec![plan.manual_destinations()],
+        Topology::Multipath => vec![plan.multipath()],
+        Topology::SimulatedConnection => vec![plan.simulated_connection()],
+        Topology::Responses => plan.responses(),
+        Topology::MovingName => vec![plan.moving_name()],
+    };
+    scenario.streams.extend(streams);
+}
+
+/// Lets publishers send at their leisure while the world runs, or all at once.
+pub(super) fn spread(scenario: &mut Scenario, random: &mut fastrand::Rng) {
+    let time = scenario.runs_for;
+    for publisher in scenario.streams.iter_mut().flat_map(|stream| &mut stream.publishers) {
+        let turns = publisher.messages.div_ceil(publisher.burst.div_ceil(2)).max(1);
+        let share = [0.0, 0.3, 0.9][random.usize(..3)];
+        publisher.period = time.mul_f64(share / turns as f64);
+    }
+}
+
+/// Flow control that starts with the last receiver and follows the slowest, so that everybody sees everything.
+fn everybody(receivers: usize) -> String {
+    format!("fc=min,g:/{receivers}")
+}
+
+impl Plan<'_> {
+    fn host(&mut self) -> usize {
+        self.random.usize(..self.hosts)
+    }
+
+    /// A client of a host.
+    fn client(&mut self, host: usize) -> usize {
+        let there: Vec<_> = (0..self.clients.len()).filter(|client| self.clients[*client] == host).collect();
+        there[self.random.usize(..there.len())]
+    }
+
+    fn one_in(&mut self, times: u8) -> bool {
+        self.random.u8(..times) == 0
+    }
+
+    /// First of the ports that only this stream uses.
+    fn own_port(&self) -> u16 {
+        20_200 + 10 * u16::try_from(self.number).unwrap_or(0)
+    }
+
+    fn log(&mut self) -> String {
+        format!("term-length=64k|mtu={}", [1408, 1408, 512, 4096][self.random.usize(..4)])
+    }
+
+    fn stream(
+        &mut self,
+        channel: String,
+        publishers: Vec<Publisher>,
+        subscribers: Vec<Subscriber>,
+    ) -> Stream {
+        Stream {
+            number: self.number,
+            channel,
+            stream_id: 1001 + i32::try_from(self.number).unwrap_or(0),
+            lengths: [Lengths::Short, Lengths::Frame, Lengths::Edges, Lengths::Any][self.random.usize(..4)],
+            waits_for_subscribers: self.random.bool(),
+            follows_slowest: false,
+            is_fragile: false,
+            publishers,
+            subscribers,
+        }
+    }
+
+    fn publisher(&mut self, host: usize, destinations: &[String]) -> Publisher {
+        Publisher {
+            client: self.client(host),
+            starts_at: self.start(),
+            destinations: destinations.to_vec(),
+            exclusive: self.random.bool(),
+            messages: self.random.usize(50..=250),
+            burst: self.random.usize(1..=8),
+            period: Duration::ZERO,
+            claims: if self.random.bool() { self.random.f64() } else { 0.0 },
+            closes_early: self.random.bool(),
+            revokes: false,
+        }
+    }
+
+    fn subscriber(&mut self, host: usize, channel: &str) -> Subscriber {
+        Subscriber {
+            client: self.client(host),
+            starts_at: self.start(),
+            ends_at: None,
+            channel: channel.to_owned(),
+            destinations: Vec::new(),
+            is_spy: false,
+            session: None,
+            is_lossy: false,
+            is_untethered: false,
+            is_left_behind: false,
+            rejects_after: None,
+            fragment_limit: self.random.usize(1..=20),
+            controlled: self.random.bool(),
+        }
+    }
+
+    fn start(&mut self) -> Duration {
+        if self.random.bool() { Duration::ZERO } else { Duration::from_micros(self.random.u64(..300_000)) }
+    }
+
+    /// Lets a publication start somewhere: where term ids wrap, or close to the last position of all.
+    fn start_somewhere(&mut self, stream: &mut Stream) {
+        let initial = [0, -1, i32::MAX, self.random.i32(..)][self.random.usize(..4)];
+        let terms = [0, 1, 2, i32::MAX - self.random.i32(1..=12)][self.random.usize(..4)];
+        let offset = 32 * self.random.i32(0..2000);
+        let term = initial.wrapping_add(terms);
+        stream.channel += &format!("|init-term-id={initial}|term-id={term}|term-offset={offset}");
+        stream.publishers.iter_mut().for_each(|publisher| publisher.exclusive = true);
+    }
+
+    /// Ends that are not those of every day.
+    fn ends(&mut self, stream: &mut Stream) {
+        if self.one_in(5) {
+            let revokes = &mut stream.publishers[0];
+            (revokes.revokes, revokes.exclusive) = (true, true);
+        }
+        if self.one_in(6) {
+            let after = self.random.usize(1..=40);
+            stream.subscribers[0].rejects_after = Some(after);
+            stream.waits_for_subscribers = false;
+        }
+        if self.one_in(5) {
+            stream.channel += &format!("|linger={}s", self.random.u8(5..=10));
+        }
+        if self.one_in(5) {
+            stream.channel += "|eos=false";
+        }
+    }
+
+    fn ipc(&mut self) -> Stream {
+        let host = self.host();
+        let channel = format!("aeron:ipc?{}", self.log());
+        let publishers: Vec<_> = (0..self.random.usize(1..=2)).map(|_| self.publisher(host, &[])).collect();
+        let mut subscribers: Vec<_> =
+            (0..self.random.usize(1..=2)).map(|_| self.subscriber(host, "aeron:ipc")).collect();
+        if self.one_in(4) {
+            let channel = format!("aeron:ipc?tether=false|{UNTETHERED}");
+            subscribers.push(Subscriber { is_untethered: true, ..self.subscriber(host, &channel) });
+        }
+        let mut stream = self.stream(channel, publishers, subscribers);
+        if self.one_in(4) {
+            self.start_somewhere(&mut stream);
+        }
+        self.ends(&mut stream);
+        stream
+    }
+
+    fn unicast(&mut self) -> Stream {
+        let receiver = self.host();
+        // A small choice, so that streams share endpoints.
+        let endpoint = format!("endpoint={}:{}", address(receiver), self.random.u16(20_121..=20_122));
+        let mut channel = format!("aeron:udp?{endpoint}|{}", self.log());
+        let mut heard = format!("aeron:udp?{endpoint}");
+        let mut publishers: Vec<_> = (0..self.random.usize(1..=2))
+            .map(|_| {
+                let host = self.host();
+                self.publisher(host, &[])
+            })
+            .collect();
+        let mut session = None;
+        match self.random.u8(..8) {
+            0 => heard += "|cc=cubic",
+            1 => heard += "|rejoin=true|rcv-wnd=16k",
+            2 => heard += "|nak-delay=2ms",
+            3 => channel += "|max-resend=64|pub-wnd=16k",
+            4 => {
+                session = Some(self.random.i32(2000..=3000));
+                channel += &format!("|session-id={}", session.unwrap_or_default());
+                publishers.truncate(1);
+                publishers[0].exclusive = true;
+            }
+            _ => {}
+        }
+        let is_lossy = self.one_in(6);
+        if is_lossy {
+            heard += "|reliable=false";
+        }
+        let mut subscribers: Vec<_> =
+            (0..self.random.usize(1..=2)).map(|_| self.subscriber(receiver, &heard)).collect();
+        if let Some(session) = session {
+            subscribers[0].session = Some(session);
+            subscribers[0].channel += &format!("|session-id={session}");
+            // It hears nobody.
+            let other = format!("{heard}|session-id={}", session + 1);
+            subscribers.push(Subscriber { session: Some(session + 1), ..self.subscriber(receiver, &other) });
+        }
+        if self.one_in(6) {
+            let channel = format!("{heard}|tether=false|{UNTETHERED}");
+            subscribers.push(Subscriber { is_untethered: true, ..self.subscriber(receiver, &channel) });
+        }
+        subscribers.iter_mut().for_each(|subscriber| subscriber.is_lossy = is_lossy);
+        if self.one_in(4) {
+            let host = self.clients[publishers[0].client];
+            let spy = self.subscriber(host, &format!("aeron:udp?{endpoint}"));
+            subscribers.push(Subscriber { is_spy: true, ..spy });
+        }
+        let mut stream = self.stream(channel, publishers, subscribers);
+        stream.is_fragile = session.is_some();
+        if self.one_in(4) {
+            self.start_somewhere(&mut stream);
+        }
+        self.ends(&mut stream);
+        stream
+    }
+
+    fn wildcard(&mut self) -> Stream {
+        let (receiver, sender) = (self.host(), self.host());
+        let heard = format!("aeron:udp?endpoint={}:0", address(receiver));
+        let log = self.log();
+        let channel = format!("aeron:udp?endpoint={}:{{port {}.0}}|{log}", address(receiver), self.number);
+        let publishers = vec![self.publisher(sender, &[])];
+        let subscribers = vec![self.subscriber(receiver, &heard)];
+        let mut stream = self.stream(channel, publishers, subscribers);
+        // A new subscription has another port, of which the old publication never hears.
+        stream.is_fragile = true;
+        stream
+    }
+
+    fn multicast(&mut self) -> Stream {
+        let port = self.own_port();
+        let group = format!("endpoint=224.20.30.{}:{port}|interface=127.0.0.1", 39 + 2 * self.number);
+        let tag = self.random.i32(1..=100);
+        let sender = self.host();
+        let kind = self.random.u8(..4);
+        let flow_control = match kind {
+            0 => String::from("fc=max"),
+            1 | 2 => everybody(self.hosts),
+            _ => format!("fc=tagged,g:{tag}/1"),
+        };
+        let channel = format!("aeron:udp?{group}|{flow_control}|{}", self.log());
+        let publishers = (0..self.random.usize(1..=2)).map(|_| self.publisher(sender, &[])).collect();
+        let subscribers = (0..self.hosts)
+            .map(|host| {
+                let is_in_group = kind != 3 || host == 0;
+                let tag = if kind == 3 && is_in_group { format!("|gtag={tag}") } else { String::new() };
+                let is_left_behind = kind == 0 || !is_in_group;
+                Subscriber { is_left_behind, ..self.subscriber(host, &format!("aeron:udp?{group}{tag}")) }
+            })
+            .collect();
+        let mut stream = self.stream(channel, publishers, subscribers);
+        stream.follows_slowest = matches!(kind, 1 | 2);
+        stream.waits_for_subscribers &= stream.follows_slowest;
+        if self.one_in(4) {
+            self.start_somewhere(&mut stream);
+        }
+        stream
+    }
+
+    fn dynamic_destinations(&mut self) -> Stream {
+        let sender = self.host();
+        let port = self.own_port();
+        let control = format!("control={}:{port}", address(sender));
+        let channel =
+            format!("aeron:udp?{control}|control-mode=dynamic|{}|{}", everybody(self.hosts), self.log());
+        let publishers = (0..self.random.usize(1..=2)).map(|_| self.publisher(sender, &[])).collect();
+        let hear = |host| format!("aeron:udp?endpoint={}:{}|{control}", address(host), port + 1);
+        let subscribers = (0..self.hosts).map(|host| self.subscriber(host, &hear(host))).collect();
+        let mut stream = self.stream(channel, publishers, subscribers);
+        stream.follows_slowest = true;
+        stream
+    }
+
+    fn manual_destinations(&mut self) -> Stream {
+        let port = self.own_port();
+        let channel = format!("aeron:udp?control-mode=manual|{}|{}", everybody(self.hosts), self.log());
+        let endpoints: Vec<_> =
+            (0..self.hosts).map(|host| format!("aeron:udp?endpoint={}:{port}", address(host))).collect();
+        let publishers = (0..self.random.usize(1..=2))
+            .map(|_| {
+                let host = self.host();
+                Publisher { exclusive: true, ..self.publisher(host, &endpoints) }
+            })
+            .collect();
+        let subscribers =
+            endpoints.iter().enumerate().map(|(host, endpoint)| self.subscriber(host, endpoint)).collect();
+        let mut stream = self.stream(channel, publishers, subscribers);
+        stream.follows_slowest = true;
+        stream
+    }
+
+    fn multipath(&mut self) -> Stream {
+        let (receiver, sender) = (self.host(), self.host());
+        let port = self.own_port();
+        let channel = format!("aeron:udp?control-mode=manual|{}|{}", everybody(1), self.log());
+        let paths: Vec<_> = (port..port + self.random.u16(2..=3))
+            .map(|port| format!("aeron:udp?endpoint={}:{port}", address(receiver)))
+            .collect();
+        let publishers = vec![Publisher { exclusive: true, ..self.publisher(sender, &paths) }];
+        let one = self.subscriber(receiver, "aeron:udp?control-mode=manual");
+        self.stream(channel, publishers, vec![Subscriber { destinations: paths, ..one }])
+    }
+
+    fn simulated_connection(&mut self) -> Stream {
+        let (host, nobody) = (self.host(), self.host());
+        let endpoint = format!("endpoint={}:{}", address(nobody), self.own_port());
+        let channel = format!("aeron:udp?{endpoint}|ssc=true|{}", self.log());
+        let publishers = vec![self.publisher(host, &[])];
+        let spies = (0..self.random.usize(1..=2))
+            .map(|_| Subscriber { is_spy: true, ..self.subscriber(host, &format!("aeron:udp?{endpoint}")) })
+            .collect();
+        self.stream(channel, publishers, spies)
+    }
+
+    fn responses(&mut self) -> Vec<Stream> {
+        let (server, requester) = (self.host(), self.host());
+        let (asked, answered) = (self.number, self.number + 1);
+        let port = self.own_port();
+        let endpoint = format!("aeron:udp?endpoint={}:{port}", address(server));
+        let control = format!("aeron:udp?control={}:{}|control-mode=response", address(server), port + 1);
+        let log = self.log();
+        let channel = format!("{endpoint}|{log}|response-correlation-id={{subscription {answered}.0}}");
+        let publishers = vec![Publisher { closes_early: false, ..self.publisher(requester, &[]) }];
+        let subscribers = vec![self.subscriber(server, &endpoint)];
+        let mut requests = self.stream(channel, publishers, subscribers);
+        self.number = answered;
+        let channel = format!("{control}|{log}|response-correlation-id={{image {asked}.0}}");
+        let publishers =
+            vec![Publisher { exclusive: true, closes_early: false, ..self.publisher(server, &[]) }];
+        let subscribers = vec![self.subscriber(requester, &control)];
+        let mut responses = self.stream(channel, publishers, subscribers);
+        for stream in [&mut requests, &mut responses] {
+            // A new requester needs a new responder, which applications have to see to.
+            stream.is_fragile = true;
+            stream.waits_for_subscribers = false;
+        }
+        vec![requests, responses]
+    }
+
+    fn moving_name(&mut self) -> Stream {
+        let sender = self.host();
+        let from = self.host();
+        let to = (from + 1) % self.hosts;
+        let port = self.own_port();
+        let channel = format!("aeron:udp?endpoint={}:{port}|{}", moving_name(self.number), self.log());
+        let publishers = vec![self.publisher(sender, &[])];
+        let subscribers = [from, to]
+            .map(|host| self.subscriber(host, &format!("aeron:udp?endpoint={}:{port}", address(host))));
+        let mut stream = self.stream(channel, publishers, subscribers.to_vec());
+        stream.waits_for_subscribers = false;
+        stream
+    }
+}

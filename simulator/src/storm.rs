@@ -1,0 +1,150 @@
+//! Applications that add and remove as quickly as they can, and those that take all counters that there are.
+
+use std::time::Duration;
+
+use epona_client::{Aeron, ClientError, Counter, ExclusivePublication, Pending, Publication, Subscription};
+use epona_protocol::{
+    command::ErrorCode,
+    types::{CounterTypeId, Nanos},
+};
+
+use crate::{Violation, ensure, fault::Disturbance, turn::Turn};
+
+/// Most things that a storm holds.
+const HELD: usize = 24;
+
+/// Time between turns in which it acts.
+const PERIOD: Duration = Duration::from_millis(2);
+
+/// Requests of one turn of an application that takes all counters.
+const GREED: usize = 256;
+
+/// Channels of a storm, of which some clash with each other.
+const CHANNELS: [&str; 6] = [
+    "aeron:ipc?term-length=64k",
+    "aeron:ipc?term-length=128k",
+    "aeron:udp?endpoint=10.0.0.1:20900|term-length=64k",
+    "aeron:udp?endpoint=224.20.30.99:20900|interface=127.0.0.1|term-length=64k",
+    "aeron:udp?control=127.0.0.1:20901|control-mode=dynamic|term-length=64k",
+    "aeron:udp?endpoint=nobody:20900",
+];
+
+/// Type of the counters.
+const COUNTER: CounterTypeId = CounterTypeId::new(1001);
+
+/// One application, for as long as its cause lasts.
+pub(crate) struct Storm {
+    pub(crate) client: usize,
+    pub(crate) cause: Disturbance,
+    host: usize,
+    held: Vec<Held>,
+    is_full: bool,
+    acts_at: Nanos,
+}
+
+enum Held {
+    PendingPublication(Pending<Publication>),
+    PendingExclusive(Pending<ExclusivePublication>),
+    PendingSubscription(Pending<Subscription>),
+    PendingCounter(Pending<Counter>),
+    /// Held to be dropped.
+    #[expect(dead_code, reason = "what matters is when it is dropped")]
+    Added(Box<dyn std::any::Any>),
+}
+
+impl Storm {
+    pub(crate) const fn new(client: usize, host: usize, cause: Disturbance) -> Self {
+        Self { client, cause, host, held: Vec::new(), is_full: false, acts_at: Nanos::new(i64::MIN) }
+    }
+
+    pub(crate) fn step(&mut self, aeron: &Aeron, turn: &mut Turn<'_>) -> Result<usize, Violation> {
+        if turn.now.nanos < self.acts_at {
+            return Ok(0);
+        }
+        self.acts_at = turn.now.nanos + PERIOD;
+        let takes_counters = matches!(self.cause, Disturbance::FillCounters(_));
+        for index in (0..self.held.len()).rev() {
+            match self.held[index].poll() {
+                Ok(None) => {}
+                Ok(Some(added)) => self.held[index] = added,
+                Err(error) => {
+                    self.is_full |= takes_counters;
+                    ensure!(
+                        is_to_be_expected(&error) || turn.is_excused(&[self.host]),
+                        "a storm met an error: {error}"
+                    );
+                    self.held.swap_remove(index);
+                }
+            }
+        }
+        if takes_counters {
+            return Ok(self.take_counters(aeron));
+        }
+        for _ in 0..turn.random.usize(..3) {
+            if self.held.len() >= HELD || (!self.held.is_empty() && turn.random.u8(..3) == 0) {
+                let index = turn.random.usize(..self.held.len());
+                self.held.swap_remove(index);
+            } else if let Ok(held) = add(aeron, turn.random) {
+                self.held.push(held);
+            }
+        }
+        Ok(1)
+    }
+
+    fn take_counters(&mut self, aeron: &Aeron) -> usize {
+        if self.is_full {
+            return 0;
+        }
+        for _ in 0..GREED {
+            if let Ok(pending) = aeron.add_counter_async(COUNTER, b"", "taken") {
+                self.held.push(Held::PendingCounter(pending));
+            }
+        }
+        GREED
+    }
+
+    /// Its client is gone: what it held is the next one's not.
+    pub(crate) fn take_held(&mut self) -> Box<dyn std::any::Any> {
+        Box::new(std::mem::take(&mut self.held))
+    }
+}
+
+fn add(aeron: &Aeron, random: &mut fastrand::Rng) -> Result<Held, ClientError> {
+    let channel = CHANNELS[random.usize(..CHANNELS.len())];
+    let stream = random.i32(5000..5004);
+    Ok(match random.u8(..4) {
+        0 => Held::PendingPublication(aeron.add_publication_async(channel, stream)?),
+        1 => Held::PendingExclusive(aeron.add_exclusive_publication_async(channel, stream)?),
+        2 => Held::PendingSubscription(aeron.add_subscription_async(channel, stream)?),
+        _ => Held::PendingCounter(aeron.add_counter_async(COUNTER, b"key", "in a storm")?),
+    })
+}
+
+/// What clashing channels, foreign addresses and unknown names are answered.
+fn is_to_be_expected(error: &ClientError) -> bool {
+    match error {
+        ClientError::Registration { code, .. } => matches!(
+            code,
+            ErrorCode::InvalidChannel
+                | ErrorCode::GenericError
+                | ErrorCode::UnknownHost
+                | ErrorCode::ResourceTemporarilyUnavailable
+        ),
+        _ => false,
+    }
+}
+
+impl Held {
+    fn poll(&mut self) -> Result<Option<Self>, ClientError> {
+        fn added<T: 'static>(thing: T) -> Held {
+            Held::Added(Box::new(thing))
+        }
+        Ok(match self {
+            Self::PendingPublication(pending) => pending.poll()?.map(added),
+            Self::PendingExclusive(pending) => pending.poll()?.map(added),
+            Self::PendingSubscription(pending) => pending.poll()?.map(added),
+            Self::PendingCounter(pending) => pending.poll()?.map(added),
+            Self::Added(_) => None,
+        })
+    }
+}

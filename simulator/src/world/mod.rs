@@ -1,0 +1,570 @@
+//! A world: hosts, clients and applications, stepped together until everything has arrived and everything is gone.
+//!
+//! ```text
+//!   connect ──► run ──────────────► recover ───────────► finish ──────────► close
+//!               publish, faults     every stream must    everything must    everything must
+//!                                   get on               arrive             be given back
+//! ```
+
+mod disturb;
+mod stream;
+
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Duration,
+};
+
+use epona_media_driver::{
+    clock::Clock,
+    media::simulated::{self, SimulatedNetwork},
+};
+use epona_protocol::types::{Nanos, StreamId};
+
+use self::{
+    disturb::{Due, Graveyard, agenda},
+    stream::Stream,
+};
+use crate::{
+    Violation,
+    client::{Client, Turned},
+    clock::{Pace, VirtualClock},
+    content::mix,
+    ensure,
+    excuses::Excuses,
+    fault::{Disturbance, FaultKind, Role},
+    host::Host,
+    ledger::Ledger,
+    network_faults::NetworkFaults,
+    outcome::{Failure, Figures, Outcome},
+    resources::Resources,
+    scenario::{self, Scenario},
+    storm::Storm,
+    surroundings::Names,
+    trace::{Event, Trace},
+    turn::{Known, Phase, Turn},
+    violation,
+    watch::Health,
+};
+
+/// Virtual time in which all clients must have connected, and everything have arrived in the end.
+const DELIVERY_LIMIT: Duration = Duration::from_secs(60);
+
+/// Virtual time after the last fault in which every stream must get on: longer than the timeouts of clients, images and
+/// claims, one after the other.
+const RECOVERY_LIMIT: Duration = Duration::from_secs(75);
+
+/// Virtual time after closing in which everything must be gone: longer than all timeouts that keep it.
+const RELEASE_LIMIT: Duration = Duration::from_secs(60);
+
+/// How often, in virtual time, what the drivers hold is looked at while it goes.
+const RELEASE_CHECK_INTERVAL: Duration = Duration::from_millis(500);
+
+/// How time passes while there is nothing to do but wait for timeouts.
+const WAITING: Pace = Pace { busy: Duration::from_micros(500), idle: Duration::from_millis(20) };
+
+/// Window of a receiver whose terms are as small as they can be, in bytes: half a term.
+const WINDOW: i64 = 32 << 10;
+
+/// Most counters of a driver in any world but one whose counters are all taken.
+const MOST_COUNTERS: usize = 1000;
+
+/// What an application works with, while the world's streams, clients and storms are borrowed beside it.
+macro_rules! turn {
+    ($world:ident) => {
+        Turn {
+            now: $world.clock.now(),
+            phase: $world.phase,
+            random: &mut $world.random,
+            ledger: &mut $world.ledger,
+            excuses: &$world.excuses,
+            known: &mut $world.known,
+            trace: &mut $world.trace,
+            figures: &mut $world.figures,
+        }
+    };
+}
+
+/// Whose turn it is.
+#[derive(Clone, Copy, Debug)]
+enum Task {
+    Role(usize, Role),
+    Client(usize),
+    Publisher(usize, usize),
+    Subscriber(usize, usize),
+}
+
+struct World {
+    network: SimulatedNetwork,
+    network_faults: NetworkFaults,
+    names: Names,
+    clock: VirtualClock,
+    started_at: Nanos,
+    phase: Phase,
+    pace: Pace,
+    scenario: Scenario,
+    random: fastrand::Rng,
+    agenda: Vec<Due>,
+    excuses: Excuses,
+    known: Known,
+    // In the order in which they end: applications, clients, drivers, and what was left by the dead.
+    streams: Vec<Stream>,
+    storms: Vec<Storm>,
+    clients: Vec<Client>,
+    hosts: Vec<Host>,
+    graveyard: Graveyard,
+    tasks: Vec<Task>,
+    ledger: Ledger,
+    trace: Trace,
+    figures: Figures,
+}
+
+/// Runs a world from its start to its end, or to the first thing that goes wrong.
+///
+/// Panics of production code count as that; their message also goes to standard error, as panics do.
+#[must_use]
+pub fn run(scenario: &Scenario, trace: Trace) -> Outcome {
+    let seed = scenario.seed;
+    let mut world = match World::new(scenario, trace) {
+        Ok(world) => world,
+        Err(Violation { invariant, reason }) => {
+            let failure = Failure { seed, step: 0, at: Duration::ZERO, invariant, reason, tail: Vec::new() };
+            return Outcome { seed, digest: 0, figures: Figures::default(), failure: Some(failure) };
+        }
+    };
+    // Nothing of the world is used after a panic but its trace and figures, which are whole at any time.
+    let ended = catch_unwind(AssertUnwindSafe(|| world.run()));
+    let violation = match ended {
+        Ok(Ok(())) => None,
+        Ok(Err(violation)) => Some(violation),
+        Err(panic) => Some(violation!("panic: {}", panic_text(&*panic))),
+    };
+    world.figures.simulated = world.elapsed();
+    world.figures.faults += &world.network_faults.take_counts();
+    let failure = violation.map(|Violation { invariant, reason }| Failure {
+        seed,
+        step: world.figures.steps,
+        at: world.elapsed(),
+        invariant,
+        reason: world.without_paths(&reason),
+        tail: world.trace.lines(),
+    });
+    Outcome { seed, digest: world.trace.digest(), figures: world.figures.clone(), failure }
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a text")
+}
+
+impl World {
+    fn new(scenario: &Scenario, trace: Trace) -> Result<Self, Violation> {
+        let seed = scenario.seed;
+        let network = SimulatedNetwork::new(mix(seed, 1));
+        network.record(true);
+        let network_faults = NetworkFaults::new(mix(seed, 3));
+        network.set_meddler(network_faults.clone());
+        let addresses: Vec<_> = (0..scenario.hosts).map(scenario::address).collect();
+        for (from, conditions) in addresses.iter().zip(&scenario.links) {
+            addresses.iter().for_each(|to| network.set_link(*from, *to, *conditions));
+        }
+        let names = name_endpoints(scenario);
+        let clock = VirtualClock::new();
+        let mut hosts: Vec<_> = addresses
+            .iter()
+            .enumerate()
+            .map(|(index, address)| {
+                Host::new(*address, &network, &names, clock.now(), mix(seed, 100 + index as u64))
+            })
+            .collect();
+        hosts.iter_mut().try_for_each(|host| host.start(&clock))?;
+        let clients: Vec<_> =
+            scenario.clients.iter().map(|host| Client::new(*host, hosts[*host].path().to_owned())).collect();
+        let is_calm = is_calm(scenario);
+        let streams: Vec<_> =
+            scenario.streams.iter().map(|stream| Stream::new(stream, &clients, seed, is_calm)).collect();
+        let tasks = tasks(&hosts, &clients, &streams);
+        let mut figures = Figures::default();
+        count_positions(scenario, &mut figures);
+        Ok(Self {
+            network,
+            network_faults,
+            names,
+            started_at: clock.now().nanos,
+            clock,
+            phase: Phase::Running,
+            pace: scenario.pace,
+            scenario: scenario.clone(),
+            random: fastrand::Rng::with_seed(mix(seed, 2)),
+            agenda: agenda(&scenario.faults),
+            excuses: Excuses::new(scenario.hosts),
+            known: Known::new(),
+            streams,
+            storms: Vec::new(),
+            clients,
+            hosts,
+            graveyard: Graveyard::default(),
+            tasks,
+            ledger: Ledger::new(seed),
+            trace,
+            figures,
+        })
+    }
+
+    fn run(&mut self) -> Result<(), Violation> {
+        let baseline = self.resources(true);
+        self.enter(Phase::Running, "run");
+        self.step_until(None, |world| world.elapsed() >= world.scenario.runs_for && world.agenda.is_empty())?;
+        self.enter(Phase::Recovering, "recover");
+        self.ledger.heal();
+        let healed = self.elapsed();
+        self.step_until(Some(RECOVERY_LIMIT), Self::is_recovered)?;
+        if !self.scenario.faults.is_empty() {
+            self.figures.worst_recovery = self.elapsed().saturating_sub(healed);
+        }
+        self.enter(Phase::Finishing, "finish");
+        self.step_until(Some(DELIVERY_LIMIT), Self::is_delivered)?;
+        self.check_completeness()?;
+        self.trace.record(self.clock.now_nanos(), Event::Phase("close streams"));
+        self.pace = WAITING;
+        self.close_streams();
+        self.step_until_gone(&baseline, false)?;
+        self.trace.record(self.clock.now_nanos(), Event::Phase("close clients"));
+        self.clients.iter_mut().for_each(Client::close);
+        self.step_until_gone(&baseline, true)?;
+        self.check_health()
+    }
+
+    fn enter(&mut self, phase: Phase, name: &'static str) {
+        self.phase = phase;
+        self.trace.record(self.clock.now_nanos(), Event::Phase(name));
+    }
+
+    /// Steps until something is so; too late is a violation, which says what is missing.
+    fn step_until(
+        &mut self,
+        limit: Option<Duration>,
+        is_so: impl Fn(&Self) -> bool,
+    ) -> Result<(), Violation> {
+        let start = self.clock.now_nanos();
+        while !is_so(self) {
+            if let Some(limit) = limit
+                && self.clock.now_nanos().since(start) > limit
+            {
+                let streams = self.streams.iter();
+                let missing: Vec<_> =
+                    streams.flat_map(|stream| stream.what_is_missing(self.phase, &self.ledger)).collect();
+                return Err(match self.phase {
+                    Phase::Finishing => {
+                        violation!("not all has arrived after {limit:?}: {}", missing.join("; "))
+                    }
+                    Phase::Running | Phase::Recovering => {
+                        violation!("not recovered after {limit:?}: {}", missing.join("; "))
+                    }
+                });
+            }
+            self.step()?;
+        }
+        Ok(())
+    }
+
+    fn step_until_gone(&mut self, baseline: &[Resources], with_clients: bool) -> Result<(), Violation> {
+        let deadline = self.clock.now_nanos() + RELEASE_LIMIT;
+        loop {
+            let held = self.resources(with_clients);
+            if held == baseline {
+                self.figures.checks += held.len() as u64;
+                return Ok(());
+            }
+            ensure!(
+                self.clock.now_nanos() < deadline,
+                "{RELEASE_LIMIT:?} after closing there is left: {}",
+                Resources::difference(baseline, &held)
+            );
+            let next = self.clock.now_nanos() + RELEASE_CHECK_INTERVAL;
+            while self.clock.now_nanos() < next {
+                self.step()?;
+            }
+        }
+    }
+
+    /// One turn of everybody, in an order of its own, then the checks, then time passes.
+    fn step(&mut self) -> Result<(), Violation> {
+        self.figures.steps += 1;
+        self.disturb()?;
+        let mut tasks = std::mem::take(&mut self.tasks);
+        self.random.shuffle(&mut tasks);
+        let mut work = self.step_storms()?;
+        for task in &tasks {
+            if self.scenario.skipped_turns == 0.0 || self.random.f64() >= self.scenario.skipped_turns {
+                work += self.take_turn(*task)?;
+            }
+        }
+        self.tasks = tasks;
+        self.record_network();
+        for host in &mut self.hosts {
+            if let Some(watch) = host.watch_mut() {
+                self.figures.checks += watch.check()?;
+            }
+        }
+        self.check_flow_control()?;
+        self.clock.advance(work > 0, self.pace, self.network.next_delivery(), &mut self.random);
+        Ok(())
+    }
+
+    /// Streams, and what their applications work with.
+    fn split(&mut self) -> (&mut Vec<Stream>, Turn<'_>) {
+        (&mut self.streams, turn!(self))
+    }
+
+    fn take_turn(&mut self, task: Task) -> Result<usize, Violation> {
+        let now = self.clock.now();
+        match task {
+            Task::Role(host, role) => Ok(self.hosts[host].step(role, now)),
+            Task::Client(client) => match self.clients[client].step(now) {
+                Turned::Worked(work) => Ok(work),
+                Turned::Ended(why) => self.client_ended(client, &why.to_string()).map(|()| 1),
+            },
+            Task::Publisher(stream, place) => self.publish(stream, place),
+            Task::Subscriber(stream, place) => self.subscribe(stream, place),
+        }
+    }
+
+    fn publish(&mut self, stream: usize, place: usize) -> Result<usize, Violation> {
+        let elapsed = self.elapsed();
+        let mut turn = turn!(self);
+        let stream = &mut self.streams[stream];
+        let spec = stream.publishers[place].spec();
+        let client = &self.clients[spec.client];
+        let Some(aeron) = client.aeron().filter(|_| !client.is_paused(turn.now.nanos)) else { return Ok(0) };
+        if elapsed < spec.starts_at {
+            return Ok(0);
+        }
+        stream.publish(place, (aeron, client.generation), &mut turn)
+    }
+
+    fn subscribe(&mut self, stream: usize, place: usize) -> Result<usize, Violation> {
+        let elapsed = self.elapsed();
+        let mut turn = turn!(self);
+        let Stream { spec, subscribers, .. } = &mut self.streams[stream];
+        let subscriber = &mut subscribers[place];
+        let client = &self.clients[subscriber.spec().client];
+        let Some(aeron) = client.aeron().filter(|_| !client.is_paused(turn.now.nanos)) else { return Ok(0) };
+        if elapsed < subscriber.spec().starts_at || subscriber.is_closed() {
+            return Ok(0);
+        }
+        if subscriber.spec().ends_at.is_some_and(|end| elapsed >= end) {
+            subscriber.close(&mut turn);
+            return Ok(1);
+        }
+        if subscriber.is_registered() {
+            subscriber.poll(StreamId::new(spec.stream_id), &mut turn)
+        } else {
+            subscriber.register(aeron, spec, &mut turn)
+        }
+    }
+
+    fn step_storms(&mut self) -> Result<usize, Violation> {
+        let mut work = 0;
+        let mut turn = turn!(self);
+        for storm in &mut self.storms {
+            let client = &self.clients[storm.client];
+            if let Some(aeron) = client.aeron().filter(|_| !client.is_paused(turn.now.nanos)) {
+                work += storm.step(aeron, &mut turn)?;
+            }
+        }
+        Ok(work)
+    }
+
+    fn record_network(&mut self) {
+        for entry in self.network.take_trace() {
+            let kind = match entry.event {
+                simulated::Event::Duplicated(_) => Some(FaultKind::Duplication),
+                simulated::Event::Late(_) => Some(FaultKind::Reordering),
+                simulated::Event::Lost => Some(FaultKind::Loss),
+                // Counted where it is done.
+                simulated::Event::Altered(_) | simulated::Event::Taken => None,
+                simulated::Event::Sent(_) | simulated::Event::Unreachable => None,
+            };
+            kind.into_iter().for_each(|kind| self.figures.faults.count(kind));
+            self.figures.datagrams += 1;
+            self.trace.record(entry.at, Event::Datagram(entry));
+        }
+    }
+
+    /// Who follows its slowest receiver is never further ahead of it than the receiver's window.
+    fn check_flow_control(&mut self) -> Result<(), Violation> {
+        let now = self.clock.now_nanos();
+        for stream in self.streams.iter().filter(|stream| stream.spec.follows_slowest) {
+            for (subscriber, publisher, session) in stream.pairs() {
+                let (Some(id), Some(position)) =
+                    (publisher.session_id(), self.ledger.position_of(subscriber.place(), session))
+                else {
+                    continue;
+                };
+                if self.excuses.cover(&[subscriber.host(), publisher.host()], now) {
+                    continue;
+                }
+                let stream_id = StreamId::new(stream.spec.stream_id);
+                let watch = self.hosts[publisher.host()].watch();
+                let Some(limit) = watch.and_then(|watch| watch.sender_limit(stream_id, id)) else { continue };
+                ensure!(
+                    limit <= position.get() + WINDOW,
+                    "the sender of session {id} may go to {limit}, but subscriber {:?} is at {position:?} and takes {WINDOW} bytes",
+                    subscriber.place()
+                );
+                self.figures.checks += 1;
+            }
+        }
+        Ok(())
+    }
+
+    fn close_streams(&mut self) {
+        let (streams, mut turn) = self.split();
+        for stream in streams {
+            stream.publishers.iter_mut().for_each(|publisher| publisher.close(&mut turn));
+            stream.subscribers.iter_mut().for_each(|subscriber| subscriber.close(&mut turn));
+        }
+    }
+
+    fn is_recovered(&self) -> bool {
+        self.hosts.iter().all(Host::is_running)
+            && self.clients.iter().all(|client| client.aeron().is_some())
+            && self.streams.iter().all(|stream| stream.is_recovered(&self.ledger))
+    }
+
+    /// Whether everybody has got everything.
+    fn is_delivered(&self) -> bool {
+        self.streams.iter().all(|stream| stream.is_delivered(&self.ledger))
+    }
+
+    /// Who was there from the start has missed nothing.
+    fn check_completeness(&mut self) -> Result<(), Violation> {
+        if !is_calm(&self.scenario) {
+            return Ok(());
+        }
+        for subscriber in self.streams.iter().flat_map(|stream| &stream.subscribers) {
+            ensure!(
+                !subscriber.has_unknown_images(),
+                "subscriber {:?} has an image of a session that nobody publishes there",
+                subscriber.place()
+            );
+        }
+        for stream in self.streams.iter().filter(|stream| stream.spec.waits_for_subscribers) {
+            let pairs = stream.pairs().filter(|(subscriber, ..)| !subscriber.spec().is_untethered);
+            for (subscriber, _, session) in pairs {
+                ensure!(
+                    self.ledger.joined_at_start(subscriber.place(), session),
+                    "subscriber {:?} was there first, but joined late: {}",
+                    subscriber.place(),
+                    self.ledger.progress(subscriber.place(), session)
+                );
+                self.figures.checks += 1;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_health(&mut self) -> Result<(), Violation> {
+        let faults = &self.scenario.faults;
+        let specs = || self.scenario.streams.iter().flat_map(|stream| &stream.subscribers);
+        let health = Health {
+            is_disturbed: !is_calm(&self.scenario)
+                || specs().any(|subscriber| subscriber.rejects_after.is_some())
+                || faults
+                    .iter()
+                    .any(|fault| matches!(fault.what, Disturbance::Storm(_) | Disturbance::FillErrorLog(_))),
+            // At the last position of all, setups announce a term that cannot be.
+            is_unaltered: self.figures.faults.of(FaultKind::PositionNearMaximum) == 0
+                && !faults.iter().any(|fault| {
+                    matches!(
+                        fault.what,
+                        Disturbance::Corrupt(_) | Disturbance::Truncate(_) | Disturbance::ForeignVersion(_)
+                    )
+                }),
+            is_reliable: !specs().any(|subscriber| subscriber.is_lossy),
+        };
+        let takes_all = |what| matches!(what, Disturbance::FillCounters(_));
+        let is_bounded = !faults.iter().any(|fault| takes_all(fault.what));
+        for host in &self.hosts {
+            let (Some(watch), Some(cnc)) = (host.watch(), host.cnc()) else { continue };
+            self.figures.checks += watch.check_health(cnc, health)?;
+            ensure!(
+                watch.most() < MOST_COUNTERS || !is_bounded,
+                "a driver had {} counters at once",
+                watch.most()
+            );
+        }
+        Ok(())
+    }
+
+    fn resources(&self, with_clients: bool) -> Vec<Resources> {
+        let of = |(index, host): (usize, &Host)| {
+            let sockets = self.network.sockets(scenario::address(index));
+            host.watch().map_or_else(Resources::default, |watch| {
+                Resources::of(host.path(), watch.counters(), sockets, with_clients)
+            })
+        };
+        self.hosts.iter().enumerate().map(of).collect()
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.clock.now_nanos().since(self.started_at)
+    }
+
+    /// Directories have other names in each run.
+    fn without_paths(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        for (index, host) in self.hosts.iter().enumerate() {
+            text = text.replace(&*host.path().to_string_lossy(), &format!("<directory of host {index}>"));
+        }
+        text
+    }
+}
+
+/// Whether nothing ends before its time.
+fn is_calm(scenario: &Scenario) -> bool {
+    let kills = |what| matches!(what, Disturbance::KillClient(..));
+    !scenario.is_severe() && !scenario.faults.iter().any(|fault| kills(fault.what))
+}
+
+/// Names that move stand for the host of the first subscriber.
+fn name_endpoints(scenario: &Scenario) -> Names {
+    let names = Names::default();
+    for stream in &scenario.streams {
+        if let Some(first) = stream.subscribers.first() {
+            names.set(
+                &scenario::moving_name(stream.number),
+                scenario::address(scenario.clients[first.client]),
+            );
+        }
+    }
+    names
+}
+
+/// Counts streams that start where positions are unusual.
+fn count_positions(scenario: &Scenario, figures: &mut Figures) {
+    for stream in &scenario.streams {
+        let value = |key: &str| {
+            let (_, rest) = stream.channel.split_once(key)?;
+            rest.split('|').next()?.parse::<i32>().ok()
+        };
+        let (Some(initial), Some(term)) = (value("|init-term-id="), value("|term-id=")) else { continue };
+        if term.wrapping_sub(initial) > i32::MAX / 2 {
+            figures.faults.count(FaultKind::PositionNearMaximum);
+        }
+        if initial == i32::MAX || term < initial {
+            figures.faults.count(FaultKind::TermIdWrap);
+        }
+    }
+}
+
+fn tasks(hosts: &[Host], clients: &[Client], streams: &[Stream]) -> Vec<Task> {
+    let roles = (0..hosts.len()).flat_map(|host| Role::ALL.map(|role| Task::Role(host, role)));
+    let conductors = (0..clients.len()).map(Task::Client);
+    let applications = streams.iter().enumerate().flat_map(|(index, stream)| {
+        let publishers = (0..stream.publishers.len()).map(move |place| Task::Publisher(index, place));
+        publishers.chain((0..stream.subscribers.len()).map(move |place| Task::Subscriber(index, place)))
+    });
+    roles.chain(conductors).chain(applications).collect()
+}
