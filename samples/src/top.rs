@@ -7,6 +7,7 @@
 //! ```
 
 mod controls;
+mod keyboard;
 mod model;
 mod view;
 
@@ -87,7 +88,10 @@ impl Top<'_> {
         let mut next = self.now() + self.options.delay;
         while !self.interrupt.is_raised() {
             terminal.draw(|frame| view::draw(frame, &screen, &mut controls))?;
-            if event::poll(KEY_PATIENCE)?
+            if !keyboard::await_key(KEY_PATIENCE)? {
+                return Ok(());
+            }
+            if event::poll(Duration::ZERO)?
                 && let Event::Key(key) = event::read()?
                 && controls.on_key(key) == Outcome::Quit
             {

@@ -119,6 +119,26 @@ fn a_subscriber_that_stands_still_is_named_and_keys_work() {
 }
 
 #[test]
+fn it_ends_with_its_terminal() {
+    let driver = EmbeddedDriver::launch().unwrap();
+    let Some(tmux) = Tmux::start(driver.directory(), "--delay 50ms") else {
+        return skipped("tmux is not installed");
+    };
+    tmux.await_screen("a screen", |lines| lines[0].starts_with("epona top  "));
+    let directory = driver.directory().display().to_string();
+    let has = |file: &Path, part: &str| {
+        std::fs::read(file).is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains(part))
+    };
+    let running = || {
+        let mut processes = std::fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
+        processes.any(|it| has(&it.join("cmdline"), "top\0--delay") && has(&it.join("environ"), &directory))
+    };
+    assert!(running());
+    drop(tmux);
+    await_that("the end of what ran in the terminal", || !running());
+}
+
+#[test]
 fn without_a_terminal_it_says_what_to_use_instead() {
     let driver = EmbeddedDriver::launch().unwrap();
     let ended = run(driver.directory(), &["top"]).expect_code(1);
