@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Each side is one thread that steps its client and, when no driver is running, a driver of its own
-//! ([`Side`](crate::side::Side)). Either side can be left to another process or host.
+//! ([`Side`]). Either side can be left to another process or host.
 
 mod publisher;
 mod report;
