@@ -22,6 +22,10 @@ const ABORTED_CLAIMS: f64 = 0.1;
 /// Time between messages that show that a stream gets on.
 const RECOVERY_PERIOD: Duration = Duration::from_millis(50);
 
+/// Where streams near the maximum end: a term before the last position of all, from which on setups and heartbeats name
+/// a term that cannot be, so that receivers, Aeron's too, neither ask for what they miss nor keep the image.
+const LAST_USED: i64 = (1 << 47) - (64 << 10);
+
 /// How long an application waits before it asks again for what was refused.
 const RETRY: Duration = Duration::from_millis(200);
 
@@ -216,6 +220,10 @@ impl Publisher {
                 self.composed = Some(number);
             }
             let (before, limit) = (handle.position()?, handle.limit()?);
+            if before.get() >= LAST_USED {
+                self.is_exhausted = true;
+                break;
+            }
             let as_claim =
                 self.message.len() <= handle.limits().max_payload && turn.random.f64() < self.spec.claims;
             if as_claim && turn.random.f64() < ABORTED_CLAIMS {
