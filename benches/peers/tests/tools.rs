@@ -188,7 +188,7 @@ fn loss_is_loss_stat(kind: DriverKind) {
 fn driver_is_driver_tool(kind: DriverKind) {
     let mut process = driver(kind, &[("aeron.driver.termination.validator", "allow".to_owned())]);
     let pid = process.id().to_string();
-    assert_eq!(lines(&process, &["driver", "--pid"]), [pid.clone()]);
+    assert_eq!(lines(&process, &["driver", "--pid"]), std::slice::from_ref(&pid));
     let printed = lines(&process, &["driver"]);
     assert_eq!(printed[0], format!("Command 'n Control cnc_file: {}/cnc.dat", process.dir().display()));
     assert_eq!(printed[1], format!("Version: 512, PID: {pid}"));
