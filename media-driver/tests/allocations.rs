@@ -1,12 +1,7 @@
 //! The path of a message does not allocate: counted by an allocator, for driver and client together on one thread.
-#![expect(unsafe_code, reason = "an allocator that counts is one")]
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests panic, and have deadlines")]
 
-use std::{
-    alloc::{GlobalAlloc, Layout, System},
-    cell::Cell,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use epona_client::{
     Aeron, Context as ClientContext, ExclusivePublication, Pending, Publication, Subscription,
@@ -21,43 +16,6 @@ use epona_protocol::{frame::DataFlags, types::TermLength};
 #[allow(unreachable_pub, reason = "programs of other packages share the file")]
 #[path = "support/ports.rs"]
 mod ports;
-
-thread_local! {
-    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
-}
-
-/// The system's allocator, which counts how often the calling thread asks it for memory.
-struct Counting;
-
-impl Counting {
-    fn count() {
-        // A thread that is ending has no counter any more.
-        let _ = ALLOCATIONS.try_with(|allocations| allocations.set(allocations.get() + 1));
-    }
-}
-
-// SAFETY: everything is left to the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        Self::count();
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: as above.
-        unsafe { System.dealloc(block, layout) }
-    }
-
-    unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        Self::count();
-        // SAFETY: as above.
-        unsafe { System.realloc(block, layout, new_size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 /// How long anything may take; nothing is asserted about how long it does take.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -139,15 +97,13 @@ fn allocations_of(
     world: &mut World,
     offer: &mut dyn FnMut(&[u8]) -> bool,
     subscription: &mut Subscription,
-) -> usize {
+) -> u64 {
     // Tables and queues take their size, and every term of the log is used once.
     exchange(world, &mut *offer, subscription, 2000);
-    let before = ALLOCATIONS.get();
-    exchange(world, &mut *offer, subscription, 20_000);
-    ALLOCATIONS.get() - before
+    allocation_counter::measure(|| exchange(world, &mut *offer, subscription, 20_000)).count_total
 }
 
-fn of_shared_publication(to: &str, from: &str) -> usize {
+fn of_shared_publication(to: &str, from: &str) -> u64 {
     let mut world = World::new();
     let pending = world.aeron.add_subscription_async(from, 1).unwrap();
     let mut subscription: Subscription = world.made(pending);
@@ -158,7 +114,7 @@ fn of_shared_publication(to: &str, from: &str) -> usize {
     allocations_of(&mut world, &mut offer, &mut subscription)
 }
 
-fn of_exclusive_publication(to: &str, from: &str) -> usize {
+fn of_exclusive_publication(to: &str, from: &str) -> u64 {
     let mut world = World::new();
     let pending = world.aeron.add_subscription_async(from, 1).unwrap();
     let mut subscription: Subscription = world.made(pending);
@@ -167,6 +123,12 @@ fn of_exclusive_publication(to: &str, from: &str) -> usize {
     world.until("connected", |_| (publication.is_connected() && subscription.is_connected()).then_some(()));
     let mut offer = |message: &[u8]| publication.offer(message).is_ok();
     allocations_of(&mut world, &mut offer, &mut subscription)
+}
+
+#[test]
+fn allocations_are_counted() {
+    let counted = allocation_counter::measure(|| drop(std::hint::black_box(Box::new(7_u64))));
+    assert_eq!(counted.count_total, 1);
 }
 
 #[test]

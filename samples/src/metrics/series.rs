@@ -5,7 +5,10 @@
 
 use std::{collections::HashSet, fmt, sync::Arc};
 
-use epona_protocol::{counters::SystemCounter, types::EpochMillis};
+use epona_protocol::{
+    counters::SystemCounter,
+    types::{EpochMillis, RegistrationId, SessionId, StreamId},
+};
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric, text::encode as encode_text},
@@ -123,6 +126,21 @@ fn label(name: &'static str, value: impl fmt::Display) -> (&'static str, String)
     (name, text::line(&value.to_string()))
 }
 
+/// What a publication and a subscriber of it are told apart by; the name of a client is quoted where people read it.
+fn stream_labels(
+    (registration_id, session_id, stream_id): (RegistrationId, SessionId, StreamId),
+    channel: &str,
+    client: &str,
+) -> Labels {
+    vec![
+        label("registration_id", registration_id),
+        label("session_id", session_id),
+        label("stream_id", stream_id),
+        label("channel", channel),
+        label("client", client.trim_matches('\'')),
+    ]
+}
+
 fn families(directory: &Directory, snapshot: &Snapshot) -> Vec<Family> {
     let mut families = vec![up(snapshot.driver.is_active)];
     families.extend(driver_families(directory, snapshot));
@@ -218,13 +236,8 @@ fn system_family(snapshot: &Snapshot, counter: SystemCounter) -> Option<Family> 
 
 fn publication_families(snapshot: &Snapshot, publications: &[Publication]) -> Vec<Family> {
     let labels = |publication: &Publication| {
-        vec![
-            label("registration_id", publication.registration_id),
-            label("session_id", publication.session_id),
-            label("stream_id", publication.stream_id),
-            label("channel", &publication.channel),
-            label("client", snapshot.client_name(publication.client_id).trim_matches('\'')),
-        ]
+        let ids = (publication.registration_id, publication.session_id, publication.stream_id);
+        stream_labels(ids, &publication.channel, &snapshot.client_name(publication.client_id))
     };
     let bytes = Some(Unit::Bytes);
     vec![
@@ -333,13 +346,8 @@ fn subscriber_families(snapshot: &Snapshot) -> Vec<Family> {
     });
     let subscribers: Vec<Lagging> = of_publications.chain(of_images).collect();
     let labels = |subscriber: &Subscriber| {
-        vec![
-            label("registration_id", subscriber.registration_id),
-            label("session_id", subscriber.session_id),
-            label("stream_id", subscriber.stream_id),
-            label("channel", &subscriber.channel),
-            label("client", snapshot.client_name(subscriber.client_id).trim_matches('\'')),
-        ]
+        let ids = (subscriber.registration_id, subscriber.session_id, subscriber.stream_id);
+        stream_labels(ids, &subscriber.channel, &snapshot.client_name(subscriber.client_id))
     };
     let bytes = Some(Unit::Bytes);
     vec![
