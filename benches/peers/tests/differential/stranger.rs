@@ -93,7 +93,7 @@ impl Stranger {
         let mut buffer = [0; 65_536];
         loop {
             match self.socket.recv_from(&mut buffer) {
-                Ok((length, source)) => self.hear(&buffer[..length], source),
+                Ok((length, source)) => frames(&buffer[..length]).for_each(|frame| self.hear(frame, source)),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 // The driver's socket may have gone.
                 Err(error) if error.kind() == ErrorKind::ConnectionRefused => {}
@@ -142,4 +142,18 @@ impl Stranger {
             _ => drop(self.all.insert(format!("frame {kind} {flags:#x} {length} of {}", frame.len()), ())),
         }
     }
+}
+
+/// The frames of a datagram, padding to their alignment included.
+///
+/// How many messages share a datagram depends on when the sender looked, so that each is told by itself.
+fn frames(mut datagram: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let length = i32::from_le_bytes(*datagram.first_chunk()?);
+        // A heartbeat tells no length.
+        let aligned = usize::try_from(length).unwrap_or(0).max(1).next_multiple_of(32);
+        let (frame, rest) = datagram.split_at_checked(aligned).unwrap_or((datagram, &[]));
+        datagram = rest;
+        Some(frame)
+    })
 }
