@@ -8,19 +8,14 @@ use epona_protocol::{
 };
 
 use crate::{
-    client::Client,
-    connect::Connecting,
-    context::Context,
+    add,
     counter::Counter,
     error::ClientError,
-    exclusive_publication::ExclusivePublication,
-    handlers::{AddedCall, AddedHandler, CounterEvent, ImageHandlers},
+    handlers::{AddedCall, AddedHandler, CounterEvent},
+    image_handlers::ImageHandlers,
     invoker::Invoker,
-    operation,
-    pending::Pending,
-    publication::Publication,
-    request::Request,
-    runner,
+    link::{Client, Pending, Request},
+    publication::{ExclusivePublication, Publication},
     subscription::Subscription,
 };
 
@@ -56,27 +51,6 @@ impl Aeron {
         Self { client }
     }
 
-    /// Connects to the driver of the context's directory, waiting for one to appear at most for the driver timeout.
-    ///
-    /// # Errors
-    /// As [`Connecting::poll`].
-    pub fn connect(context: Context) -> Result<Self, ClientError> {
-        let mut connecting = Self::connecting(context);
-        loop {
-            connecting.invoke_driver();
-            if let Some(aeron) = connecting.poll(runner::now())? {
-                return Ok(aeron);
-            }
-            runner::pause(runner::AWAITING_IDLE_SLEEP);
-        }
-    }
-
-    /// [`Aeron::connect`] step by step, under a clock of the caller's.
-    #[must_use]
-    pub const fn connecting(context: Context) -> Connecting {
-        Connecting::new(context)
-    }
-
     /// Adds a publication that shares its log with others of the same channel and stream id, and waits for it.
     ///
     /// # Errors
@@ -95,7 +69,7 @@ impl Aeron {
         channel: &str,
         stream_id: i32,
     ) -> Result<Pending<Publication>, ClientError> {
-        operation::add_publication(&self.client, channel, StreamId::new(stream_id))
+        add::add_publication(&self.client, channel, StreamId::new(stream_id))
     }
 
     /// Adds a publication with a log and session of its own, and waits for it.
@@ -120,7 +94,7 @@ impl Aeron {
         channel: &str,
         stream_id: i32,
     ) -> Result<Pending<ExclusivePublication>, ClientError> {
-        operation::add_exclusive_publication(&self.client, channel, StreamId::new(stream_id))
+        add::add_exclusive_publication(&self.client, channel, StreamId::new(stream_id))
     }
 
     /// Adds a subscription, with the context's handlers for its images, and waits for it.
@@ -167,7 +141,7 @@ impl Aeron {
         stream_id: i32,
         handlers: ImageHandlers,
     ) -> Result<Pending<Subscription>, ClientError> {
-        operation::add_subscription(&self.client, channel, StreamId::new(stream_id), handlers)
+        add::add_subscription(&self.client, channel, StreamId::new(stream_id), handlers)
     }
 
     /// Adds a counter, freed when it is closed or the client ends, and waits for it.
@@ -196,7 +170,7 @@ impl Aeron {
         key: &[u8],
         label: &str,
     ) -> Result<Pending<Counter>, ClientError> {
-        operation::add_counter(&self.client, type_id, key, label)
+        add::add_counter(&self.client, type_id, key, label)
     }
 
     /// Adds a counter that is never freed, or finds it by its type and registration id, and waits for it.
@@ -225,7 +199,7 @@ impl Aeron {
         label: &str,
         registration_id: RegistrationId,
     ) -> Result<Pending<Counter>, ClientError> {
-        operation::add_static_counter(&self.client, type_id, key, label, registration_id)
+        add::add_static_counter(&self.client, type_id, key, label, registration_id)
     }
 
     /// Asks the driver for a session id that is not in use on a stream.
@@ -242,7 +216,7 @@ impl Aeron {
     /// # Errors
     /// [`ClientError::Closed`].
     pub fn next_session_id_async(&self, stream_id: i32) -> Result<Pending<SessionId>, ClientError> {
-        operation::next_session_id(&self.client, StreamId::new(stream_id))
+        add::next_session_id(&self.client, StreamId::new(stream_id))
     }
 
     /// Adds a handler of counters that appear, beside that of the context; [`Aeron::remove`] takes the id.

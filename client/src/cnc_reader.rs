@@ -15,9 +15,9 @@ use epona_protocol::{
 };
 
 use crate::{
-    connect::{explain, incompatible_version, io_error, retry_interval},
+    clock,
     error::ClientError,
-    runner,
+    lookup::{explain, incompatible_version, io_error, retry_interval},
 };
 
 /// The files of a driver's directory, opened for looking: constants, heartbeat, counters, errors and losses. Works on a
@@ -60,12 +60,12 @@ impl CncReader {
     /// As of [`CncReader::open`].
     pub fn open_within(directory: impl Into<PathBuf>, timeout: Duration) -> Result<Self, ClientError> {
         let directory = directory.into();
-        let deadline = runner::now().nanos + timeout;
+        let deadline = clock::now().nanos + timeout;
         loop {
             let state = Cnc::open_to_read(&directory).map_err(|error| {
                 io_error(format!("cannot map {}", directory.join(CNC_FILE).display()), error)
             })?;
-            let now = runner::now();
+            let now = clock::now();
             match state {
                 CncState::Ready(cnc) => {
                     let counters = CountersReader::new(cnc.counters_metadata(), cnc.counters_values());
@@ -75,7 +75,7 @@ impl CncReader {
                 CncState::NotReady(reason) if now.nanos >= deadline => {
                     return Err(explain(reason, directory, timeout, now.epoch));
                 }
-                CncState::NotReady(reason) => runner::pause(retry_interval(reason)),
+                CncState::NotReady(reason) => clock::pause(retry_interval(reason)),
             }
         }
     }

@@ -1,28 +1,48 @@
 //! Finding a driver that lives. Source: shared-memory spec 2.5.
 
-use std::{
-    fs::OpenOptions,
-    io,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::sync::Arc;
 
 use epona_protocol::{
     broadcast::CopyReceiver,
-    cnc::{CNC_FILE, CNC_VERSION, Cnc, CncState, NotReady, SemanticVersion},
+    cnc::{Cnc, CncState},
     counters::CountersReader,
     ring_buffer::mpsc::Producer,
-    types::{EpochMillis, Nanos, Now},
+    types::{Nanos, Now},
 };
 
 use crate::{
     aeron::Aeron,
-    client::{Client, Shared},
+    clock,
     conductor::Conductor,
     context::Context,
     error::ClientError,
+    link::{Client, Conducting, Shared},
+    lookup::{explain, incompatible, incompatible_version, look, retry_interval},
+    runner::{AWAITING_IDLE_SLEEP, Invoked, Threaded},
 };
+
+impl Aeron {
+    /// Connects to the driver of the context's directory, waiting for one to appear at most for the driver timeout.
+    ///
+    /// # Errors
+    /// As [`Connecting::poll`].
+    pub fn connect(context: Context) -> Result<Self, ClientError> {
+        let mut connecting = Self::connecting(context);
+        loop {
+            connecting.invoke_driver();
+            if let Some(aeron) = connecting.poll(clock::now())? {
+                return Ok(aeron);
+            }
+            clock::pause(AWAITING_IDLE_SLEEP);
+        }
+    }
+
+    /// [`Aeron::connect`] step by step, under a clock of the caller's.
+    #[must_use]
+    pub const fn connecting(context: Context) -> Connecting {
+        Connecting::new(context)
+    }
+}
 
 /// A client that looks for its driver; polled with the time until it has found it.
 ///
@@ -100,67 +120,6 @@ impl Connecting {
     }
 }
 
-fn look(directory: &Path, now: EpochMillis, driver_timeout: Duration) -> Result<CncState, ClientError> {
-    let state = Cnc::open(directory)
-        .map_err(|error| io_error(format!("cannot map {}", directory.join(CNC_FILE).display()), error))?;
-    Ok(state.if_active(now, driver_timeout))
-}
-
-/// How soon to look again.
-pub(crate) const fn retry_interval(reason: NotReady) -> Duration {
-    match reason {
-        NotReady::Missing | NotReady::TooShort { .. } => Duration::from_millis(16),
-        NotReady::NoVersion | NotReady::Lengths { .. } | NotReady::NoHeartbeat => Duration::from_millis(1),
-        NotReady::Stale { .. } => Duration::from_millis(100),
-    }
-}
-
-/// Why there was no driver to connect to in all that time.
-pub(crate) fn explain(
-    reason: NotReady,
-    directory: PathBuf,
-    timeout: Duration,
-    now: EpochMillis,
-) -> ClientError {
-    match reason {
-        NotReady::Missing => match OpenOptions::new().read(true).write(true).open(directory.join(CNC_FILE)) {
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => io_error(
-                format!("cannot open {} for reading and writing", directory.join(CNC_FILE).display()),
-                error,
-            ),
-            _ => ClientError::NoDriver { directory },
-        },
-        NotReady::TooShort { .. }
-        | NotReady::NoVersion
-        | NotReady::Lengths { .. }
-        | NotReady::NoHeartbeat => ClientError::DriverNotReady { directory, timeout },
-        NotReady::Stale { heartbeat } if heartbeat.get() < 0 => {
-            ClientError::DriverInactive { directory, state: String::from("it was shut down") }
-        }
-        NotReady::Stale { heartbeat } => {
-            let age = now.get().saturating_sub(heartbeat.get());
-            let state =
-                format!("its last sign of life was {age} ms ago, and the driver timeout is {timeout:?}");
-            ClientError::DriverInactive { directory, state }
-        }
-    }
-}
-
-pub(crate) fn incompatible_version(directory: &Path, found: SemanticVersion) -> ClientError {
-    incompatible(
-        directory,
-        format!("its version is {found}, and {CNC_VERSION} with the same major number is needed"),
-    )
-}
-
-pub(crate) fn io_error(what: String, error: io::Error) -> ClientError {
-    ClientError::Io { what, source: Arc::new(error) }
-}
-
-fn incompatible(directory: &Path, reason: String) -> ClientError {
-    ClientError::IncompatibleDriver { path: directory.join(CNC_FILE), reason }
-}
-
 /// A client of a driver that lives.
 fn start(mut context: Context, cnc: &Cnc, now: Now) -> Result<Aeron, ClientError> {
     let liveness_timeout = cnc.metadata().client_liveness_timeout;
@@ -180,10 +139,10 @@ fn start(mut context: Context, cnc: &Cnc, now: Now) -> Result<Aeron, ClientError
     let shared = Arc::new(Shared::new(to_driver, counters));
     let (use_invoker, driver_invoker) = (context.use_invoker, context.driver_invoker.take());
     let conductor = Conductor::new(context, Arc::clone(&shared), events, liveness_timeout, now);
-    let client = if use_invoker {
-        Client::invoked(shared, conductor, driver_invoker)
+    let conducting: Box<dyn Conducting> = if use_invoker {
+        Box::new(Invoked::new(Arc::clone(&shared), conductor, driver_invoker))
     } else {
-        Client::threaded(shared, conductor)?
+        Box::new(Threaded::start(Arc::clone(&shared), conductor)?)
     };
-    Ok(Aeron::new(client))
+    Ok(Aeron::new(Client::new(shared, conducting)))
 }

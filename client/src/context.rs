@@ -9,12 +9,12 @@ use std::{
 use epona_protocol::cnc::{CNC_FILE, Cnc, CncState, request_termination};
 
 use crate::{
-    connect::io_error,
-    environment,
+    clock, environment,
     error::ClientError,
     handlers::{CounterEvent, Handlers, NewPublication, NewSubscription, PublicationErrorFrame},
     image::Image,
-    runner,
+    image_handlers::ImageHandlers,
+    lookup::io_error,
 };
 
 /// Longest client name, in bytes. Source: shared-memory spec 11.1.
@@ -68,6 +68,7 @@ pub struct Context {
     pub(crate) use_invoker: bool,
     pub(crate) driver_invoker: Option<DriverInvoker>,
     pub(crate) handlers: Handlers,
+    pub(crate) image_handlers: ImageHandlers,
     problem: Option<ClientError>,
 }
 
@@ -91,6 +92,7 @@ impl Context {
             use_invoker: false,
             driver_invoker: None,
             handlers: Handlers::default(),
+            image_handlers: ImageHandlers::new(),
             problem: None,
         };
         context.problem = context.read_durations(lookup).err();
@@ -128,7 +130,7 @@ impl Context {
     pub fn is_driver_active(&self) -> bool {
         matches!(
             Cnc::open_to_read(&self.directory)
-                .map(|state| state.if_active(runner::now().epoch, self.driver_timeout)),
+                .map(|state| state.if_active(clock::now().epoch, self.driver_timeout)),
             Ok(CncState::Ready(_))
         )
     }
@@ -223,14 +225,14 @@ impl Context {
     /// Told of images that appear, for subscriptions without a handler of their own.
     #[must_use]
     pub fn on_available_image(mut self, handler: impl FnMut(&Image) + Send + 'static) -> Self {
-        self.handlers.available_image = Box::new(handler);
+        self.image_handlers = self.image_handlers.on_available(handler);
         self
     }
 
     /// Told of images that went away, for subscriptions without a handler of their own.
     #[must_use]
     pub fn on_unavailable_image(mut self, handler: impl FnMut(&Image) + Send + 'static) -> Self {
-        self.handlers.unavailable_image = Box::new(handler);
+        self.image_handlers = self.image_handlers.on_unavailable(handler);
         self
     }
 

@@ -1,19 +1,13 @@
 //! Counters that applications add.
 
-use std::{
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::{fmt, sync::Arc};
 
-use epona_protocol::{
-    counters::AtomicCounter,
-    types::{CounterId, RegistrationId},
-};
+use epona_protocol::types::{CounterId, RegistrationId};
 
-use crate::{client::Client, request::Request};
+use crate::{
+    link::{Client, Request},
+    state::CounterState,
+};
 
 /// A 64-bit number in shared memory that every process on the machine can read, with a type, a key and a label.
 ///
@@ -33,38 +27,6 @@ use crate::{client::Client, request::Request};
 pub struct Counter {
     state: Arc<CounterState>,
     client: Arc<Client>,
-}
-
-/// What the handle of a counter shares with the conductor.
-#[derive(Debug)]
-pub(crate) struct CounterState {
-    /// What the counter is looked up by: given by the caller for a static counter.
-    pub(crate) registration_id: RegistrationId,
-    /// Id of the add, by which the conductor knows it.
-    pub(crate) correlation_id: RegistrationId,
-    pub(crate) counter: AtomicCounter,
-    pub(crate) is_static: bool,
-    closed: AtomicBool,
-}
-
-impl CounterState {
-    pub(crate) const fn new(
-        registration_id: RegistrationId,
-        correlation_id: RegistrationId,
-        counter: AtomicCounter,
-        is_static: bool,
-    ) -> Self {
-        Self { registration_id, correlation_id, counter, is_static, closed: AtomicBool::new(false) }
-    }
-
-    fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Acquire)
-    }
-
-    /// Closes the counter; whether it was open before.
-    pub(crate) fn close(&self) -> bool {
-        !self.closed.swap(true, Ordering::AcqRel)
-    }
 }
 
 impl Counter {

@@ -1,13 +1,13 @@
 //! What applications are told of by the conductor, and the functions that are told.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 use epona_protocol::{
     command::ErrorCode,
     types::{CounterId, GroupTag, ReceiverId, RegistrationId, SessionId, StreamId},
 };
 
-use crate::{error::ClientError, image::Image};
+use crate::{error::ClientError, state::ImageState};
 
 /// A publication that the driver has registered for this client.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,53 +68,19 @@ pub struct PublicationErrorFrame {
 }
 
 /// Told of an image.
-type ImageHandler = Box<dyn FnMut(&Image) + Send>;
+pub(crate) type ImageHandler = Box<dyn FnMut(&Arc<ImageState>) + Send>;
 
-/// Handlers of one subscription; what is not set falls back to those of the [`Context`](crate::Context).
-///
-/// They run on the conductor. The image lent to a handler tells about itself; polling it is the subscription's.
+/// Whom the conductor tells of images: for one subscription, or for those without handlers of their own.
 #[derive(Default)]
-pub struct ImageHandlers {
+pub(crate) struct ImageCalls {
     pub(crate) available: Option<ImageHandler>,
     pub(crate) unavailable: Option<ImageHandler>,
-}
-
-impl ImageHandlers {
-    /// No handlers.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Told of each image that appears.
-    #[must_use]
-    pub fn on_available(mut self, handler: impl FnMut(&Image) + Send + 'static) -> Self {
-        self.available = Some(Box::new(handler));
-        self
-    }
-
-    /// Told of each image that went away.
-    #[must_use]
-    pub fn on_unavailable(mut self, handler: impl FnMut(&Image) + Send + 'static) -> Self {
-        self.unavailable = Some(Box::new(handler));
-        self
-    }
-}
-
-impl std::fmt::Debug for ImageHandlers {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ImageHandlers")
-            .field("available", &self.available.is_some())
-            .field("unavailable", &self.unavailable.is_some())
-            .finish()
-    }
 }
 
 /// Handlers of the whole client, owned by its conductor.
 pub(crate) struct Handlers {
     pub(crate) error: Box<dyn FnMut(&ClientError) + Send>,
-    pub(crate) available_image: ImageHandler,
-    pub(crate) unavailable_image: ImageHandler,
+    pub(crate) images: ImageCalls,
     pub(crate) new_publication: Box<dyn FnMut(&NewPublication) + Send>,
     pub(crate) new_exclusive_publication: Box<dyn FnMut(&NewPublication) + Send>,
     pub(crate) new_subscription: Box<dyn FnMut(&NewSubscription) + Send>,
@@ -175,8 +141,7 @@ impl Default for Handlers {
     fn default() -> Self {
         Self {
             error: Box::new(print_error),
-            available_image: Box::new(|_| {}),
-            unavailable_image: Box::new(|_| {}),
+            images: ImageCalls::default(),
             new_publication: Box::new(|_| {}),
             new_exclusive_publication: Box::new(|_| {}),
             new_subscription: Box::new(|_| {}),

@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use epona_protocol::types::Now;
 
-use crate::{client::Client, conductor::Clock, error::ClientError, runner};
+use crate::{
+    clock::{self, Clock},
+    error::ClientError,
+    link::Client,
+};
 
 /// Runs the conductor of a client that has no thread for it; see [`Context::use_invoker`](crate::Context::use_invoker).
 ///
@@ -52,6 +56,6 @@ impl Invoker {
     /// # Errors
     /// As [`Invoker::do_work`].
     pub fn invoke(&self) -> Result<usize, ClientError> {
-        self.client.do_work(runner::now(), Clock::System)
+        self.client.do_work(clock::now(), Clock::System)
     }
 }

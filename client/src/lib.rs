@@ -77,63 +77,60 @@
 
 #![forbid(unsafe_code)]
 
-mod active_commands;
+mod add;
 mod aeron;
 mod assembly;
-mod buffer_builder;
-mod client;
+mod clock;
 mod cnc_reader;
-mod completion;
 mod conductor;
 mod connect;
 mod context;
 mod counter;
 mod environment;
 mod error;
-mod exclusive_publication;
 mod explanation;
-mod fragment_assembler;
 #[cfg(any(doc, doctest))]
 pub mod guide;
 mod handlers;
 mod header;
 mod image;
+mod image_handlers;
 mod invoker;
+#[cfg_attr(not(feature = "async"), expect(dead_code, reason = "nobody waits then"))]
+mod link;
+mod lookup;
 #[cfg(feature = "async")]
 mod messages;
 mod offer_error;
-mod operation;
-mod pending;
+mod poll;
 mod publication;
-mod request;
 mod runner;
+mod state;
 mod status;
 mod subscription;
-#[cfg_attr(not(feature = "async"), expect(dead_code, reason = "nobody waits then"))]
-mod waiting;
 
 pub use aeron::Aeron;
+pub use assembly::{
+    ControlledFragmentAssembler, FragmentAssembler, ImageControlledFragmentAssembler, ImageFragmentAssembler,
+};
 pub use cnc_reader::CncReader;
 pub use connect::Connecting;
 pub use context::{Context, MAX_CLIENT_NAME_LENGTH};
 pub use counter::Counter;
 pub use error::ClientError;
-pub use exclusive_publication::ExclusivePublication;
 pub use explanation::{
     Consumer, HeldBy, ImageExplanation, PublicationExplanation, ReceiverWindow, SubscriptionExplanation,
 };
-pub use fragment_assembler::{
-    ControlledFragmentAssembler, FragmentAssembler, ImageControlledFragmentAssembler, ImageFragmentAssembler,
-};
-pub use handlers::{CounterEvent, ImageHandlers, NewPublication, NewSubscription, PublicationErrorFrame};
+pub use handlers::{CounterEvent, NewPublication, NewSubscription, PublicationErrorFrame};
 pub use header::Header;
 pub use image::{Image, MAX_REJECT_REASON_LENGTH};
+pub use image_handlers::ImageHandlers;
 pub use invoker::Invoker;
+pub use link::Pending;
 #[cfg(feature = "async")]
 pub use messages::{Message, Messages};
 pub use offer_error::{BlockOfferError, OfferError};
-pub use pending::Pending;
-pub use publication::Publication;
+pub use publication::{ExclusivePublication, Publication};
 pub use subscription::Subscription;
 
 pub use epona_protocol::{

@@ -4,6 +4,7 @@ use std::{
     collections::VecDeque,
     fmt,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -11,8 +12,10 @@ use epona_protocol::types::{Position, SessionId, StreamId};
 use futures_core::Stream;
 
 use crate::{
-    assembly::is_whole, fragment_assembler::Sessions, header::Header, subscription::Subscription,
-    waiting::Wait,
+    assembly::{Sessions, is_whole},
+    header::Header,
+    link::Wait,
+    subscription::Subscription,
 };
 
 /// Fragments taken by one poll; messages that were polled and not taken from the stream yet are at most so many.
@@ -64,11 +67,28 @@ pub struct Messages {
     wait: Wait,
 }
 
-impl Messages {
-    pub(crate) fn new(subscription: Subscription, wait: Wait) -> Self {
-        Self { subscription, sessions: Sessions::default(), queue: VecDeque::new(), wait }
+impl Subscription {
+    /// The messages as a stream of a program with tasks, whole and owned.
+    ///
+    /// ```no_run
+    /// # async fn print(aeron: epona_client::Aeron) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut messages = aeron.add_subscription_async("aeron:ipc", 1001)?.await?.into_messages();
+    /// while let Some(message) = messages.next().await {
+    ///     println!("{} bytes, now at {}", message.payload.len(), message.position);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn into_messages(self) -> Messages {
+        let state = Arc::clone(&self.state);
+        let is_ready = move || state.is_closed() || state.images().iter().any(|image| image.has_fragment());
+        let wait = Wait::new(&self.client.shared, is_ready);
+        Messages { subscription: self, sessions: Sessions::default(), queue: VecDeque::new(), wait }
     }
+}
 
+impl Messages {
     /// The subscription that is read.
     #[must_use]
     pub const fn subscription(&self) -> &Subscription {

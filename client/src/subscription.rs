@@ -1,14 +1,6 @@
 //! Messages of all publications of a channel and stream.
 
-use std::{
-    fmt,
-    fs::File,
-    io,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
-};
+use std::{fmt, fs::File, io, sync::Arc};
 
 use epona_protocol::{
     counters::ChannelStatus,
@@ -17,18 +9,14 @@ use epona_protocol::{
 };
 
 use crate::{
-    client::Client,
     error::ClientError,
     explanation::{ImageExplanation, SubscriptionExplanation},
     header::Header,
-    image::{Image, ImageState},
-    operation,
-    pending::Pending,
-    request::Request,
+    image::Image,
+    link::{self, Client, Pending, Request},
+    state::SubscriptionState,
     status,
 };
-#[cfg(feature = "async")]
-use crate::{messages::Messages, waiting::Wait};
 
 /// Reads the streams of every publication that matches a channel and stream id, each through an [`Image`].
 ///
@@ -51,86 +39,12 @@ use crate::{messages::Messages, waiting::Wait};
 /// # Ok::<(), epona_client::ClientError>(())
 /// ```
 pub struct Subscription {
-    state: Arc<SubscriptionState>,
-    client: Arc<Client>,
+    pub(crate) state: Arc<SubscriptionState>,
+    pub(crate) client: Arc<Client>,
     /// The images as of `seen`; the conductor's list is copied when its change number moves.
     images: Vec<Image>,
     seen: u64,
     round_robin: usize,
-}
-
-/// What the polling thread and the conductor share of a subscription.
-pub(crate) struct SubscriptionState {
-    pub(crate) registration_id: RegistrationId,
-    pub(crate) channel: Arc<str>,
-    pub(crate) stream_id: StreamId,
-    pub(crate) channel_status_id: CounterId,
-    images: Mutex<Vec<Arc<ImageState>>>,
-    changes: AtomicU64,
-    closed: AtomicBool,
-}
-
-impl SubscriptionState {
-    pub(crate) fn new(
-        registration_id: RegistrationId,
-        channel: Arc<str>,
-        stream_id: StreamId,
-        channel_status_id: CounterId,
-    ) -> Self {
-        Self {
-            registration_id,
-            channel,
-            stream_id,
-            channel_status_id,
-            images: Mutex::new(Vec::new()),
-            changes: AtomicU64::new(0),
-            closed: AtomicBool::new(false),
-        }
-    }
-
-    pub(crate) fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Acquire)
-    }
-
-    pub(crate) fn add_image(&self, image: Arc<ImageState>) {
-        self.images().push(image);
-        self.changes.fetch_add(1, Ordering::Release);
-    }
-
-    pub(crate) fn has_image(&self, correlation_id: RegistrationId) -> bool {
-        self.images().iter().any(|image| image.correlation_id == correlation_id)
-    }
-
-    /// Takes an image out of the list.
-    pub(crate) fn remove_image(&self, correlation_id: RegistrationId) -> Option<Arc<ImageState>> {
-        let mut images = self.images();
-        let index = images.iter().position(|image| image.correlation_id == correlation_id)?;
-        let image = images.remove(index);
-        self.changes.fetch_add(1, Ordering::Release);
-        Some(image)
-    }
-
-    /// Closes all images, takes them out, and only then says that the subscription is closed: from then on no poll
-    /// finds anything. By the conductor.
-    pub(crate) fn close(&self) -> Vec<Arc<ImageState>> {
-        let images = std::mem::take(&mut *self.images());
-        images.iter().for_each(|image| image.close());
-        self.changes.fetch_add(1, Ordering::Release);
-        self.closed.store(true, Ordering::Release);
-        images
-    }
-
-    fn images(&self) -> MutexGuard<'_, Vec<Arc<ImageState>>> {
-        self.images.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl fmt::Debug for SubscriptionState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SubscriptionState")
-            .field("registration_id", &self.registration_id)
-            .finish_non_exhaustive()
-    }
 }
 
 impl Subscription {
@@ -203,7 +117,7 @@ impl Subscription {
     /// Copies the conductor's list if it has changed.
     #[inline]
     fn refresh(&mut self) {
-        let changes = self.state.changes.load(Ordering::Acquire);
+        let changes = self.state.changes();
         if changes != self.seen {
             self.copy_images(changes);
         }
@@ -211,7 +125,8 @@ impl Subscription {
 
     #[cold]
     fn copy_images(&mut self, changes: u64) {
-        self.images = self.state.images().iter().cloned().map(Image::new).collect();
+        let handle = |state: &Arc<_>| Image::new(Arc::clone(state), Arc::clone(&self.client.shared));
+        self.images = self.state.images().iter().map(handle).collect();
         self.seen = changes;
     }
 
@@ -330,7 +245,7 @@ impl Subscription {
     /// # Errors
     /// When the client is closed; the result tells what the driver says.
     pub fn add_destination(&self, channel: &str) -> Result<Pending<RegistrationId>, ClientError> {
-        operation::add_receive_destination(&self.client, self.state.registration_id, channel)
+        link::add_receive_destination(&self.client, self.state.registration_id, channel)
     }
 
     /// Removes a source by its channel, as it was written when it was added. That there was no such socket is no error.
@@ -338,27 +253,7 @@ impl Subscription {
     /// # Errors
     /// When the client is closed; the result tells what the driver says.
     pub fn remove_destination(&self, channel: &str) -> Result<Pending<()>, ClientError> {
-        operation::remove_receive_destination(&self.client, self.state.registration_id, channel)
-    }
-
-    /// The messages as a stream of a program with tasks, whole and owned.
-    ///
-    /// ```no_run
-    /// # async fn print(aeron: epona_client::Aeron) -> Result<(), Box<dyn std::error::Error>> {
-    /// let mut messages = aeron.add_subscription_async("aeron:ipc", 1001)?.await?.into_messages();
-    /// while let Some(message) = messages.next().await {
-    ///     println!("{} bytes, now at {}", message.payload.len(), message.position);
-    /// }
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[cfg(feature = "async")]
-    #[must_use]
-    pub fn into_messages(self) -> Messages {
-        let state = Arc::clone(&self.state);
-        let is_ready = move || state.is_closed() || state.images().iter().any(|image| image.has_fragment());
-        let wait = Wait::new(&self.client.shared, is_ready);
-        Messages::new(self, wait)
+        link::remove_receive_destination(&self.client, self.state.registration_id, channel)
     }
 
     /// Closes the subscription, as dropping does.

@@ -13,16 +13,10 @@ use epona_protocol::{
 
 use super::{Conductor, EVENT_LIMIT, SubscriptionEntry, requests::Registering};
 use crate::{
-    completion::Registered,
-    counter::CounterState,
     error::ClientError,
-    handlers::{
-        CounterEvent, ImageHandlers, NewPublication, NewSubscription, PublicationErrorFrame, guarded,
-    },
-    image::{Image, ImageState, NewImage},
-    publication::{NewPublicationState, PublicationState},
-    request::Kind,
-    subscription::SubscriptionState,
+    handlers::{CounterEvent, ImageCalls, NewPublication, NewSubscription, PublicationErrorFrame, guarded},
+    link::{Kind, Registered},
+    state::{CounterState, ImageState, NewImage, NewPublicationState, PublicationState, SubscriptionState},
 };
 
 impl Conductor {
@@ -261,22 +255,23 @@ impl Conductor {
             source_identity: available.source_identity.to_owned(),
             log_file: PathBuf::from(available.log_file_name),
         };
-        Ok(Arc::new(ImageState::new(new, log, position, self.shared.client())))
+        Ok(Arc::new(ImageState::new(new, log, position)))
     }
 
     fn announce_image(&mut self, image: &Arc<ImageState>) {
         let own = self.subscriptions.get_mut(&image.subscription_registration_id);
         let own = own.and_then(|entry| entry.handlers.available.as_mut());
-        let handler = own.unwrap_or(&mut self.handlers.available_image);
-        let outcome = guarded("available image", || handler(&Image::new(Arc::clone(image))));
-        self.called(outcome);
+        if let Some(handler) = own.or(self.handlers.images.available.as_mut()) {
+            let outcome = guarded("available image", || handler(image));
+            self.called(outcome);
+        }
     }
 
     fn on_unavailable_image(&mut self, image_id: RegistrationId, subscription_id: RegistrationId) {
         let Some(entry) = self.subscriptions.get_mut(&subscription_id) else { return };
         let Some(image) = entry.state.remove_image(image_id) else { return };
         // Taken for the call, since closing the image needs all of the conductor.
-        let mut handlers: ImageHandlers = std::mem::take(&mut entry.handlers);
+        let mut handlers: ImageCalls = std::mem::take(&mut entry.handlers);
         self.close_image(image, &mut handlers);
         if let Some(entry) = self.subscriptions.get_mut(&subscription_id) {
             entry.handlers = handlers;

@@ -29,14 +29,12 @@ use epona_protocol::{
 
 use self::{liveness::Liveness, logs::LogCache, requests::Registering};
 use crate::{
-    client::Shared,
+    clock::Clock,
     context::Context,
-    counter::CounterState,
     error::ClientError,
-    handlers::{Handlers, ImageHandlers, guarded},
-    image::{Image, ImageState},
-    publication::PublicationState,
-    subscription::SubscriptionState,
+    handlers::{Handlers, ImageCalls, guarded},
+    link::Shared,
+    state::{CounterState, ImageState, PublicationState, SubscriptionState},
 };
 
 /// Most events of the driver taken in one duty cycle.
@@ -66,15 +64,6 @@ pub(crate) struct Conductor {
     ended: bool,
 }
 
-/// Whose clock a duty cycle went by.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Clock {
-    /// The runner's.
-    System,
-    /// That of an application, virtual perhaps.
-    Caller,
-}
-
 /// Durations that the conductor keeps to.
 #[derive(Clone, Copy, Debug)]
 struct Timeouts {
@@ -86,7 +75,7 @@ struct Timeouts {
 
 struct SubscriptionEntry {
     state: Arc<SubscriptionState>,
-    handlers: ImageHandlers,
+    handlers: ImageCalls,
 }
 
 /// A command on its way, with the id of the request that it makes good, if any.
@@ -111,10 +100,12 @@ impl Conductor {
             context.keepalive_interval,
             now.nanos,
         );
+        let mut handlers = context.handlers;
+        handlers.images = context.image_handlers.on(&shared);
         Self {
             shared,
             events,
-            handlers: context.handlers,
+            handlers,
             registering: BTreeMap::new(),
             outbox: VecDeque::new(),
             publications: BTreeMap::new(),
@@ -273,12 +264,14 @@ impl Conductor {
         }
     }
 
-    fn close_image(&mut self, image: Arc<ImageState>, handlers: &mut ImageHandlers) {
+    fn close_image(&mut self, image: Arc<ImageState>, handlers: &mut ImageCalls) {
         image.close();
         self.logs.release(image.correlation_id, self.now.nanos);
-        let handler = handlers.unavailable.as_mut().unwrap_or(&mut self.handlers.unavailable_image);
-        let outcome = guarded("unavailable image", || handler(&Image::new(image)));
-        self.called(outcome);
+        let handler = handlers.unavailable.as_mut().or(self.handlers.images.unavailable.as_mut());
+        if let Some(handler) = handler {
+            let outcome = guarded("unavailable image", || handler(&image));
+            self.called(outcome);
+        }
     }
 
     /// Puts a command behind those that wait, if any do.

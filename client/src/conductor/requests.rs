@@ -10,10 +10,8 @@ use epona_protocol::{
 
 use super::{Conductor, Outgoing, REQUEST_LIMIT};
 use crate::{
-    active_commands::ActiveCommand,
-    completion::Completion,
     error::ClientError,
-    request::{Kind, Request, Submission},
+    link::{ActiveCommand, Completion, Kind, Request, Submission},
 };
 
 /// A request that the driver has not answered yet.

@@ -5,11 +5,9 @@
 mod consumer;
 mod publication;
 mod subscription;
-mod watch;
 
 pub use consumer::Consumer;
 pub use publication::{HeldBy, PublicationExplanation, ReceiverWindow};
 pub use subscription::{ImageExplanation, SubscriptionExplanation};
 
-pub(crate) use publication::Stream;
-pub(crate) use watch::Watch;
+pub(crate) use publication::explain;

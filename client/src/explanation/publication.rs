@@ -4,13 +4,12 @@ use std::{cmp, fmt, sync::Arc, time::Duration};
 
 use epona_protocol::{
     counters::CountersReader,
-    logbuffer::LogBuffers,
-    types::{CounterId, CounterTypeId, Position, RegistrationId, SessionId, StreamId},
+    types::{CounterId, CounterTypeId, Position, SessionId, StreamId},
     uri::{ChannelUri, Media},
 };
 
-use super::{Consumer, Watch};
-use crate::offer_error::OfferError;
+use super::Consumer;
+use crate::{offer_error::OfferError, state::PublicationState};
 
 /// How a publication stands: what the next offer meets, and who holds it up. Made by
 /// [`Publication::explain`](crate::Publication::explain); `Display` says it in words.
@@ -88,43 +87,47 @@ pub struct ReceiverWindow {
     pub subscriber: Option<Consumer>,
 }
 
+/// How a publication stands, with its publisher at `position`.
+pub(crate) fn explain(
+    publication: &PublicationState,
+    position: Position,
+    counters: &CountersReader,
+) -> PublicationExplanation {
+    Stream { publication, counters, position, limit: publication.limit.position() }.explain()
+}
+
 /// What an explanation is made of.
-pub(crate) struct Stream<'a> {
-    pub(crate) counters: &'a CountersReader,
-    pub(crate) log: &'a LogBuffers,
-    pub(crate) channel: &'a Arc<str>,
-    pub(crate) session_id: SessionId,
-    pub(crate) stream_id: StreamId,
-    pub(crate) limit_id: CounterId,
-    pub(crate) limit: Position,
-    pub(crate) position: Position,
-    pub(crate) original_registration_id: RegistrationId,
-    pub(crate) is_closed: bool,
-    pub(crate) watch: &'a Watch,
+struct Stream<'a> {
+    publication: &'a PublicationState,
+    counters: &'a CountersReader,
+    position: Position,
+    limit: Position,
 }
 
 impl Stream<'_> {
-    pub(crate) fn explain(&self) -> PublicationExplanation {
-        let is_connected = !self.is_closed && self.log.metadata().is_connected();
+    fn explain(&self) -> PublicationExplanation {
+        let publication = self.publication;
+        let is_connected = !publication.is_closed() && publication.log.metadata().is_connected();
         PublicationExplanation {
-            channel: Arc::clone(self.channel),
-            stream_id: self.stream_id,
-            session_id: self.session_id,
+            channel: Arc::clone(&publication.channel),
+            stream_id: publication.stream_id,
+            session_id: publication.session_id,
             next_offer: self.next_offer(is_connected),
             position: self.position,
             limit: self.limit,
-            limit_id: self.limit_id,
-            limit_age: self.watch.limit_age(self.limit),
+            limit_id: publication.limit.id(),
+            limit_age: publication.watch.limit_age(self.limit),
             is_connected,
-            connection_age: self.watch.connection_age(is_connected),
+            connection_age: publication.watch.connection_age(is_connected),
             held_by: self.held_by(is_connected),
         }
     }
 
     /// As an appender decides. Source: shared-memory spec 8.2, 8.5.
     fn next_offer(&self, is_connected: bool) -> Result<(), OfferError> {
-        let geometry = self.log.geometry();
-        if self.is_closed {
+        let log = &self.publication.log;
+        let geometry = log.geometry();
+        if self.publication.is_closed() {
             return Err(OfferError::Closed);
         }
         if self.position >= self.limit {
@@ -136,7 +139,7 @@ impl Stream<'_> {
                 OfferError::NotConnected
             });
         }
-        let tail = self.log.metadata().active_tail();
+        let tail = log.metadata().active_tail();
         if tail.offset(geometry.term_length()).get() == geometry.term_length().get() {
             return Err(OfferError::AdminAction);
         }
@@ -144,14 +147,14 @@ impl Stream<'_> {
     }
 
     fn held_by(&self, is_connected: bool) -> HeldBy {
-        let stream = (self.session_id, self.stream_id);
+        let stream = (self.publication.session_id, self.publication.stream_id);
         if !is_connected {
             return HeldBy::Nobody(Consumer::last_of_stream(self.counters, stream, self.position));
         }
         let subscribers = Consumer::of_stream(self.counters, stream, self.position);
         let (readers, others): (Vec<_>, Vec<_>) = subscribers
             .into_iter()
-            .partition(|consumer| consumer.reference_id == self.original_registration_id.get());
+            .partition(|consumer| consumer.reference_id == self.publication.original_registration_id.get());
         let slowest = |consumers: Vec<Consumer>| consumers.into_iter().min_by_key(|each| each.position);
         let (reader, sender) = (slowest(readers), self.sender(slowest(others)));
         match (reader, sender) {
@@ -167,7 +170,7 @@ impl Stream<'_> {
 
     /// A window that the next datagram does not fit is full, too.
     fn of_window(&self, sender: ReceiverWindow) -> HeldBy {
-        let mtu = self.log.metadata().mtu().map_or(0, |mtu| i64::from(mtu.get()));
+        let mtu = self.publication.log.metadata().mtu().map_or(0, |mtu| i64::from(mtu.get()));
         let room = sender.sender_limit - sender.sender_position;
         if room <= 0 || room < sender.behind.min(mtu) {
             HeldBy::Receivers(sender)
@@ -180,12 +183,12 @@ impl Stream<'_> {
 
     /// The sending side; `None` over IPC.
     fn sender(&self, subscriber: Option<Consumer>) -> Option<ReceiverWindow> {
-        let id = self.counters.registration_id(self.limit_id)?;
+        let id = self.counters.registration_id(self.publication.limit.id())?;
         let counter = |type_id| self.counters.find(type_id, id);
         let value = |type_id| counter(type_id).and_then(|id| self.counters.value(id));
         let sender_position_id = counter(CounterTypeId::SENDER_POSITION)?;
         let sender_position = Position::new(self.counters.value(sender_position_id)?);
-        let uri = ChannelUri::parse(self.channel).ok().filter(|uri| uri.media() == Media::Udp);
+        let uri = ChannelUri::parse(&self.publication.channel).ok().filter(|uri| uri.media() == Media::Udp);
         Some(ReceiverWindow {
             endpoint: uri.and_then(|uri| uri.endpoint().map(str::to_owned)),
             receivers: value(CounterTypeId::FLOW_CONTROL_RECEIVERS),

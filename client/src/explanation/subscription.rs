@@ -7,7 +7,7 @@ use epona_protocol::{
     types::{CounterTypeId, Position, SessionId, StreamId},
 };
 
-use crate::image::ImageState;
+use crate::state::ImageState;
 
 /// How a subscription stands: whether its channel works, and what of each stream is unread or missing. Made by
 /// [`Subscription::explain`](crate::Subscription::explain); `Display` says it in words.

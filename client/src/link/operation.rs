@@ -4,24 +4,14 @@ use std::sync::Arc;
 
 use epona_protocol::{
     command::{Command, Request as DriverRequest},
-    types::{CorrelationId, CounterTypeId, Position, RegistrationId, SessionId, StreamId},
+    types::{CorrelationId, Position, RegistrationId},
 };
 
-use crate::{
-    client::Client,
-    completion::{Completion, Registered},
-    counter::Counter,
-    error::ClientError,
-    exclusive_publication::ExclusivePublication,
-    handlers::ImageHandlers,
-    pending::{Assemble, Pending},
-    publication::Publication,
-    request::{Kind, Request, Submission},
-    subscription::Subscription,
-};
+use super::{Client, Completion, Kind, Pending, Registered, Request, Submission, pending::Assemble};
+use crate::error::ClientError;
 
 /// Leaves a request for the conductor.
-fn submit<T>(
+pub(crate) fn submit<T>(
     client: &Arc<Client>,
     request: DriverRequest<'_>,
     kind: Kind,
@@ -42,91 +32,6 @@ fn submit<T>(
     };
     client.shared.request(Request::Submit(submission))?;
     Ok(Pending::new(id.as_registration_id(), completion, Arc::clone(client), assemble))
-}
-
-pub(crate) fn add_publication(
-    client: &Arc<Client>,
-    channel: &str,
-    stream_id: StreamId,
-) -> Result<Pending<Publication>, ClientError> {
-    let kind = Kind::Publication { channel: Arc::from(channel), stream_id };
-    submit(client, DriverRequest::AddPublication { stream_id, channel }, kind, |registered, client, _| {
-        match registered {
-            Registered::Publication(state) => Publication::new(state, Arc::clone(client)),
-            _ => None,
-        }
-    })
-}
-
-pub(crate) fn add_exclusive_publication(
-    client: &Arc<Client>,
-    channel: &str,
-    stream_id: StreamId,
-) -> Result<Pending<ExclusivePublication>, ClientError> {
-    let kind = Kind::ExclusivePublication { channel: Arc::from(channel), stream_id };
-    submit(
-        client,
-        DriverRequest::AddExclusivePublication { stream_id, channel },
-        kind,
-        |registered, client, _| match registered {
-            Registered::Publication(state) => ExclusivePublication::new(state, Arc::clone(client)),
-            _ => None,
-        },
-    )
-}
-
-pub(crate) fn add_subscription(
-    client: &Arc<Client>,
-    channel: &str,
-    stream_id: StreamId,
-    handlers: ImageHandlers,
-) -> Result<Pending<Subscription>, ClientError> {
-    let kind = Kind::Subscription { channel: Arc::from(channel), stream_id, handlers };
-    submit(client, DriverRequest::AddSubscription { stream_id, channel }, kind, |registered, client, _| {
-        match registered {
-            Registered::Subscription(state) => Some(Subscription::new(state, Arc::clone(client))),
-            _ => None,
-        }
-    })
-}
-
-pub(crate) fn add_counter(
-    client: &Arc<Client>,
-    type_id: CounterTypeId,
-    key: &[u8],
-    label: &str,
-) -> Result<Pending<Counter>, ClientError> {
-    let label = label.as_bytes();
-    submit(client, DriverRequest::AddCounter { type_id, key, label }, Kind::Counter, to_counter)
-}
-
-pub(crate) fn add_static_counter(
-    client: &Arc<Client>,
-    type_id: CounterTypeId,
-    key: &[u8],
-    label: &str,
-    registration_id: RegistrationId,
-) -> Result<Pending<Counter>, ClientError> {
-    let request = DriverRequest::AddStaticCounter { registration_id, type_id, key, label: label.as_bytes() };
-    submit(client, request, Kind::StaticCounter { registration_id }, to_counter)
-}
-
-fn to_counter(registered: Registered, client: &Arc<Client>, _: RegistrationId) -> Option<Counter> {
-    match registered {
-        Registered::Counter(state) => Some(Counter::new(state, Arc::clone(client))),
-        _ => None,
-    }
-}
-
-pub(crate) fn next_session_id(
-    client: &Arc<Client>,
-    stream_id: StreamId,
-) -> Result<Pending<SessionId>, ClientError> {
-    let request = DriverRequest::NextAvailableSessionId { stream_id };
-    submit(client, request, Kind::SessionId { stream_id }, |registered, _, _| match registered {
-        Registered::SessionId(session_id) => Some(session_id),
-        _ => None,
-    })
 }
 
 pub(crate) fn add_destination(

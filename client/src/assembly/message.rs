@@ -1,4 +1,4 @@
-//! Putting fragments together: what the four fragment assemblers share.
+//! Putting one message together: what the four fragment assemblers share.
 
 use epona_protocol::{
     frame::DataFlags,
@@ -6,10 +6,8 @@ use epona_protocol::{
     types::{DATA_HEADER_LENGTH, TermOffset},
 };
 
-use crate::{
-    buffer_builder::BufferBuilder,
-    header::{AssembledHeader, Header},
-};
+use super::buffer_builder::BufferBuilder;
+use crate::header::{AssembledHeader, Header};
 
 /// One message under assembly. Source: shared-memory spec 9.6.
 #[derive(Debug, Default)]

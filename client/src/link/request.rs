@@ -7,11 +7,8 @@ use std::{
 
 use epona_protocol::types::{CorrelationId, RegistrationId, StreamId};
 
-use crate::{
-    active_commands::ActiveCommand,
-    completion::Completion,
-    handlers::{AddedHandler, ImageHandlers},
-};
+use super::{ActiveCommand, Completion};
+use crate::handlers::{AddedHandler, ImageCalls};
 
 /// A command for the driver, encoded, which the driver answers.
 pub(crate) struct Submission {
@@ -36,7 +33,7 @@ pub(crate) enum Kind {
     Subscription {
         channel: Arc<str>,
         stream_id: StreamId,
-        handlers: ImageHandlers,
+        handlers: ImageCalls,
     },
     Counter,
     StaticCounter {

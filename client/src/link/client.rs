@@ -1,20 +1,13 @@
-//! What all handles of one client share with each other and with its conductor.
-//!
-//! ```text
-//!   Aeron, Publication, Subscription, Counter, Pending ──Arc──► Client ──owns──► conductor thread, or the conductor
-//!                                                                 │
-//!   conductor ────────────────────────────────────────Arc──► Shared: requests, ids, whether and why it is closed
-//! ```
-//!
-//! The conductor never holds the client, so the client ends with its last handle, or earlier by a call to `close`.
+//! What all handles of one client share with each other, and with its conductor.
 
 use std::{
     cell::Cell,
+    fmt,
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
+        Arc, OnceLock, Weak,
         atomic::{AtomicBool, Ordering},
     },
-    thread::{JoinHandle, Thread},
+    thread::Thread,
 };
 
 use epona_protocol::{
@@ -23,16 +16,10 @@ use epona_protocol::{
     types::{ClientId, CorrelationId, Now, RegistrationId},
 };
 
-use crate::{
-    active_commands::ActiveCommands,
-    completion::{Completion, Outcome},
-    conductor::{Clock, Conductor},
-    context::DriverInvoker,
-    error::ClientError,
-    request::{Request, Requests},
-    runner,
-    waiting::Waiters,
+use super::{
+    Completion, Outcome, Request, active_commands::ActiveCommands, request::Requests, waiters::Waiters,
 };
+use crate::{clock::Clock, error::ClientError};
 
 /// The part that the conductor knows too.
 pub(crate) struct Shared {
@@ -97,6 +84,11 @@ impl Shared {
         self.close_requested.load(Ordering::Acquire)
     }
 
+    /// The conductor has a thread, which requests wake from now on.
+    pub(crate) fn runs_on(&self, thread: Thread) {
+        let _ = self.runner.set(thread);
+    }
+
     /// Leaves a request for the conductor and wakes it.
     pub(crate) fn request(&self, request: Request) -> Result<(), ClientError> {
         self.requests.push(request).map_err(|_| self.closed_error())?;
@@ -112,16 +104,25 @@ impl Shared {
     }
 }
 
-/// Who calls the conductor's `do_work`.
-enum Driving {
-    Threaded(Mutex<Option<JoinHandle<()>>>),
-    Invoked { conductor: Box<Mutex<Conductor>>, driver: Mutex<Option<DriverInvoker>> },
+/// Who runs the conductor: a thread of its own, or whoever steps it.
+pub(crate) trait Conducting: Send + Sync {
+    /// Whether the conductor has no thread and is stepped.
+    fn is_invoked(&self) -> bool;
+
+    /// One duty cycle of a conductor that is stepped; nothing when it has a thread.
+    fn do_work(&self, now: Now, clock: Clock) -> Result<usize, ClientError>;
+
+    /// Waits for the outcome of a request, stepping the conductor if nobody else does; `None` when it was taken before.
+    fn wait(&self, completion: &Completion) -> Option<Outcome>;
+
+    /// Has the conductor close, which it was asked to; returns when it has ended.
+    fn close(&self);
 }
 
 /// Owns the conductor; closes it when the last handle is gone.
 pub(crate) struct Client {
     pub(crate) shared: Arc<Shared>,
-    driving: Driving,
+    conducting: Box<dyn Conducting>,
 }
 
 thread_local! {
@@ -142,79 +143,27 @@ pub(crate) fn conducting<T>(shared: &Shared, work: impl FnOnce() -> T) -> T {
 }
 
 impl Client {
-    /// Starts the conductor's thread.
-    pub(crate) fn threaded(shared: Arc<Shared>, conductor: Conductor) -> Result<Arc<Self>, ClientError> {
-        let handle = runner::spawn(Arc::clone(&shared), conductor)?;
-        let _ = shared.runner.set(handle.thread().clone());
-        Ok(Self::introduce(shared, Driving::Threaded(Mutex::new(Some(handle)))))
-    }
-
-    /// Leaves the conductor to be stepped.
-    pub(crate) fn invoked(
-        shared: Arc<Shared>,
-        conductor: Conductor,
-        driver: Option<DriverInvoker>,
-    ) -> Arc<Self> {
-        let driving =
-            Driving::Invoked { conductor: Box::new(Mutex::new(conductor)), driver: Mutex::new(driver) };
-        Self::introduce(shared, driving)
-    }
-
-    /// Lets the conductor find the client, before any request can reach it.
-    fn introduce(shared: Arc<Shared>, driving: Driving) -> Arc<Self> {
-        let client = Arc::new(Self { shared, driving });
+    /// A client whose conductor is run so; it can be found through what they share before any request can reach it.
+    pub(crate) fn new(shared: Arc<Shared>, conducting: Box<dyn Conducting>) -> Arc<Self> {
+        let client = Arc::new(Self { shared, conducting });
         let _ = client.shared.client.set(Arc::downgrade(&client));
         client
     }
 
     pub(crate) fn is_invoked(&self) -> bool {
-        matches!(self.driving, Driving::Invoked { .. })
+        self.conducting.is_invoked()
     }
 
-    /// One duty cycle of an invoked conductor; nothing when it has a thread of its own.
+    /// See [`Conducting::do_work`]; refused from within a handler.
     pub(crate) fn do_work(&self, now: Now, clock: Clock) -> Result<usize, ClientError> {
-        match &self.driving {
-            Driving::Threaded(_) => Ok(0),
-            Driving::Invoked { conductor, .. } => {
-                self.refuse_reentry()?;
-                conducting(&self.shared, || lock(conductor).do_work(now, clock))
-            }
-        }
+        self.refuse_reentry()?;
+        self.conducting.do_work(now, clock)
     }
 
     /// Waits for the outcome of a request, stepping the conductor (and an embedded driver) if nobody else does.
     pub(crate) fn wait(&self, completion: &Completion) -> Outcome {
         self.refuse_reentry()?;
-        let outcome = match &self.driving {
-            Driving::Threaded(_) => completion.wait(),
-            Driving::Invoked { conductor, driver } => self.wait_invoking(completion, conductor, driver),
-        };
-        outcome.unwrap_or_else(|| Err(self.shared.closed_error()))
-    }
-
-    fn wait_invoking(
-        &self,
-        completion: &Completion,
-        conductor: &Mutex<Conductor>,
-        driver: &Mutex<Option<DriverInvoker>>,
-    ) -> Option<Outcome> {
-        let start = runner::now();
-        let (reading, clock) = lock(conductor).last_time();
-        loop {
-            if let Some(outcome) = completion.take() {
-                return Some(outcome);
-            }
-            if let Some(invoke) = lock(driver).as_mut() {
-                invoke();
-            }
-            let now = match clock {
-                Clock::System => runner::now(),
-                Clock::Caller => runner::now_after(reading, start),
-            };
-            // A fatal error settles all completions, so the loop ends with it.
-            let work = self.do_work(now, clock).unwrap_or(0);
-            runner::idle_while_waiting(work);
-        }
+        self.conducting.wait(completion).unwrap_or_else(|| Err(self.shared.closed_error()))
     }
 
     /// Refuses what would wait for the conductor from within it.
@@ -228,17 +177,8 @@ impl Client {
     /// Ends the client; returns when its conductor has ended, except from within one of its own handlers.
     pub(crate) fn close(&self) {
         self.shared.close_requested.store(true, Ordering::Release);
-        if self.refuse_reentry().is_err() {
-            return;
-        }
-        match &self.driving {
-            Driving::Threaded(handle) => {
-                self.shared.wake();
-                if let Some(handle) = lock(handle).take() {
-                    let _ = handle.join();
-                }
-            }
-            Driving::Invoked { conductor, .. } => conducting(&self.shared, || lock(conductor).close()),
+        if self.refuse_reentry().is_ok() {
+            self.conducting.close();
         }
     }
 
@@ -262,12 +202,8 @@ impl Drop for Client {
     }
 }
 
-impl std::fmt::Debug for Client {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client").field("id", &self.shared.client_id).finish_non_exhaustive()
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

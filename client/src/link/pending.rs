@@ -9,11 +9,8 @@ use std::{
 
 use epona_protocol::types::RegistrationId;
 
-use crate::{
-    client::Client,
-    completion::{Completion, Outcome, Registered},
-    error::ClientError,
-};
+use super::{Client, Completion, Outcome, Registered};
+use crate::error::ClientError;
 
 /// Makes a handle of what the conductor registered.
 pub(crate) type Assemble<T> = fn(Registered, &Arc<Client>, RegistrationId) -> Option<T>;

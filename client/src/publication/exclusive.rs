@@ -10,15 +10,17 @@ use epona_protocol::{
 };
 
 #[cfg(feature = "async")]
-use crate::publication::room;
+use super::owner::room;
+use super::{
+    owner::{Owner, of_payload},
+    queries::publication_queries,
+};
 use crate::{
-    client::Client,
     error::ClientError,
-    explanation::PublicationExplanation,
+    explanation::{self, PublicationExplanation},
+    link::{self, Client, Pending},
     offer_error::{BlockOfferError, OfferError},
-    operation,
-    pending::Pending,
-    publication::{Owner, PublicationState, of_payload, publication_queries},
+    state::PublicationState,
     status,
 };
 

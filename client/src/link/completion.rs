@@ -8,7 +8,8 @@ use std::{
 use epona_protocol::types::SessionId;
 
 use crate::{
-    counter::CounterState, error::ClientError, publication::PublicationState, subscription::SubscriptionState,
+    error::ClientError,
+    state::{CounterState, PublicationState, SubscriptionState},
 };
 
 /// What a request became once the driver had answered it.

@@ -4,10 +4,8 @@ use std::collections::HashMap;
 
 use epona_protocol::{logbuffer::Action, types::SessionId};
 
-use crate::{
-    assembly::{Assembly, is_whole},
-    header::Header,
-};
+use super::message::{Assembly, is_whole};
+use crate::header::Header;
 
 /// Reassembles the messages of all images of a subscription and hands each whole message to a delegate.
 ///
