@@ -833,11 +833,10 @@ static LOGGING: &[Setting] = &[
         &Size { field: field!(logging.file_max_length), min: 0, max: i64::MAX },
         "length at which that file is put aside; 0: never",
     ),
-    ignored(
+    effective(
         "aeron.enable.experimental.features",
         &Flag(field!(logging.experimental_features)),
-        "accepted as Aeron does",
-        "nothing is gated by it, as in Aeron",
+        "accepted; as in Aeron, no feature waits for it",
     ),
     ignored(
         "aeron.driver.dynamic.libraries",

@@ -330,6 +330,9 @@ fn settings_without_effect_say_so_when_set() {
         told,
         ["WARNING: aeron.driver.dynamic.libraries=libx.so has no effect: this driver loads no native code"]
     );
+    for value in ["false", "true"] {
+        assert_eq!(notices(&[("aeron.enable.experimental.features", value)]), [""; 0], "{value}");
+    }
 }
 
 #[test]
