@@ -49,10 +49,10 @@ impl Conductor {
         let reader = self.services.counters.reader();
         let counter_id = match reader.find(type_id, registration_id.get()) {
             Some(existing) if reader.owner_id(existing) == Some(NO_OWNER) => existing,
-            Some(_) => {
+            Some(other) => {
                 return Err(DriverError::generic(format!(
-                    "cannot add static counter, because a non-static counter exists: type_id={type_id} \
-                     registration_id={registration_id}"
+                    "cannot add static counter, because a non-static counter exists: counterId={other} \
+                     typeId={type_id} registrationId={registration_id}"
                 )));
             }
             None => self

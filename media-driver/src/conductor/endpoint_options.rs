@@ -17,7 +17,12 @@ pub(super) fn check_send_timestamps(
     existing: &UdpChannel,
 ) -> Result<(), DriverError> {
     let (new, old) = (requested.timestamps(), existing.timestamps());
-    check_timestamp(keys::CHANNEL_SEND_TIMESTAMP_OFFSET, new.channel_send, old.channel_send, requested)
+    check_timestamp(
+        keys::CHANNEL_SEND_TIMESTAMP_OFFSET,
+        new.channel_send,
+        old.channel_send,
+        (requested, existing),
+    )
 }
 
 /// Timestamps of a subscription's channel.
@@ -29,12 +34,17 @@ pub(super) fn check_receive_timestamps(
     existing: &UdpChannel,
 ) -> Result<(), DriverError> {
     let (new, old) = (requested.timestamps(), existing.timestamps());
-    check_timestamp(keys::MEDIA_RECEIVE_TIMESTAMP_OFFSET, new.media_receive, old.media_receive, requested)?;
+    check_timestamp(
+        keys::MEDIA_RECEIVE_TIMESTAMP_OFFSET,
+        new.media_receive,
+        old.media_receive,
+        (requested, existing),
+    )?;
     check_timestamp(
         keys::CHANNEL_RECEIVE_TIMESTAMP_OFFSET,
         new.channel_receive,
         old.channel_receive,
-        requested,
+        (requested, existing),
     )
 }
 
@@ -74,16 +84,21 @@ fn check_timestamp(
     name: &str,
     asked: Option<TimestampOffset>,
     in_effect: Option<TimestampOffset>,
-    channel: &UdpChannel,
+    (requested, existing): (&UdpChannel, &UdpChannel),
 ) -> Result<(), DriverError> {
+    if asked == in_effect {
+        return Ok(());
+    }
     let text = |offset: Option<TimestampOffset>| {
         offset.map_or_else(|| "none".to_owned(), |offset| offset.to_string())
     };
-    if asked == in_effect {
-        Ok(())
-    } else {
-        Err(mismatch(channel, &format!("{name}={}", text(asked)), &text(in_effect)))
-    }
+    Err(DriverError::generic(format!(
+        "option conflicts with existing channel: {name}={} existing={} existingChannel={} channel={}",
+        text(asked),
+        text(in_effect),
+        existing.text(),
+        requested.text()
+    )))
 }
 
 fn check_buffer(name: &str, asked: usize, in_effect: usize, channel: &UdpChannel) -> Result<(), DriverError> {

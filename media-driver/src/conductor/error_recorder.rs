@@ -60,7 +60,7 @@ impl ErrorRecorder {
             return;
         }
         self.errors.increment();
-        let text = format!("({}) {}", -error.code.get(), error.message);
+        let text = format!("({}) {}: {}", -error.code.get(), error.code, error.message);
         if self.log.record(error.code.get(), &text, now) == Observation::Full {
             self.unrecorded.0.force_push(error.clone());
         }

@@ -174,14 +174,14 @@ impl Conductor {
         let window = channel.effective_receiver_window(&self.context.network);
         if mtu as usize > window {
             return Err(DriverError::generic(format!(
-                "initial window={window} must be >= MTU={mtu} of the sender: raise rcv-wnd or \
+                "mtuLength={mtu} of the sender > initialWindowLength={window}: raise rcv-wnd or \
                  aeron.rcv.initial.window.length"
             )));
         }
         let receive_buffer = self.receive_buffer_of(channel);
         if mtu as usize > receive_buffer {
             return Err(DriverError::generic(format!(
-                "SO_RCVBUF={receive_buffer} must be >= MTU={mtu} of the sender: raise so-rcvbuf or \
+                "mtuLength={mtu} of the sender > SO_RCVBUF={receive_buffer}: raise so-rcvbuf or \
                  aeron.socket.so_rcvbuf"
             )));
         }

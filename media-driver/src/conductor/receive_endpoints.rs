@@ -77,7 +77,7 @@ impl Conductor {
             ] {
                 if existing != requested {
                     return Err(DriverError::generic(format!(
-                        "option conflicts with existing subscription: {name}={requested} existing={existing} \
+                        "option conflicts with existing subscription: {name}={requested} \
                          existingChannel={} channel={}",
                         other.channel, add.channel
                     )));

@@ -337,9 +337,9 @@ impl Conductor {
 /// No client may send a longer channel. Source: driver spec 2.2.
 pub(super) fn check_length(channel: &str) -> Result<(), DriverError> {
     if channel.len() > MAX_LENGTH {
-        let shown: String = channel.chars().take(64).collect();
+        let shown = String::from_utf8_lossy(&channel.as_bytes()[..MAX_LENGTH]);
         return Err(DriverError::invalid_channel(format!(
-            "URI length ({}) exceeds max supported length ({MAX_LENGTH}): {shown}...",
+            "URI length ({}) exceeds max supported length ({MAX_LENGTH}): {shown}",
             channel.len()
         )));
     }

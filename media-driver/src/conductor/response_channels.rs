@@ -152,7 +152,7 @@ impl Conductor {
     fn fail_response(&mut self, at: usize, session: SessionId) {
         let mut failed = Subscription::clone(&self.subscriptions[at]);
         let error = DriverError::generic(format!(
-            "failed to set up response subscription (registrationId={}, channel={}): its session-id does not match \
+            "failed to setup response subscription (registrationId={}, channel={}): its session-id does not match \
              session-id={session} of the response publication",
             failed.registration_id, failed.channel
         ));

@@ -329,6 +329,8 @@ pub(super) struct Time {
 impl Kind for Time {
     fn apply(&self, context: &mut Context, text: &str) -> Result<Applied, Rejected> {
         let value = parse_duration(text).ok_or_else(|| self.invalid())?;
+        // Zero asks for as little as there is, and gets it.
+        let value = if value.is_zero() { self.min } else { value };
         self.field.set_clamped(context, value, (self.min, MAX_DURATION), |value| value)
     }
     fn show(&self, context: &Context) -> String {

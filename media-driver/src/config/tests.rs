@@ -199,7 +199,9 @@ fn values_out_of_range_are_clamped_with_a_warning() {
             let told = notices.iter().any(|notice| notice.to_string().contains("is out of range"));
             // Longer durations than 292 years are as good as those.
             let is_endless = text == "99999999999s";
-            assert_eq!(told, text != expected && !is_endless, "{property}={text}: {notices:?}");
+            // No time at all is the least that there is.
+            let is_none = text == "0" && expected.ends_with('s');
+            assert_eq!(told, text != expected && !is_endless && !is_none, "{property}={text}: {notices:?}");
         }
     }
 }
@@ -207,12 +209,18 @@ fn values_out_of_range_are_clamped_with_a_warning() {
 #[test]
 fn a_clamped_value_is_told_with_what_is_in_force_and_the_limits() {
     assert_eq!(
-        notices(&[("aeron.mtu.length", "70000"), ("aeron.timer.interval", "0")]),
+        notices(&[("aeron.mtu.length", "70000"), ("aeron.timer.interval", "1ns")]),
         [
             "WARNING: aeron.mtu.length=70000 is out of range, using 65504: it takes a size, 32 to 65504",
-            "WARNING: aeron.timer.interval=0 is out of range, using 1us: it takes a duration of at least 1us",
+            "WARNING: aeron.timer.interval=1ns is out of range, using 1us: it takes a duration of at least 1us",
         ]
     );
+}
+
+#[test]
+fn a_duration_of_zero_is_the_least_there_is_and_nothing_to_warn_of() {
+    let settings = ["aeron.publication.linger.timeout", "aeron.nak.unicast.delay", "aeron.timer.interval"];
+    assert_eq!(notices(&settings.map(|setting| (setting, "0"))), [""; 0]);
 }
 
 #[test]

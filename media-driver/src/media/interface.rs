@@ -31,7 +31,9 @@ pub enum InterfaceError {
         available: String,
     },
     /// The named interface has no address of the family, or does not exist.
-    #[error("no {family} address on interface '{name}'; interfaces that are up: {available}")]
+    #[error(
+        "unknown interface {name}: nothing of that name is up with an {family} address; interfaces that are up: {available}"
+    )]
     NoAddress {
         /// The interface's name.
         name: String,

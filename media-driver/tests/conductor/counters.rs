@@ -79,7 +79,10 @@ fn a_static_counter_must_not_take_the_place_of_a_clients() {
     let (id, _) = driver.ask(add());
     let (_, told) = driver.ask(add_static(id));
     let (code, text) = refusal(&told);
-    assert!(code == ErrorCode::GenericError && text.contains("non-static counter exists"), "{text}");
+    assert!(
+        code == ErrorCode::GenericError && text.contains("non-static counter exists: counterId="),
+        "{text}"
+    );
 }
 
 #[test]

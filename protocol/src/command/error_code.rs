@@ -68,9 +68,9 @@ error_codes! {
     /// Something is on its way out; try again.
     ResourceTemporarilyUnavailable = 10, "resource temporarily unavailable";
     /// Anything else.
-    GenericError = 11, "error";
+    GenericError = 11, "generic error, see message";
     /// The file system is full.
-    StorageSpace = 12, "not enough storage space";
+    StorageSpace = 12, "insufficient storage space";
     /// A subscriber rejected the image.
     ImageRejected = 13, "image rejected";
     /// The publication was revoked.

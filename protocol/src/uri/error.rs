@@ -128,7 +128,7 @@ pub enum ValueError {
     #[error("must be an offset into the payload in bytes, or 'reserved'")]
     NotATimestampOffset,
     /// Neither a correlation id nor `prototype`.
-    #[error("must be a number of at least -1, or 'prototype'")]
+    #[error("invalid response-correlation-id, must be a number greater than or equal to -1, or 'prototype'")]
     NotAResponseCorrelation,
     /// Neither a session id nor `tag:` and a number.
     #[error("must be a 32-bit number, or 'tag:' and the entity tag of a publication")]

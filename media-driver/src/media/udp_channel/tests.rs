@@ -171,7 +171,7 @@ fn errors_carry_the_codes_that_aeron_gives() {
             GenericError,
             "could not find matching interface",
         ),
-        ("aeron:udp?endpoint=localhost:1|interface={nope0}", GenericError, "'nope0'"),
+        ("aeron:udp?endpoint=localhost:1|interface={nope0}", GenericError, "unknown interface nope0"),
         ("aeron:udp?endpoint=localhost:1|interface={}", GenericError, "interface"),
         ("aeron:udp?endpoint=localhost:1|ats=maybe", GenericError, "ats=maybe"),
         ("aeron:udp?endpoint=localhost:1|so-sndbuf=x", GenericError, "so-sndbuf=x"),
