@@ -74,7 +74,7 @@ pub enum ThreadingMode {
     SharedNetwork,
     /// All share one.
     Shared,
-    /// None: the embedding program calls.
+    /// None: whoever holds the driver calls, be it the embedding program or the main loop of the standalone one.
     Invoker,
 }
 

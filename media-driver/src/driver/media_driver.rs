@@ -45,18 +45,13 @@ pub struct MediaDriver {
 }
 
 impl MediaDriver {
-    /// Checks the configuration, takes the directory over, and starts the threads of the configured mode.
+    /// Checks the configuration, takes the directory over, and starts the threads of the configured mode. Who asks for
+    /// INVOKER gets one thread that invokes all roles, as `aeronmd` does; to invoke a driver oneself is for
+    /// [`InvokedDriver`](super::InvokedDriver). Source: `aeronmd.c`, its main loop.
     ///
     /// # Errors
     /// When a setting cannot be used, a driver lives in the directory, or the system refuses a file, socket or thread.
     pub fn launch(context: Context) -> Result<Self, LaunchError> {
-        if context.threads.mode == ThreadingMode::Invoker {
-            return Err(LaunchError::ThreadingMode {
-                mode: ThreadingMode::Invoker.name(),
-                advice: "an invoked driver runs inside a program that calls it (InvokedDriver); choose DEDICATED, \
-                         SHARED_NETWORK or SHARED",
-            });
-        }
         let clock = SystemClock::new();
         let directory = take_directory(&context, &clock)?;
         let logging = EventLogging::start(&context.logging, clock)?;

@@ -67,14 +67,6 @@ pub enum LaunchError {
     /// There is no room for the driver's own counters.
     #[error("{0}; raise aeron.counters.buffer.length")]
     Counters(#[from] CountersError),
-    /// The driver is to be invoked, but threads were asked for; or the other way round.
-    #[error("aeron.threading.mode={mode} cannot be used here: {advice}")]
-    ThreadingMode {
-        /// The mode.
-        mode: &'static str,
-        /// What to do instead.
-        advice: &'static str,
-    },
 }
 
 impl LaunchError {

@@ -31,7 +31,7 @@ fn a_signal_ends_the_driver_with_its_number_as_status() {
 
 #[test]
 fn a_healthy_driver_prints_nothing_on_standard_error_and_records_no_error() {
-    for mode in ["SHARED", "SHARED_NETWORK", "DEDICATED"] {
+    for mode in ["INVOKER", "SHARED", "SHARED_NETWORK", "DEDICATED"] {
         let workspace = workspace();
         let driver = Driver::start(&workspace, &["--threading-mode", mode]);
         let aeron = driver.connect();
@@ -123,13 +123,6 @@ fn the_configuration_is_printed_at_start_when_asked_for() {
     assert!(text.starts_with("aeron_driver_context_t {\n"), "{text}");
     assert!(text.contains(&format!("aeron_dir={}\n", driver.directory().display())), "{text}");
     assert!(text.ends_with("}\nShutting down driver...\n"), "{text}");
-}
-
-#[test]
-fn an_invoked_driver_is_not_one_for_this_program() {
-    let workspace = workspace();
-    let text = Driver::start(&workspace, &["-Daeron.threading.mode=INVOKER"]).refusal();
-    assert!(text.contains("aeron.threading.mode=INVOKER") && text.contains("SHARED"), "{text}");
 }
 
 #[test]
