@@ -37,7 +37,7 @@ struct Options {
     dir: Option<String>,
 
     /// Which agents share a thread (aeron.threading.mode)
-    #[arg(long, value_name = "MODE", ignore_case = true, value_parser = ["DEDICATED", "SHARED_NETWORK", "SHARED"])]
+    #[arg(long, value_name = "MODE", ignore_case = true, value_parser = ["DEDICATED", "SHARED_NETWORK", "SHARED", "INVOKER"])]
     threading_mode: Option<String>,
 
     /// Print every setting with its value and where it comes from, and exit
