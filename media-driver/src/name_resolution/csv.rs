@@ -156,7 +156,13 @@ impl NameResolver for CsvTableNameResolver {
             }
             _ => query.name,
         };
-        hosts.resolve(NameQuery { name, ..query })
+        hosts.resolve(NameQuery { name, ..query }).map_err(|error| match error {
+            ResolutionError::UnknownHost { parameter, name: host, reason } if host != query.name => {
+                let reason = format!("its row in the table says {host}: {reason}");
+                ResolutionError::UnknownHost { parameter, name: query.name.into(), reason }
+            }
+            error => error,
+        })
     }
 }
 
@@ -250,6 +256,14 @@ mod tests {
         assert!(error.starts_with("unresolved - endpoint=NAME_0") && error.contains("disabled"), "{error}");
         table.set(0, 0);
         assert_eq!(table.resolve("NAME_0"), Ok("10.0.0.1".into()));
+    }
+
+    #[test]
+    fn a_host_that_is_not_found_is_told_by_the_name_that_was_asked_for() {
+        let mut table = Table::new("NAME_0,nowhere.invalid,10.0.0.2");
+        let error = table.resolve("NAME_0").unwrap_err();
+        assert!(error.starts_with("unresolved - endpoint=NAME_0: "), "{error}");
+        assert!(error.contains("nowhere.invalid"), "{error}");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use epona_protocol::{
     counters::{CountersError, CountersManager},
     types::Now,
-    uri::address::{AddressError, Host, HostPort, Interface},
+    uri::address::{AddressError, Host, Interface},
 };
 
 use super::{
@@ -75,17 +75,6 @@ pub enum PlanError {
     /// An interface that is none.
     #[error("aeron.driver.resolver.interface: {0}")]
     Interface(AddressError),
-    /// A neighbour that is no `host:port`.
-    #[error("aeron.driver.resolver.bootstrap.neighbor: {0}")]
-    Neighbor(AddressError),
-    /// A neighbour that nothing can be sent to.
-    #[error(
-        "aeron.driver.resolver.bootstrap.neighbor: {neighbor} needs the port of the neighbour's resolver"
-    )]
-    NeighborPort {
-        /// The neighbour.
-        neighbor: String,
-    },
     /// Too many neighbours.
     #[error(
         "aeron.driver.resolver.bootstrap.neighbor: {count} neighbours are more than {MAX_BOOTSTRAP_NEIGHBORS}"
@@ -140,14 +129,11 @@ impl Plan {
     }
 }
 
+/// The neighbours by name; one that cannot be found is told when it is looked up, and does not keep the driver from the
+/// others.
 fn bootstrap_neighbors(list: Option<&str>) -> Result<Vec<String>, PlanError> {
     let listed = list.unwrap_or_default().split(',').filter(|neighbor| !neighbor.is_empty());
     let neighbors: Vec<_> = listed.map(str::to_owned).collect();
-    for neighbor in &neighbors {
-        if HostPort::parse(neighbor).map_err(PlanError::Neighbor)?.port == 0 {
-            return Err(PlanError::NeighborPort { neighbor: neighbor.clone() });
-        }
-    }
     if neighbors.len() > MAX_BOOTSTRAP_NEIGHBORS {
         return Err(PlanError::TooManyNeighbors { count: neighbors.len() });
     }
@@ -319,8 +305,6 @@ mod tests {
             (("", "", ""), "supplier=driver needs aeron.driver.resolver.name"),
             (("A", "", ""), "supplier=driver needs aeron.driver.resolver.interface"),
             (("A", "0.0.0.0:x", ""), "aeron.driver.resolver.interface: invalid address '0.0.0.0:x'"),
-            (("A", "0.0.0.0:8050", "b"), "aeron.driver.resolver.bootstrap.neighbor: invalid address 'b'"),
-            (("A", "0.0.0.0:8050", "b:0"), "b:0 needs the port"),
             (("A", "0.0.0.0:8050", &many), "21 neighbours are more than 20"),
             ((&"n".repeat(513), "0.0.0.0:8050", ""), "513 bytes is longer than 512"),
         ] {

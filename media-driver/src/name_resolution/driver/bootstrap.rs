@@ -126,7 +126,16 @@ impl Bootstrap {
 
 fn look_up(name: &str, names: &mut dyn NameResolver) -> Result<SocketAddr, ResolutionError> {
     let query = NameQuery { name, parameter: "bootstrap_neighbor", is_re_resolution: false };
-    resolve_host_and_port(names, query)
+    let unresolved = |reason: String| ResolutionError::UnknownHost {
+        parameter: query.parameter.into(),
+        name: name.into(),
+        reason,
+    };
+    match resolve_host_and_port(names, query) {
+        Ok(address) if address.port() == 0 => Err(unresolved("it needs the port of its resolver".into())),
+        Err(ResolutionError::Address { source, .. }) => Err(unresolved(source.to_string())),
+        found => found,
+    }
 }
 
 fn label(name: &str, address: Option<SocketAddr>) -> String {

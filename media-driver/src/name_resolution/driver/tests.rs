@@ -281,6 +281,22 @@ fn every_bootstrap_neighbour_is_told_even_when_one_is_down_and_another_unknown()
 }
 
 #[test]
+fn bootstrap_neighbours_that_are_no_addresses_are_told_and_the_others_used() {
+    let mut world = World::new();
+    world.hosts.set("first", "10.0.0.1");
+    let a = world.start("A", "");
+    let b = world.start("B", "just:wrong,first:0,first:8050");
+    world.pass(2500 * MS);
+    assert_eq!(world.node(a).resolve("B").as_deref(), Some("10.0.0.2"));
+    assert_eq!(world.node(b).bootstrap(), [0, 0, 1]);
+    let errors = &world.node(b).errors;
+    for told in ["unresolved - bootstrap_neighbor=just:wrong: ", "unresolved - bootstrap_neighbor=first:0: "]
+    {
+        assert!(errors.iter().any(|error| error.starts_with(told)), "{errors:?}");
+    }
+}
+
+#[test]
 fn a_bootstrap_neighbour_that_is_not_heard_is_looked_up_again() {
     let mut world = World::new();
     world.hosts.set("first", "10.0.0.1");
