@@ -28,7 +28,8 @@ pub(crate) type DriverInvoker = Box<dyn FnMut() + Send>;
 /// Handlers run on the conductor: on its thread, or on the thread that steps it through an
 /// [`Invoker`](crate::Invoker). They must be quick, and may add resources only in the asynchronous form. A handler
 /// that panics is reported to the error handler and called again the next time. A handler that owns a clone of its
-/// own [`Aeron`](crate::Aeron) keeps the client open until somebody calls [`Aeron::close`](crate::Aeron::close).
+/// own [`Aeron`](crate::Aeron) keeps the client open until somebody calls [`Aeron::close`](crate::Aeron::close). When the
+/// client has ended, handlers are dropped.
 ///
 /// | setting | default | environment |
 /// | --- | --- | --- |

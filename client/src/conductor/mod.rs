@@ -255,6 +255,9 @@ impl Conductor {
         self.shared.waiters.check();
         let panics = self.handlers.tell_close();
         panics.iter().for_each(|panicked| self.report(panicked));
+        // Nobody is told anything from now on. Handlers that own the client would keep it, and it them, for ever.
+        let handlers = std::mem::take(&mut self.handlers);
+        let _ = guarded("close", || drop(handlers));
     }
 
     /// Ends a subscription's images and tells of each.

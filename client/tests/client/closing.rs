@@ -140,12 +140,13 @@ fn blocking_calls_from_a_handler_are_refused_and_async_ones_work() {
     let cell: Arc<OnceLock<Aeron>> = Arc::new(OnceLock::new());
     let outcomes = Arc::new(Mutex::new(Vec::new()));
     let (inside, noted) = (Arc::clone(&cell), Arc::clone(&outcomes));
+    let mut pending = Vec::new();
     let mut world = World::with(|context| {
         context.on_available_image(move |_| {
             let aeron = inside.get().unwrap();
             noted.lock().unwrap().push(aeron.add_publication(CHANNEL, STREAM).map(|_| ()).unwrap_err());
             noted.lock().unwrap().push(aeron.invoker().unwrap().invoke().unwrap_err());
-            std::mem::forget(aeron.add_subscription_async(CHANNEL, STREAM).unwrap());
+            pending.push(aeron.add_subscription_async(CHANNEL, STREAM).unwrap());
         })
     });
     cell.set(world.aeron.clone()).unwrap();
@@ -170,4 +171,23 @@ fn closing_from_a_handler_ends_the_client_at_the_next_step() {
     world.step().unwrap();
     assert!(matches!(world.step(), Err(ClientError::Closed { cause: None })));
     assert!(subscription.is_closed());
+}
+
+#[test]
+fn what_handlers_own_goes_with_the_client() {
+    let kept = Arc::new(());
+    let (cell, in_error, in_image) =
+        (Arc::new(OnceLock::<Aeron>::new()), Arc::clone(&kept), Arc::clone(&kept));
+    let inside = Arc::clone(&cell);
+    let world = World::with(|context| {
+        let context = context.on_error(move |_| drop(Arc::clone(&in_error)));
+        context.on_available_image(move |_| drop((inside.get().map(Aeron::is_closed), Arc::clone(&in_image))))
+    });
+    cell.set(world.aeron.clone()).unwrap();
+    world.aeron.close();
+    assert_eq!(
+        (Arc::strong_count(&kept), Arc::strong_count(&cell)),
+        (1, 1),
+        "handlers are dropped at the end"
+    );
 }
