@@ -187,7 +187,7 @@ fn what_it_predicts_happens() {
         assert!(is_told || published.code.is_none(), "{published:?}");
     }
     let (script, large) =
-        ("mount -t tmpfs -o size=54m tmpfs /dev/shm && exec", "-Daeron.term.buffer.length=16m");
+        ("mount -t tmpfs -o size=50m tmpfs /dev/shm && exec", "-Daeron.term.buffer.length=16m");
     let findings = |args: &[&str]| {
         Findings::of(&in_small_world(script, &[&["doctor", "--format", "json"], args].concat()))
     };

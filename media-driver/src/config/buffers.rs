@@ -1,6 +1,10 @@
 //! Shared-memory files and terms.
 
-use epona_protocol::{cnc::CncLengths, types::TermLength};
+use epona_protocol::{
+    cnc::CncLengths,
+    counters::{METADATA_RECORD_LENGTH, VALUE_RECORD_LENGTH},
+    types::TermLength,
+};
 
 use epona_protocol::logbuffer::PageSize;
 
@@ -37,6 +41,9 @@ pub struct Buffers {
     pub low_storage_threshold: u64,
 }
 
+/// Counters that storage is set aside for at a time: 640 KiB.
+pub const COUNTERS_PER_STEP: usize = 1024;
+
 impl Buffers {
     /// Lengths of the sections of `cnc.dat`. Source: shared-memory spec 2.3.
     #[must_use]
@@ -49,6 +56,16 @@ impl Buffers {
             counters_values: length(self.counter_values_length),
             error_log: length(self.error_log_length),
         }
+    }
+
+    /// Storage that `cnc.dat` takes with so many counters in use, in bytes; what the driver sets aside, [`COUNTERS_PER_STEP`]
+    /// of them at a time.
+    #[must_use]
+    pub fn cnc_storage(&self, counters: usize) -> usize {
+        let whole = self.cnc_lengths().file_length(self.file_page_size.get()).unwrap_or(usize::MAX);
+        let capacity = self.counter_values_length / VALUE_RECORD_LENGTH;
+        let unused = capacity.saturating_sub(counters.next_multiple_of(COUNTERS_PER_STEP));
+        whole - unused * (METADATA_RECORD_LENGTH + VALUE_RECORD_LENGTH)
     }
 }
 

@@ -33,7 +33,7 @@ mod timeouts;
 pub mod validate;
 pub mod values;
 
-pub use buffers::Buffers;
+pub use buffers::{Buffers, COUNTERS_PER_STEP};
 pub use congestion_control::{CongestionControl, CongestionControlStrategy};
 pub use context::Context;
 pub use directory::{Directory, default_path};

@@ -11,10 +11,7 @@ use epona_protocol::{
 use rustix::fs::{FallocateFlags, fallocate};
 
 use super::LaunchError;
-use crate::config::Context;
-
-/// Counters that storage is set aside for at a time: 640 KiB.
-const COUNTERS_PER_STEP: usize = 1024;
+use crate::config::{COUNTERS_PER_STEP, Context};
 
 /// The file, and what sets storage aside for counters before they are used: a full file system shows then, or now, and
 /// not as a signal later.

@@ -36,6 +36,8 @@ pub(crate) struct Epona {
     stdout: Receiver<String>,
     stderr: Receiver<String>,
     told: Vec<String>,
+    /// Directories of embedded drivers that were there before it: a process that died may have had the same id.
+    before: Vec<String>,
 }
 
 /// What became of one.
@@ -46,7 +48,7 @@ pub(crate) struct Ended {
     pub(crate) stdout: Vec<String>,
     /// All lines.
     pub(crate) stderr: Vec<String>,
-    /// Directories that are named after the process.
+    /// Directories that are named after the process and were not there before it.
     pub(crate) left_behind: Vec<String>,
 }
 
@@ -58,12 +60,13 @@ impl Epona {
 
     /// Starts a command that becomes the program.
     pub(crate) fn spawn(command: &mut Command) -> Self {
+        let before = embedded_directories();
         let mut child =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let stdin = child.stdin.take();
         let stdout = lines_of(child.stdout.take().unwrap());
         let stderr = lines_of(child.stderr.take().unwrap());
-        Self { child, stdin, stdout, stderr, told: Vec::new() }
+        Self { child, stdin, stdout, stderr, told: Vec::new(), before }
     }
 
     pub(crate) fn write(&mut self, text: &str) {
@@ -109,7 +112,10 @@ impl Epona {
         let mut stderr = std::mem::take(&mut self.told);
         stderr.extend(rest(&self.stderr));
         let status: ExitStatus = self.child.wait().unwrap();
-        Ended { code: status.code(), stdout, stderr, left_behind: left_behind(pid) }
+        let own = format!("aeron-embedded-{pid}-");
+        let mut left_behind = embedded_directories();
+        left_behind.retain(|name| name.starts_with(&own) && !self.before.contains(name));
+        Ended { code: status.code(), stdout, stderr, left_behind }
     }
 }
 
@@ -175,12 +181,12 @@ fn rest(lines: &Receiver<String>) -> Vec<String> {
     }
 }
 
-/// Directories of embedded drivers carry the id of their process.
-fn left_behind(pid: u32) -> Vec<String> {
+/// Directories of embedded drivers, which carry the id of their process.
+fn embedded_directories() -> Vec<String> {
     let parents = [Path::new("/dev/shm").to_owned(), env::temp_dir()];
     let entries = parents.iter().filter_map(|parent| fs::read_dir(parent).ok()).flatten().flatten();
     entries
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .filter(|name| name.starts_with(&format!("aeron-embedded-{pid}-")))
+        .filter(|name| name.starts_with("aeron-embedded-"))
         .collect()
 }
