@@ -58,9 +58,10 @@ pub(crate) fn run(options: &Options, interrupt: &Interrupt) -> Result<(), Stop> 
     } else {
         write!(output, "{}", Facts::new(&directory, &snapshot))?;
     }
-    if snapshot.driver.is_active {
-        return Ok(());
+    match snapshot.driver.absence(snapshot.taken) {
+        None => Ok(()),
+        Some(absence) => {
+            Err(format!("the media driver (pid {}) is not running: {absence}", snapshot.driver.pid).into())
+        }
     }
-    let (pid, age) = (snapshot.driver.pid, snapshot.driver.heartbeat_age_ms(snapshot.taken));
-    Err(format!("the media driver (pid {pid}) is not running: its last heartbeat was {age} ms ago").into())
 }

@@ -103,11 +103,8 @@ impl LookOptions {
 
 /// Says on standard error that what is printed was left behind.
 pub(crate) fn note_absence(snapshot: &Snapshot) {
-    if !snapshot.driver.is_active {
-        let (pid, age) = (snapshot.driver.pid, snapshot.driver.heartbeat_age_ms(snapshot.taken));
-        note(&format!(
-            "Note: the media driver (pid {pid}) is not running: its last heartbeat was {age} ms ago."
-        ));
+    if let Some(absence) = snapshot.driver.absence(snapshot.taken) {
+        note(&format!("Note: the media driver (pid {}) is not running: {absence}.", snapshot.driver.pid));
     }
 }
 

@@ -106,13 +106,15 @@ impl Source {
             Ok(directory) => directory.snapshot(now()).driver,
             Err(error) => return Answer::unavailable(&error.to_string()),
         };
-        let (pid, age) = (driver.pid, driver.heartbeat_age_ms(now()));
-        if driver.is_active {
-            Answer::ok("text/plain; charset=utf-8", format!("ok: pid {pid}, heartbeat {age} ms ago\n"))
-        } else {
-            Answer::unavailable(&format!(
-                "the media driver (pid {pid}) is not running: heartbeat {age} ms ago"
-            ))
+        let (pid, now) = (driver.pid, now());
+        match driver.absence(now) {
+            None => {
+                let age = driver.heartbeat_age_ms(now);
+                Answer::ok("text/plain; charset=utf-8", format!("ok: pid {pid}, heartbeat {age} ms ago\n"))
+            }
+            Some(absence) => {
+                Answer::unavailable(&format!("the media driver (pid {pid}) is not running: {absence}"))
+            }
         }
     }
 }

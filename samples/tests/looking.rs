@@ -260,6 +260,10 @@ fn a_driver_that_allows_it_is_ended_and_its_end_awaited() {
     ending.join().unwrap();
     let ended = run(&path, &["driver", "--terminate"]).expect_code(1);
     assert!(ended.stderr[0].contains("no media driver is running"), "{ended:?}");
+    for command in ["driver", "streams"] {
+        let ended = run(&path, &[command]);
+        assert!(ended.stderr[0].contains("is not running: it was shut down"), "{command}: {ended:?}");
+    }
 }
 
 #[test]

@@ -24,6 +24,8 @@ pub(super) struct Facts {
     cnc_version_number: i32,
     pid: i64,
     is_active: bool,
+    /// Why it is not, in words.
+    absence: Option<String>,
     #[serde(rename = "time_ms", serialize_with = "json::number")]
     taken: EpochMillis,
     #[serde(rename = "start_ms", serialize_with = "json::number")]
@@ -79,6 +81,7 @@ impl Facts {
             cnc_version_number: driver.cnc_version.get(),
             pid: driver.pid,
             is_active: driver.is_active,
+            absence: driver.absence(snapshot.taken),
             taken: snapshot.taken,
             started: driver.started,
             activity: driver.heartbeat,
@@ -133,9 +136,13 @@ impl fmt::Display for Facts {
         writeln!(f, "{now} (start: {start}, activity: {activity})")?;
         writeln!(f)?;
         let uptime = Duration::from_millis(u64::try_from(self.uptime_ms).unwrap_or(0));
-        let state = if self.is_active { "running" } else { "NOT RUNNING" };
-        writeln!(f, "state             {state}, up {}", rounded(uptime))?;
-        writeln!(f, "activity age      {} ms", text::grouped(self.activity_age_ms))?;
+        match &self.absence {
+            None => writeln!(f, "state             running, up {}", rounded(uptime))?,
+            Some(absence) => writeln!(f, "state             NOT RUNNING: {absence}")?,
+        }
+        if self.activity.get() > 0 {
+            writeln!(f, "activity age      {} ms", text::grouped(self.activity_age_ms))?;
+        }
         writeln!(f, "CnC version       {}", self.cnc_version)?;
         let unknown = || "unknown".to_owned();
         let software = self.software.as_deref().map_or_else(unknown, text::line);

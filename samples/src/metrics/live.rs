@@ -12,6 +12,8 @@ pub(super) struct Live {
     taken: EpochMillis,
     pid: i64,
     is_active: bool,
+    /// Why it is not, in words.
+    absence: Option<String>,
     heartbeat_age_ms: i64,
     publications: Vec<Publication>,
     images: Vec<Image>,
@@ -35,6 +37,7 @@ impl Live {
             taken: snapshot.taken,
             pid: snapshot.driver.pid,
             is_active: snapshot.driver.is_active,
+            absence: snapshot.driver.absence(snapshot.taken),
             heartbeat_age_ms: snapshot.driver.heartbeat_age_ms(snapshot.taken),
             publications: snapshot.publications(),
             images: snapshot.images(),

@@ -7,6 +7,8 @@ use epona_protocol::{
     types::EpochMillis,
 };
 
+use crate::text;
+
 /// A driver with an older heartbeat is dead. Source: driver spec 9.2, `aeron.driver.timeout`.
 const DRIVER_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -40,8 +42,52 @@ impl Driver {
         }
     }
 
+    /// Why it is not taken for running, in words; `None` when it is.
+    pub(crate) fn absence(&self, now: EpochMillis) -> Option<String> {
+        if self.is_active {
+            return None;
+        }
+        Some(match self.heartbeat.get() {
+            ..0 => String::from("it was shut down"),
+            0 => String::from("it has given no sign of life yet"),
+            _ => format!("its last heartbeat was {} ms ago", text::grouped(self.heartbeat_age_ms(now))),
+        })
+    }
+
     /// How long ago the driver last said that it lives, in milliseconds.
     pub(crate) const fn heartbeat_age_ms(&self, now: EpochMillis) -> i64 {
         now.get().saturating_sub(self.heartbeat.get())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_driver_that_is_not_there_is_told_to_be_dead_shut_down_or_not_begun() {
+        let absence = |heartbeat, is_active| {
+            let driver = Driver {
+                cnc_version: SemanticVersion::from_raw(0),
+                pid: 1,
+                started: EpochMillis::new(0),
+                heartbeat: EpochMillis::new(heartbeat),
+                is_active,
+                client_liveness_timeout: Duration::ZERO,
+                file_page_size: 4096,
+                lengths: CncLengths {
+                    to_driver: 0,
+                    to_clients: 0,
+                    counters_metadata: 0,
+                    counters_values: 0,
+                    error_log: 0,
+                },
+            };
+            driver.absence(EpochMillis::new(20_000))
+        };
+        assert_eq!(absence(19_000, true), None);
+        assert_eq!(absence(8_000, false).as_deref(), Some("its last heartbeat was 12,000 ms ago"));
+        assert_eq!(absence(-1, false).as_deref(), Some("it was shut down"));
+        assert_eq!(absence(0, false).as_deref(), Some("it has given no sign of life yet"));
     }
 }

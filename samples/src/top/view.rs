@@ -79,11 +79,9 @@ fn head_lines<'a>(screen: &Screen, controls: &Controls) -> Vec<Line<'a>> {
         totals.naks_sent, totals.naks_received, totals.invalid_packets, totals.errors
     );
     let troubles = if totals.errors > 0 { Line::from(troubles).yellow() } else { Line::from(troubles) };
-    let state = if screen.is_active {
-        Line::from(cycles(screen))
-    } else {
-        let age = text::grouped(screen.heartbeat_age_ms);
-        Line::from(format!("NOT RUNNING: its last heartbeat was {age} ms ago")).red().bold()
+    let state = match &screen.absence {
+        None => Line::from(cycles(screen)),
+        Some(absence) => Line::from(format!("NOT RUNNING: {absence}")).red().bold(),
     };
     vec![Line::from(title).bold(), Line::from(traffic), troubles, state]
 }
@@ -219,7 +217,6 @@ mod tests {
         Screen {
             directory: "/dev/shm/aeron-ada".to_owned(),
             pid: 4711,
-            is_active: true,
             totals: Totals {
                 sent: 1.5e6,
                 received: 12.3e6,
@@ -274,9 +271,9 @@ mod tests {
 
     #[test]
     fn a_dead_driver_is_told_and_no_size_of_terminal_is_too_small() {
-        let dead = Screen { heartbeat_age_ms: 12_000, is_active: false, ..screen() };
+        let dead = Screen { absence: Some(String::from("it was shut down")), ..screen() };
         let lines = drawn(&dead, &mut Controls::default(), 80, 24);
-        assert_eq!(lines[3], "NOT RUNNING: its last heartbeat was 12,000 ms ago");
+        assert_eq!(lines[3], "NOT RUNNING: it was shut down");
         for (width, height) in [(1, 1), (10, 3), (80, 6), (300, 100)] {
             drawn(&dead, &mut pressed("?"), width, height);
         }
