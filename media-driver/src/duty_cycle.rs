@@ -5,10 +5,11 @@
 //! [`DutyCycle::do_work`] themselves instead.
 
 mod agent_runner;
+mod inputs;
 #[cfg(test)]
 mod tests;
 
-use std::{io, os::fd::OwnedFd, sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use epona_protocol::{
     counters::AtomicCounter,
@@ -16,7 +17,10 @@ use epona_protocol::{
     types::{Nanos, Now},
 };
 
-pub use self::agent_runner::{AgentRunner, RunningAgent};
+pub use self::{
+    agent_runner::{AgentRunner, RunningAgent},
+    inputs::{Inputs, Waker},
+};
 use crate::config::{ThreadNaming, ThreadingMode};
 
 /// A role that can be stepped by hand. Never blocks, sleeps, spawns or reads a clock.
@@ -33,13 +37,12 @@ pub trait DutyCycle {
     /// Called once, after the last turn of every role, on any thread.
     fn on_close(&mut self, _now: Now) {}
 
-    /// Descriptors that are readable when there is input for the role, now or later; asked for once. Without any, a role
-    /// has to look for itself.
+    /// What wakes the role when there is something to do; asked for once.
     ///
     /// # Errors
     /// When the system has no descriptors left.
-    fn inputs(&self) -> io::Result<Vec<OwnedFd>> {
-        Ok(Vec::new())
+    fn inputs(&self) -> io::Result<Inputs> {
+        Ok(Inputs::default())
     }
 }
 
@@ -60,7 +63,7 @@ impl<T: DutyCycle + ?Sized> DutyCycle for Box<T> {
         (**self).on_close(now);
     }
 
-    fn inputs(&self) -> io::Result<Vec<OwnedFd>> {
+    fn inputs(&self) -> io::Result<Inputs> {
         (**self).inputs()
     }
 }
@@ -101,10 +104,8 @@ impl<A: DutyCycle, B: DutyCycle> DutyCycle for Shared<A, B> {
         self.second.on_close(now);
     }
 
-    fn inputs(&self) -> io::Result<Vec<OwnedFd>> {
-        let mut inputs = self.first.inputs()?;
-        inputs.append(&mut self.second.inputs()?);
-        Ok(inputs)
+    fn inputs(&self) -> io::Result<Inputs> {
+        Ok(self.first.inputs()?.and(self.second.inputs()?))
     }
 }
 

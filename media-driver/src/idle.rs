@@ -137,7 +137,7 @@ impl IdleStrategy {
     pub fn reset(&mut self) {
         match self {
             Self::Backoff(backoff) => backoff.reset(),
-            Self::Adaptive(adaptive) => *adaptive = Adaptive::default(),
+            Self::Adaptive(adaptive) => adaptive.reset(),
             Self::Sleeping(_) | Self::Yielding | Self::BusySpin | Self::NoOp => {}
         }
     }
@@ -164,28 +164,41 @@ const MAX_AWAIT: Duration = Duration::from_millis(1);
 /// Periods of that length after which the last work was long ago.
 const DROWSY_AFTER: u32 = 100;
 
-/// Period from then on.
-const DROWSY_AWAIT: Duration = Duration::from_millis(4);
-
 /// Spins as long as more work is likely, yields to whoever else wants the processor, then sleeps until there is input,
 /// looking by itself for what clients have published: after about as long again as nothing went on.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Adaptive {
     turns: u32,
     periods: u32,
+    longest: Duration,
+}
+
+impl Default for Adaptive {
+    fn default() -> Self {
+        Self { turns: 0, periods: 0, longest: MAX_AWAIT }
+    }
 }
 
 impl Adaptive {
+    /// How long it may sleep when the last work was long ago: as long as whoever idles may be left alone.
+    pub fn set_longest(&mut self, longest: Duration) {
+        self.longest = longest;
+    }
+
+    fn reset(&mut self) {
+        (self.turns, self.periods) = (0, 0);
+    }
+
     fn next(&mut self, work_count: usize) -> Pause {
         if work_count > 0 {
-            *self = Self::default();
+            self.reset();
             return Pause::None;
         }
         if self.turns < SPINS + YIELDS {
             self.turns += 1;
             return if self.turns <= SPINS { Pause::Spin } else { Pause::Yield };
         }
-        let longest = if self.periods < DROWSY_AFTER { MAX_AWAIT } else { DROWSY_AWAIT };
+        let longest = if self.periods < DROWSY_AFTER { MAX_AWAIT } else { self.longest };
         let period = MIN_AWAIT.saturating_mul(1 << self.periods.min(16)).min(longest);
         self.periods = self.periods.saturating_add(1);
         Pause::Await(period)
@@ -370,7 +383,9 @@ mod tests {
 
     #[test]
     fn the_default_spins_yields_and_awaits_input_for_longer_and_longer() {
-        let mut strategy = IdleStrategy::default();
+        let mut adaptive = Adaptive::default();
+        adaptive.set_longest(Duration::from_millis(4));
+        let mut strategy = IdleStrategy::Adaptive(adaptive);
         for _ in 0..2 {
             (0..SPINS).for_each(|_| assert_eq!(strategy.next(0), Pause::Spin));
             (0..YIELDS).for_each(|_| assert_eq!(strategy.next(0), Pause::Yield));

@@ -15,7 +15,7 @@ use std::{collections::VecDeque, sync::Arc};
 
 use crossbeam::queue::ArrayQueue;
 
-use crate::status::SharedCounter;
+use crate::{duty_cycle::Waker, status::SharedCounter};
 
 /// Commands that fit a queue between two roles. Source: driver spec 1.4 (Java: 1024 entries).
 const QUEUE_CAPACITY: usize = 1024;
@@ -32,19 +32,30 @@ pub struct Proxy<T> {
     queue: Arc<ArrayQueue<T>>,
     backlog: VecDeque<T>,
     failed_offers: SharedCounter,
+    waker: Waker,
 }
 
 /// The receiving end of a queue.
 #[derive(Debug)]
 pub struct Inbox<T> {
     queue: Arc<ArrayQueue<T>>,
+    waker: Waker,
 }
 
 /// A queue; `failed_offers` counts what did not fit at once.
 #[must_use]
 pub fn queue<T>(failed_offers: SharedCounter) -> (Proxy<T>, Inbox<T>) {
     let queue = Arc::new(ArrayQueue::new(QUEUE_CAPACITY));
-    (Proxy { queue: Arc::clone(&queue), backlog: VecDeque::new(), failed_offers }, Inbox { queue })
+    let waker = Waker::default();
+    (
+        Proxy {
+            queue: Arc::clone(&queue),
+            backlog: VecDeque::new(),
+            failed_offers,
+            waker: waker.clone(),
+        },
+        Inbox { queue, waker },
+    )
 }
 
 impl<T> Proxy<T> {
@@ -55,6 +66,7 @@ impl<T> Proxy<T> {
             queue: Arc::clone(&self.queue),
             backlog: VecDeque::new(),
             failed_offers: self.failed_offers.clone(),
+            waker: self.waker.clone(),
         }
     }
 
@@ -63,8 +75,7 @@ impl<T> Proxy<T> {
         self.flush();
         if !self.backlog.is_empty() {
             self.backlog.push_back(command);
-        } else if let Err(command) = self.queue.push(command) {
-            self.failed_offers.increment();
+        } else if let Err(command) = self.push(command) {
             self.backlog.push_back(command);
         }
     }
@@ -78,15 +89,20 @@ impl<T> Proxy<T> {
         if !self.backlog.is_empty() {
             return Err(command);
         }
-        self.queue.push(command).inspect_err(|_| self.failed_offers.increment())
+        self.push(command)
+    }
+
+    fn push(&self, command: T) -> Result<(), T> {
+        self.queue.push(command).inspect_err(|_| self.failed_offers.increment())?;
+        self.waker.wake();
+        Ok(())
     }
 
     /// Moves what waits here into the queue; once per duty cycle of the producing role.
     #[inline]
     pub fn flush(&mut self) {
         while let Some(command) = self.backlog.pop_front() {
-            if let Err(command) = self.queue.push(command) {
-                self.failed_offers.increment();
+            if let Err(command) = self.push(command) {
                 self.backlog.push_front(command);
                 return;
             }
@@ -106,6 +122,12 @@ impl<T> Inbox<T> {
     #[must_use]
     pub fn take(&self) -> Option<T> {
         self.queue.pop()
+    }
+
+    /// What wakes the consumer when something is sent to it.
+    #[must_use]
+    pub fn waker(&self) -> &Waker {
+        &self.waker
     }
 }
 

@@ -1,11 +1,16 @@
 //! A role that moves to a processor of its own when its thread starts.
 
-use std::{io, os::fd::OwnedFd};
+use std::io;
 
 use epona_protocol::types::Now;
 use rustix::thread::{CpuSet, sched_setaffinity};
 
-use crate::{commands::ConductorCommand, duty_cycle::DutyCycle, error::DriverError, proxy::Proxy};
+use crate::{
+    commands::ConductorCommand,
+    duty_cycle::{DutyCycle, Inputs},
+    error::DriverError,
+    proxy::Proxy,
+};
 
 /// Runs a role on one processor. When the system refuses, the error log tells and the role runs anywhere.
 /// Source: driver spec 1.2.
@@ -49,7 +54,7 @@ impl<A: DutyCycle> DutyCycle for Pinned<A> {
         self.agent.on_close(now);
     }
 
-    fn inputs(&self) -> io::Result<Vec<OwnedFd>> {
+    fn inputs(&self) -> io::Result<Inputs> {
         self.agent.inputs()
     }
 }

@@ -196,20 +196,20 @@ impl Settings {
                 apply(setting, given, &defaults, &mut context, &mut notices);
             }
         }
-        self.forget_arguments_of_default_strategy(&mut context);
+        self.name_the_strategy_of_arguments(&mut context);
         notices.extend(self.unknown());
         notices.extend(context.doubts().iter().map(|doubt| Notice::Warning(doubt.to_string())));
         notices.extend(context.errors().iter().map(|error| Notice::Error(error.to_string())));
         (context, notices)
     }
 
-    /// The native resource agent's `1ms` belongs to its default strategy only. Source: driver spec 1.3.
-    fn forget_arguments_of_default_strategy(&self, context: &mut Context) {
+    /// Arguments alone are meant for Aeron's default of the native resource agent, to sleep. Source: driver spec 1.3.
+    fn name_the_strategy_of_arguments(&self, context: &mut Context) {
         const STRATEGY: &str = "AERON_DRIVER_NATIVE_RESOURCE_AGENT_IDLE_STRATEGY";
         const ARGUMENTS: &str = "AERON_DRIVER_NATIVE_RESOURCE_AGENT_IDLE_STRATEGY_INIT_ARGS";
         let idle: &mut IdleSettings = &mut context.threads.native_resource_agent_idle;
-        if self.given.contains_key(STRATEGY) && !self.given.contains_key(ARGUMENTS) {
-            idle.init_args = None;
+        if self.given.contains_key(ARGUMENTS) && !self.given.contains_key(STRATEGY) {
+            idle.strategy = "sleep-ns".to_owned();
         }
     }
 

@@ -149,14 +149,17 @@ fn the_environment_configures_sending_again_and_congestion_and_flow_control() {
 }
 
 #[test]
-fn the_default_arguments_of_the_native_resource_agent_go_with_its_default_strategy() {
+fn arguments_of_the_native_resource_agents_idling_alone_are_for_aerons_default() {
     const STRATEGY: &str = "aeron.driver.native.resource.agent.idle.strategy";
     const ARGS: &str = "aeron.driver.native.resource.agent.idle.strategy.init.args";
-    let args = |values| context(values).threads.native_resource_agent_idle.init_args;
-    assert_eq!(args(&[]).as_deref(), Some("1ms"));
-    assert_eq!(args(&[(STRATEGY, "backoff")]), None);
-    assert_eq!(args(&[(STRATEGY, "sleeping"), (ARGS, "5ms")]).as_deref(), Some("5ms"));
-    assert_eq!(args(&[(ARGS, "5ms")]).as_deref(), Some("5ms"));
+    let idle = |values| {
+        let idle = context(values).threads.native_resource_agent_idle;
+        (idle.build().unwrap().name(), idle.init_args)
+    };
+    assert_eq!(idle(&[]), ("adaptive", None));
+    assert_eq!(idle(&[(STRATEGY, "backoff")]), ("backoff", None));
+    assert_eq!(idle(&[(STRATEGY, "sleeping"), (ARGS, "5ms")]), ("sleeping", Some("5ms".to_owned())));
+    assert_eq!(idle(&[(ARGS, "5ms")]), ("sleeping", Some("5ms".to_owned())));
 }
 
 #[test]
@@ -551,7 +554,7 @@ fn the_dump_has_the_values_of_the_c_driver() {
         "threading_mode=DEDICATED",
         "conductor_idle_strategy_func=aeron_idle_strategy_adaptive_idle",
         "conductor_idle_strategy_init_args=(nil)",
-        "native_resource_agent_idle_strategy_init_args=1ms",
+        "native_resource_agent_idle_strategy_init_args=(nil)",
         "sender_wildcard_port_range=\"0 0\"",
         "enable_experimental_features=false",
         "stream_session_limit=2147483647",

@@ -19,7 +19,7 @@ pub struct Threads {
     pub shared_network_idle: IdleSettings,
     /// Idling of the thread that all agents share.
     pub shared_idle: IdleSettings,
-    /// Idling of the native resource agent's own thread. Default: sleep 1 ms.
+    /// Idling of the native resource agent's own thread.
     pub native_resource_agent_idle: IdleSettings,
     /// Processor of the conductor, 0..=255; none: any.
     pub conductor_cpu: Option<u8>,
@@ -51,7 +51,7 @@ impl Default for Threads {
             receiver_idle: IdleSettings::default(),
             shared_network_idle: IdleSettings::default(),
             shared_idle: IdleSettings::default(),
-            native_resource_agent_idle: IdleSettings::native_resource_agent(),
+            native_resource_agent_idle: IdleSettings::default(),
             conductor_cpu: None,
             sender_cpu: None,
             receiver_cpu: None,
@@ -119,12 +119,6 @@ pub struct IdleSettings {
 }
 
 impl IdleSettings {
-    /// The default of the native resource agent: sleep for 1 ms.
-    #[must_use]
-    pub fn native_resource_agent() -> Self {
-        Self { strategy: "sleep-ns".to_owned(), init_args: Some("1ms".to_owned()) }
-    }
-
     /// The strategy itself, in its first state.
     ///
     /// # Errors

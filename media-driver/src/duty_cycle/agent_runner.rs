@@ -14,7 +14,7 @@ use rustix::{
     thread::set_current_timer_slack,
 };
 
-use super::{DutyCycle, StopSignal};
+use super::{DutyCycle, StopSignal, Waker};
 use crate::{
     clock::Clock,
     idle::{IdleStrategy, Pause},
@@ -43,10 +43,13 @@ impl<A: DutyCycle, C: Clock> AgentRunner<A, C> {
 
     /// Starts the role on the calling thread, which is to call [`AgentRunner::turn`] or [`AgentRunner::run`].
     pub fn start(&mut self) {
-        if let IdleStrategy::Adaptive(_) = self.idle {
-            // Without its inputs a role looks for itself, which takes longer. The system may lengthen sleeps by 50 us
-            // otherwise; one that does not let itself be told does so.
-            self.inputs = self.agent.inputs().unwrap_or_default();
+        if let IdleStrategy::Adaptive(adaptive) = &mut self.idle {
+            // Without its inputs a role looks for itself, which takes longer.
+            let inputs = self.agent.inputs().unwrap_or_default();
+            adaptive.set_longest(inputs.longest_wait);
+            inputs.wakers.iter().for_each(Waker::attach);
+            self.inputs = inputs.descriptors;
+            // The system may lengthen sleeps by 50 us otherwise; one that does not let itself be told does so.
             let _ = set_current_timer_slack(NonZeroU64::new(TIMER_SLACK_NS));
         }
         self.agent.on_start(self.clock.now());

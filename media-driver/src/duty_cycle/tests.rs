@@ -209,3 +209,39 @@ fn a_role_that_panics_raises_the_alarm() {
     }
     assert!(running.stop().is_err());
 }
+
+/// Takes one command, if there is any; all others wait for it.
+struct Servant {
+    inbox: crate::proxy::Inbox<u32>,
+    events: mpsc::Sender<u32>,
+}
+
+impl DutyCycle for Servant {
+    fn role_name(&self) -> &str {
+        "servant"
+    }
+    fn do_work(&mut self, _now: Now) -> usize {
+        let Some(command) = self.inbox.take() else { return 0 };
+        let _ = self.events.send(command);
+        1
+    }
+    fn inputs(&self) -> io::Result<Inputs> {
+        let wakers = vec![self.inbox.waker().clone()];
+        Ok(Inputs { wakers, longest_wait: Duration::from_secs(3600), ..Inputs::default() })
+    }
+}
+
+#[test]
+fn a_role_that_sleeps_for_long_is_woken_by_what_is_sent_to_it() {
+    let (events, seen) = mpsc::channel();
+    let failures = crate::status::SystemCounters::detached().sender_proxy_fails;
+    let (mut proxy, inbox) = crate::proxy::queue(failures);
+    let mut idle = IdleStrategy::default();
+    // Its first sleep is a long one.
+    (0..1000).for_each(|_| drop(idle.next(0)));
+    let runner = AgentRunner::new(Servant { inbox, events }, idle, SystemClock::new());
+    let running = runner.spawn("servant", StopSignal::default()).unwrap();
+    proxy.send(7);
+    assert_eq!(seen.recv_timeout(Duration::from_secs(600)), Ok(7));
+    running.stop().unwrap();
+}

@@ -3,7 +3,7 @@
 //! Resolving names, and creating, mapping and deleting log buffers, happen here. Each request carries a job id that
 //! comes back with its outcome. Source: driver spec 1.1, 8.4.
 
-use std::{collections::VecDeque, fs, io, path::PathBuf, sync::Arc};
+use std::{collections::VecDeque, fs, io, path::PathBuf, sync::Arc, time::Duration};
 
 use epona_protocol::{
     command::ErrorCode,
@@ -15,13 +15,17 @@ use epona_protocol::{
 use crate::{
     commands::{LogSpec, ResourceCommand, ResourceOutcome},
     directory::storage::{self, FileSystem, Need, Promises, Storage},
-    duty_cycle::DutyCycle,
+    duty_cycle::{DutyCycle, Inputs},
     error::DriverError,
     media::udp_channel::ChannelResolver,
     name_resolution::{NameQuery, Report},
     proxy::{COMMAND_DRAIN_LIMIT, Inbox, Proxy},
     status::SystemCounters,
 };
+
+/// Longest time without a turn: for gossip, which has no deadline shorter than a second, and for files that could not be
+/// deleted.
+const LONGEST_WAIT: Duration = Duration::from_millis(50);
 
 /// Settings of the agent. Source: driver spec 9.2.
 #[derive(Clone, Debug)]
@@ -207,6 +211,11 @@ impl DutyCycle for NativeResourceAgent {
 
     fn role_name(&self) -> &str {
         "native-resource-agent"
+    }
+
+    fn inputs(&self) -> io::Result<Inputs> {
+        let wakers = vec![self.inbox.waker().clone()];
+        Ok(Inputs { wakers, longest_wait: LONGEST_WAIT, ..Inputs::default() })
     }
 
     /// Frees the logs that still wait for it, once. Source: driver spec 8.3, 14.6.

@@ -15,7 +15,7 @@ mod data_frames;
 mod destinations;
 mod images;
 
-use std::{io, os::fd::OwnedFd, time::Duration};
+use std::{io, time::Duration};
 
 use epona_protocol::types::{CorrelationId, Nanos, Now, SessionId, StreamId};
 
@@ -27,7 +27,7 @@ use self::{
 };
 use crate::{
     commands::{ConductorCommand, ReceiverCommand},
-    duty_cycle::{DutyCycle, StallTracker},
+    duty_cycle::{DutyCycle, Inputs, StallTracker},
     endpoint_id::ReceiveEndpointId,
     error::DriverError,
     media::Poller,
@@ -395,8 +395,8 @@ impl DutyCycle for Receiver {
         "receiver"
     }
 
-    fn inputs(&self) -> io::Result<Vec<OwnedFd>> {
-        Ok(vec![self.poller.readiness()?])
+    fn inputs(&self) -> io::Result<Inputs> {
+        Ok(Inputs { descriptors: vec![self.poller.readiness()?], ..Inputs::default() })
     }
 }
 

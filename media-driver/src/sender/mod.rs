@@ -18,7 +18,7 @@ mod fan_out;
 mod publications;
 mod watch;
 
-use std::{fmt::Display, io, net::SocketAddr, os::fd::OwnedFd, time::Duration};
+use std::{fmt::Display, io, net::SocketAddr, time::Duration};
 
 use epona_protocol::types::{Nanos, Now};
 
@@ -28,7 +28,7 @@ use self::{
 };
 use crate::{
     commands::{ConductorCommand, SenderCommand},
-    duty_cycle::{DutyCycle, StallTracker},
+    duty_cycle::{DutyCycle, Inputs, StallTracker},
     endpoint_id::SendEndpointId,
     error::DriverError,
     media::{PollToken, Poller, PollerConfig, ReceiveBuffers, RecvOutcome},
@@ -271,8 +271,8 @@ impl DutyCycle for Sender {
         "sender"
     }
 
-    fn inputs(&self) -> io::Result<Vec<OwnedFd>> {
-        Ok(vec![self.poller.readiness()?])
+    fn inputs(&self) -> io::Result<Inputs> {
+        Ok(Inputs { descriptors: vec![self.poller.readiness()?], ..Inputs::default() })
     }
 }
 
