@@ -22,7 +22,7 @@ pub use poller::{PollOutcome, PollToken, Poller, PollerConfig};
 pub use port_manager::{PortManager, PortRange};
 pub use transport::{
     Affinity, MAX_BATCH, MAX_SEGMENTS, Multicast, OpenError, ReceiveBuffers, Received, RecvOutcome,
-    SendOutcome, SendRun, Transport, TransportFactory, TransportSpec,
+    SendOutcome, SendRun, Transport, TransportFactory, TransportSpec, segments_per_message,
 };
 pub use udp_channel::{ChannelError, ChannelPurpose, ChannelResolver, UdpChannel};
 pub use udp_transport::{UdpTransport, UdpTransportFactory, probe_socket_buffers};

@@ -24,6 +24,17 @@ pub const MAX_BATCH: usize = 64;
 /// it. Source: Linux, `UDP_MAX_SEGMENTS`.
 pub const MAX_SEGMENTS: usize = 64;
 
+/// Longest payload of one UDP message over IPv4, which bounds what the segments of one message add up to.
+const MAX_MESSAGE: usize = 65_507;
+
+/// Datagrams of `length` bytes, 1 and up, that one message to the kernel carries with segmentation offload,
+/// 1..=[`MAX_SEGMENTS`].
+#[inline]
+#[must_use]
+pub fn segments_per_message(length: usize) -> usize {
+    (MAX_MESSAGE / length.max(1)).clamp(1, MAX_SEGMENTS)
+}
+
 /// Contiguous bytes to send as one or more datagrams to one destination.
 #[derive(Clone, Copy, Debug)]
 pub struct SendRun<'a> {

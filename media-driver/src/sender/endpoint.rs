@@ -129,7 +129,7 @@ impl SendEndpoint {
             run.destination = destination;
             datagrams += run.datagrams();
         }
-        debug_assert!(datagrams <= MAX_BATCH, "a batch is at most {MAX_BATCH} datagrams");
+        debug_assert!(runs.len() <= MAX_BATCH, "a batch is at most {MAX_BATCH} runs");
         let outcome = self.transport.send_batch(now, runs);
         if outcome.datagrams == datagrams {
             return Sent::All;

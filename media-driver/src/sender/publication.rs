@@ -21,7 +21,7 @@ use crate::{
     endpoint_id::SendEndpointId,
     event_log::Range,
     flow_control::{FlowControl, ReceiverStatus},
-    media::{MAX_BATCH, SendRun},
+    media::{MAX_BATCH, SendRun, segments_per_message},
     publication::{response::ResponseRole, shared::NetworkPublicationState},
     status::SystemCounters,
 };
@@ -197,10 +197,14 @@ impl SenderPublication {
         let term = self.state.log.term(geometry.partition_index(sender_position));
         let window = Position::at_frame(self.state.sender_limit.get()) - sender_position;
         let mut batch = Batch::new(term, geometry.term_offset(sender_position));
-        // A run that the kernel cuts up is one message to it.
-        let max_datagrams =
-            if endpoint.is_offloaded() { MAX_BATCH } else { self.params.max_messages_per_send };
-        batch.fill(window, self.state.mtu, max_datagrams);
+        if endpoint.is_offloaded() {
+            // Each run is one message to the kernel: the last one is not to be a short one.
+            let run = segments_per_message(self.state.mtu.get() as usize);
+            batch.fill(window, self.state.mtu, MAX_BATCH.next_multiple_of(run), run);
+        } else {
+            let most = self.params.max_messages_per_send;
+            batch.fill(window, self.state.mtu, most, most);
+        }
         self.is_blocked = batch.is_blocked;
         if batch.is_blocked && self.is_back_pressure_armed {
             self.is_back_pressure_armed = false;
@@ -487,18 +491,19 @@ impl<'a> Batch<'a> {
         Self { term, runs: ArrayVec::new_const(), offset, bytes: 0, is_blocked: false }
     }
 
-    /// Takes up to `max_datagrams` of at most `mtu` bytes each, together no more than `window` bytes.
+    /// Takes up to `max_datagrams` of at most `mtu` bytes each, at most `max_run` of them in a run, together no more than
+    /// `window` bytes.
     #[inline]
-    fn fill(&mut self, mut window: i64, mtu: Mtu, max_datagrams: usize) {
-        let mut left = max_datagrams.min(MAX_BATCH);
-        while left > 0 {
+    fn fill(&mut self, mut window: i64, mtu: Mtu, max_datagrams: usize, max_run: usize) {
+        let mut left = max_datagrams;
+        while left > 0 && !self.runs.is_full() {
             if window <= 0 {
                 // A window that this very batch has used up counts only if the next turn finds it closed still.
                 self.is_blocked = self.runs.is_empty();
                 return;
             }
             let limit = window.min(i64::from(i32::MAX)) as i32;
-            let run = scan_run(self.term, self.offset, limit, mtu.get(), left);
+            let run = scan_run(self.term, self.offset, limit, mtu.get(), max_run.min(left));
             self.is_blocked = run.blocked;
             if run.datagrams == 0 {
                 return;

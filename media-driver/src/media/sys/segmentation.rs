@@ -10,11 +10,8 @@
 use std::{io, mem::MaybeUninit, os::fd::BorrowedFd};
 
 use super::options::has_segmentation;
-use crate::media::transport::{MAX_SEGMENTS, SendRun};
+use crate::media::transport::{SendRun, segments_per_message};
 use epona_protocol::memory::SharedBytes;
-
-/// Longest payload of one UDP message over IPv4, which bounds what the segments of one message add up to.
-const MAX_MESSAGE: usize = 65_507;
 
 /// Whether a socket's runs are cut up by the kernel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,7 +41,7 @@ impl Segmentation {
     #[inline]
     pub(super) fn message_length(self, segment_size: usize) -> usize {
         let size = segment_size.max(1);
-        if self.0 { size * (MAX_MESSAGE / size).clamp(1, MAX_SEGMENTS) } else { size }
+        if self.0 { size * segments_per_message(size) } else { size }
     }
 
     /// Whether an error tells that this message must not be cut up by the kernel, rather than not be sent at all.
