@@ -6,6 +6,7 @@ use std::{
 };
 
 use epona_protocol::types::{EpochMillis, Nanos, Now};
+use rustix::time::{ClockId, clock_gettime};
 
 /// Tells what the time is: once per duty cycle, to a runner; and around calls that may wait, to what measures them.
 pub trait Clock: fmt::Debug {
@@ -40,8 +41,9 @@ impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "this is the clock")]
     fn now(&self) -> Now {
         let nanos = i64::try_from(self.start.elapsed().as_nanos()).unwrap_or(i64::MAX);
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let millis = i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX);
+        // As of the last tick of the system, some milliseconds ago at most: cheaper, and no timeout of clients is short.
+        let epoch = clock_gettime(ClockId::RealtimeCoarse);
+        let millis = epoch.tv_sec.saturating_mul(1000).saturating_add(epoch.tv_nsec / 1_000_000);
         Now { nanos: Nanos::new(nanos), epoch: EpochMillis::new(millis) }
     }
 }

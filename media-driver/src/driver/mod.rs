@@ -12,6 +12,7 @@ mod assembly;
 mod cnc;
 mod embedded;
 mod event_logging;
+mod housekeeping;
 mod invoked;
 mod media_driver;
 
