@@ -48,12 +48,7 @@ pub fn queue<T>(failed_offers: SharedCounter) -> (Proxy<T>, Inbox<T>) {
     let queue = Arc::new(ArrayQueue::new(QUEUE_CAPACITY));
     let waker = Waker::default();
     (
-        Proxy {
-            queue: Arc::clone(&queue),
-            backlog: VecDeque::new(),
-            failed_offers,
-            waker: waker.clone(),
-        },
+        Proxy { queue: Arc::clone(&queue), backlog: VecDeque::new(), failed_offers, waker: waker.clone() },
         Inbox { queue, waker },
     )
 }

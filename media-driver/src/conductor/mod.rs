@@ -278,13 +278,12 @@ impl DutyCycle for Conductor {
         self.services.now = now;
         self.tracker.on_cycle(now.nanos);
         self.flush_queues();
-        let mut work = 0;
         if now.nanos > self.time_of_next_timer {
             self.check_timers();
             self.time_of_next_timer = now.nanos + self.context.timeouts.timer_interval;
-            work += 1;
+            // That time passes is no work: nothing more follows from it, and a thread that sleeps may sleep on.
         }
-        work += self.take_outcomes();
+        let mut work = self.take_outcomes();
         work += self.take_request();
         self.ask_next();
         work += self.take_commands();
