@@ -3,6 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use epona_protocol::{
@@ -29,7 +30,7 @@ use crate::{
         publication_image::{CubicCounters, ImageCounters, ImageParams, PublicationImage},
         shared::{ImageIdentity, ImageState},
     },
-    loss::{Detector, FeedbackDelay, OptimalMulticastDelay},
+    loss::{AnswerTime, Detector, FeedbackDelay, OptimalMulticastDelay, Retry},
     media::{address::Identity, udp_channel::UdpChannel},
     publication::params::SubscriptionParams,
     receiver::image::{ReceiverImage, ReceiverImageParams},
@@ -239,6 +240,7 @@ impl Conductor {
             stream_id: setup.stream_id,
             join_position: join,
             is_reliable: first.params.is_reliable,
+            max_gaps: self.context.loss.unicast_max_gaps,
         };
         let (hwm, naks_sent) = (counters.high_water_mark.clone(), counters.naks_sent.clone());
         let initial_window = congestion_control.initial_window();
@@ -263,7 +265,7 @@ impl Conductor {
             log_path: plan.path.to_string_lossy().into(),
             source_identity: Identity(request.source).to_string().into(),
         };
-        let detector = Detector::new(self.feedback_delay(first, channel, request));
+        let detector = self.detector(join, first, channel, request);
         let shared = Arc::clone(&state);
         let mut image =
             PublicationImage::new(shared, params, image, counters, detector, congestion_control, now);
@@ -337,29 +339,38 @@ impl Conductor {
         Ok(CubicCounters { rtt, window })
     }
 
-    /// How long to wait before asking for what is missing. Source: wire spec 3.2.
-    fn feedback_delay(
+    /// What looks for loss, and how long it waits before asking for what is missing. Source: wire spec 3.2.
+    fn detector(
         &mut self,
+        join: Position,
         subscription: &Subscription,
         channel: &UdpChannel,
         request: &ImageRequest,
-    ) -> FeedbackDelay {
+    ) -> Detector {
         let loss = &self.context.loss;
-        if !subscription.params.is_reliable {
-            return FeedbackDelay::none();
-        }
-        if is_group(subscription, channel, request) {
+        let max_gaps = loss.unicast_max_gaps;
+        let is_reliable = subscription.params.is_reliable;
+        if is_reliable && is_group(subscription, channel, request) {
             let random = fastrand::Rng::with_seed(self.random.u64(..));
-            return FeedbackDelay::OptimalMulticast(OptimalMulticastDelay::new(
-                loss.nak_multicast_max_backoff,
-                loss.nak_multicast_group_size,
-                random,
-            ));
+            let (max_backoff, group_size) = (loss.nak_multicast_max_backoff, loss.nak_multicast_group_size);
+            let delay = OptimalMulticastDelay::new(max_backoff, group_size, random);
+            return Detector::single(FeedbackDelay::OptimalMulticast(delay));
         }
-        let of_channel = channel.uri().duration(keys::NAK_DELAY).ok().flatten();
-        let first = of_channel.unwrap_or(loss.nak_unicast_delay);
-        let ratio = u32::try_from(loss.nak_unicast_retry_delay_ratio).unwrap_or(u32::MAX);
-        FeedbackDelay::unicast(first, ratio)
+        let (first, retry) = if is_reliable {
+            let of_channel = channel.uri().duration(keys::NAK_DELAY).ok().flatten();
+            let first = of_channel.unwrap_or(loss.nak_unicast_delay);
+            let ratio = u32::try_from(loss.nak_unicast_retry_delay_ratio).unwrap_or(u32::MAX);
+            (first, first.saturating_mul(ratio))
+        } else {
+            (Duration::ZERO, Duration::ZERO)
+        };
+        match max_gaps {
+            0 | 1 => Detector::single(FeedbackDelay::Static { first, retry }),
+            _ if is_reliable => {
+                Detector::multi(join, max_gaps, first, Retry::Measured(AnswerTime::new(retry)))
+            }
+            _ => Detector::multi(join, max_gaps, first, Retry::Fixed(retry)),
+        }
     }
 }
 

@@ -239,12 +239,17 @@ impl Conductor {
 
     fn retransmit_handler(&self, sender: &SenderParams, params: &PublicationParams) -> RetransmitHandler {
         let loss = &self.context.loss;
-        let max_resend =
-            || params.max_resend.unwrap_or_else(|| u16::try_from(loss.max_resend).unwrap_or(u16::MAX));
+        let is_group = sender.has_group_semantics;
+        let max_resends = if is_group {
+            params.max_resend.map_or(loss.max_resend as usize, usize::from)
+        } else {
+            loss.unicast_max_gaps
+        };
         RetransmitHandler::new(&RetransmitConfig {
             delay: loss.retransmit_unicast_delay,
             linger: loss.retransmit_unicast_linger,
-            max_resends: sender.has_group_semantics.then(max_resend),
+            max_resends,
+            is_group,
         })
     }
 

@@ -19,6 +19,9 @@ pub struct Loss {
     pub retransmit_unicast_linger: Duration,
     /// Retransmissions in progress per publication, 1..=256. Default 16.
     pub max_resend: u32,
+    /// Gaps of a unicast stream that a receiver asks for at a time, and resends that a sender remembers, 1..=256; 1 repairs
+    /// one gap after the other, as Aeron does. Default 64.
+    pub unicast_max_gaps: usize,
 }
 
 impl Default for Loss {
@@ -31,6 +34,7 @@ impl Default for Loss {
             retransmit_unicast_delay: Duration::ZERO,
             retransmit_unicast_linger: Duration::from_millis(10),
             max_resend: 16,
+            unicast_max_gaps: 64,
         }
     }
 }

@@ -588,6 +588,11 @@ static LOSS: &[Setting] = &[
         &Integer { field: field!(loss.max_resend), min: 1, max: 256 },
         "retransmissions in progress per publication",
     ),
+    effective(
+        "epona.unicast.max.gaps",
+        &Integer { field: field!(loss.unicast_max_gaps), min: 1, max: 256 },
+        "gaps of a unicast stream that are repaired at a time; 1: one after the other, as Aeron does",
+    ),
 ];
 
 /// Settings of [`super::Context::threads`].

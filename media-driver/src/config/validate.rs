@@ -275,6 +275,7 @@ impl Context {
                 i32::MAX as u64,
             ),
             ("aeron.max.resend", loss.max_resend.into(), 1, 256),
+            ("epona.unicast.max.gaps", loss.unicast_max_gaps as u64, 1, 256),
             ("aeron.nak.unicast.retry.delay.ratio", loss.nak_unicast_retry_delay_ratio, 1, i64::MAX as u64),
             ("aeron.nak.multicast.group.size", loss.nak_multicast_group_size.into(), 1, i32::MAX as u64),
             ("aeron.driver.resource.free.limit", self.threads.resource_free_limit.into(), 1, u32::MAX.into()),

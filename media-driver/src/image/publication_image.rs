@@ -11,8 +11,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use epona_protocol::{
     counters::AtomicCounter,
-    logbuffer::scan_for_gap,
-    types::{CorrelationId, Nanos, Position, RegistrationId},
+    types::{CorrelationId, Nanos, Position, RegistrationId, TermGeometry},
 };
 
 use super::{shared::ImageState, status_message_schedule::StatusMessageSchedule};
@@ -21,7 +20,7 @@ use crate::{
     conductor::services::{AvailableImage, Services},
     congestion_control::{CongestionControl, Rebuild},
     endpoint_id::ReceiveEndpointId,
-    loss::{Detector, Gap, LossRecorder},
+    loss::{Detector, Gap, ImageTerms, LossRecorder},
     publication::limits::LogCleaner,
     subscribable::{SubscriberPosition, SubscriberPositions},
     untethered::{TetherTimeouts, window_limit},
@@ -225,18 +224,19 @@ impl PublicationImage {
         let hwm = Position::at_frame(self.counters.high_water_mark.get_acquire());
         self.has_hwm_moved = hwm != self.seen_hwm;
         self.seen_hwm = hwm;
-        let term = self.state.log.term_at(start);
-        let scan = self
-            .detector
-            .scan(&self.state.geometry, start, hwm, now, |from, limit| scan_for_gap(term, from, limit));
+        let mut reported = 0;
+        let Self { state, detector, losses, image, subscribers, .. } = self;
+        let ImageState { log, geometry, session_id, stream_id, .. } = &**state;
+        let terms = ImageTerms { log, geometry: *geometry, session_id: *session_id, stream_id: *stream_id };
+        let scan = detector.scan(geometry, start, hwm, now, &terms, |gap| {
+            state.report_gap(gap);
+            record_loss(losses, geometry, gap, image, subscribers, services);
+            reported += 1;
+        });
         if scan.rebuild_position.get() > self.counters.rebuild_position.get() {
             self.counters.rebuild_position.set_release(scan.rebuild_position.get());
         }
-        let mut work = 0;
-        if let Some(gap) = scan.report {
-            self.report_loss(gap, services);
-            work += 1;
-        }
+        let mut work = reported;
         self.take_round_trip();
         let window = self.congestion_control.on_track_rebuild(
             &Rebuild {
@@ -302,17 +302,6 @@ impl PublicationImage {
                 counters.window.set_release(window);
             }
         }
-    }
-
-    fn report_loss(&mut self, gap: Gap, services: &mut Services) {
-        self.state.report_gap(gap);
-        let (image, subscribers, now) = (&self.image, &self.subscribers, services.now.epoch);
-        self.losses.on_gap(gap, now, |bytes| {
-            let subscriber = subscribers.iter().next()?;
-            let channel = &subscriber.subscription.channel;
-            let source = &image.source_identity;
-            services.losses.create_entry(bytes, now, image.session_id, image.stream_id, channel, source)
-        });
     }
 
     fn is_drained(&self) -> bool {
@@ -419,6 +408,22 @@ impl PublicationImage {
         self.counters.free(services);
         services.free_log(PathBuf::from(&*self.image.log_path), self.state.log.clone());
     }
+}
+
+fn record_loss(
+    losses: &mut LossRecorder,
+    geometry: &TermGeometry,
+    gap: Gap,
+    image: &AvailableImage,
+    subscribers: &SubscriberPositions,
+    services: &mut Services,
+) {
+    let (begin, now) = (geometry.position(gap.term_id, gap.offset), services.now.epoch);
+    losses.on_gap(begin, gap.length, now, |bytes| {
+        let channel = &subscribers.iter().next()?.subscription.channel;
+        let source = &image.source_identity;
+        services.losses.create_entry(bytes, now, image.session_id, image.stream_id, channel, source)
+    });
 }
 
 #[cfg(test)]

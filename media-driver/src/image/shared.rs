@@ -5,10 +5,11 @@ use std::{
     time::Duration,
 };
 
+use crossbeam::queue::ArrayQueue;
 use epona_protocol::{
     counters::AtomicCounter,
     logbuffer::LogBuffers,
-    types::{CorrelationId, Nanos, Position, SessionId, StreamId, TermGeometry, TermId, TermOffset},
+    types::{CorrelationId, Nanos, Position, SessionId, StreamId, TermGeometry},
 };
 
 use super::{response_session::ResponseSession, status_message_schedule::ScheduledStatus};
@@ -53,7 +54,8 @@ pub struct ImageState {
     /// In ns; [`NOT_MEASURED`] before the first.
     round_trip: AtomicI64,
     status_reports: SeqSlot,
-    loss_reports: SeqSlot,
+    /// Gaps to ask for, or to fill; of more than there is room for the latest, as the others come again.
+    gaps: ArrayQueue<Gap>,
 }
 
 const NOT_MEASURED: i64 = -1;
@@ -73,6 +75,8 @@ pub struct ImageIdentity {
     pub join_position: Position,
     /// Whether lost data is asked for again.
     pub is_reliable: bool,
+    /// Gaps that may wait for the receiver, at least 1.
+    pub max_gaps: usize,
 }
 
 impl ImageState {
@@ -106,7 +110,7 @@ impl ImageState {
             is_status_message_requested: AtomicBool::new(false),
             round_trip: AtomicI64::new(NOT_MEASURED),
             status_reports: SeqSlot::default(),
-            loss_reports: SeqSlot::default(),
+            gaps: ArrayQueue::new(identity.max_gaps.max(1)),
         };
         state.schedule_status_message(ScheduledStatus {
             position: identity.join_position,
@@ -190,12 +194,12 @@ impl ImageState {
         u64::try_from(self.round_trip.load(Ordering::Relaxed)).ok().map(Duration::from_nanos)
     }
 
-    /// Whether the conductor asks for anything that is newer than these; by the receiver.
+    /// Whether the conductor asks for anything: a status message newer than this, a gap; by the receiver.
     #[inline]
     #[must_use]
-    pub fn has_reports(&self, status: ChangeNumber, gap: ChangeNumber) -> bool {
+    pub fn has_reports(&self, status: ChangeNumber) -> bool {
         self.status_reports.is_newer(status)
-            || self.loss_reports.is_newer(gap)
+            || !self.gaps.is_empty()
             || self.is_status_message_requested.load(Ordering::Relaxed)
     }
 
@@ -213,20 +217,22 @@ impl ImageState {
     }
 
     /// Hands a gap to the receiver, to NAK or to fill; by the conductor.
+    #[inline]
     pub fn report_gap(&self, gap: Gap) {
-        let place = (i64::from(gap.term_id.get()) << 32) | i64::from(gap.offset.get());
-        self.loss_reports.write(place, i64::from(gap.length));
+        self.gaps.force_push(gap);
     }
 
-    /// The latest reported gap when newer than `seen`.
+    /// Gaps that wait for the receiver.
     #[inline]
     #[must_use]
-    pub fn newer_gap(&self, seen: &mut ChangeNumber) -> Option<Gap> {
-        let (place, length) = self.loss_reports.read_newer(seen)?;
-        Some(Gap {
-            term_id: TermId::new((place >> 32) as i32),
-            offset: TermOffset::new(place as i32),
-            length: length as i32,
-        })
+    pub fn reported_gaps(&self) -> usize {
+        self.gaps.len()
+    }
+
+    /// The next gap that was reported; by the receiver.
+    #[inline]
+    #[must_use]
+    pub fn take_gap(&self) -> Option<Gap> {
+        self.gaps.pop()
     }
 }

@@ -1,12 +1,12 @@
-//! Finds the first gap of an image and decides when to report it. Source: wire spec 3.1.
+//! What is missing from an image, and when to ask for it: one gap after another, or several at a time.
 
 use epona_protocol::{
     frame::Nak,
-    logbuffer::GapScan,
-    types::{Nanos, Position, TermGeometry, TermId, TermOffset},
+    logbuffer::{Fragment, GapScan, LogBuffers, scan_for_gap},
+    types::{Nanos, Position, SessionId, StreamId, TermGeometry, TermId, TermOffset},
 };
 
-use super::FeedbackDelay;
+use super::{FeedbackDelay, MultiGap, Retry, SingleGap};
 
 /// Missing bytes of one term: as a detector finds them, or, unchecked, as a NAK asks for them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -25,36 +25,79 @@ impl From<Nak> for Gap {
     }
 }
 
-/// What a scan decided.
+/// What a scan found, beside the gaps that it reported.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Scan {
-    /// Everything before this has arrived; at or after where the scan started, at most the end of that term.
+    /// Everything before this has arrived; at or after where the scan started.
     pub rebuild_position: Position,
-    /// Whether a new gap appeared, for congestion control; once per gap.
+    /// Whether data was lost that congestion control has not heard of.
     pub loss_found: bool,
-    /// A gap to ask for, or to fill, now.
-    pub report: Option<Gap>,
 }
 
-/// Watches one image for loss. Only its first gap is ever active; a gap that grows or shrinks is a new gap.
+/// The terms of an image, as a detector looks at them.
+pub trait Terms {
+    /// [`scan_for_gap`] in the term that holds `from`, which is called only with `from < limit`, both in that term or its
+    /// end.
+    fn scan(&self, from: Position, limit: Position) -> GapScan;
+
+    /// Whether what lies there is a whole frame, and not a part of one that is being written around it.
+    fn starts_frame(&self, at: Position) -> bool;
+}
+
+/// The terms of one stream in its log.
+#[derive(Clone, Copy, Debug)]
+pub struct ImageTerms<'a> {
+    /// The log that the receiver inserts into.
+    pub log: &'a LogBuffers,
+    /// How positions map to its terms.
+    pub geometry: TermGeometry,
+    /// Session that every frame names.
+    pub session_id: SessionId,
+    /// Stream that every frame names.
+    pub stream_id: StreamId,
+}
+
+impl Terms for ImageTerms<'_> {
+    fn scan(&self, from: Position, limit: Position) -> GapScan {
+        let offset = self.geometry.term_offset(from);
+        let length = (limit - from).min(i64::from(i32::MAX) - i64::from(offset.get()));
+        scan_for_gap(self.log.term_at(from), offset, offset + length as i32)
+    }
+
+    fn starts_frame(&self, at: Position) -> bool {
+        let offset = self.geometry.term_offset(at);
+        Fragment::at(self.log.term_at(at), offset).is_some_and(|frame| {
+            frame.term_offset() == offset
+                && frame.term_id() == self.geometry.term_id(at)
+                && (frame.session_id(), frame.stream_id()) == (self.session_id, self.stream_id)
+        })
+    }
+}
+
+/// Watches one image for loss; the conductor's.
 #[derive(Debug)]
-pub struct Detector {
-    delay: FeedbackDelay,
-    active: Option<Gap>,
-    expiry: Nanos,
+pub enum Detector {
+    /// Its first gap, as Aeron does: of groups, whose receivers must not all ask, and where settings say so.
+    Single(SingleGap),
+    /// As many as settings allow.
+    Multi(MultiGap),
 }
 
 impl Detector {
-    /// A detector that has found nothing yet.
+    /// For one gap at a time.
     #[must_use]
-    pub const fn new(delay: FeedbackDelay) -> Self {
-        Self { delay, active: None, expiry: Nanos::new(0) }
+    pub const fn single(delay: FeedbackDelay) -> Self {
+        Self::Single(SingleGap::new(delay))
     }
 
-    /// Looks for a gap between `rebuild` and the high-water mark, within the term of `rebuild`.
-    ///
-    /// `scan_term(from, limit)` is [`scan_for_gap`](epona_protocol::logbuffer::scan_for_gap) on the term buffer that holds
-    /// `rebuild`; it is called only when something may be missing, with `from < limit <= term length`.
+    /// For up to `max_gaps`, from `join` on.
+    #[must_use]
+    pub fn multi(join: Position, max_gaps: usize, first: core::time::Duration, retry: Retry) -> Self {
+        Self::Multi(MultiGap::new(join, max_gaps, first, retry))
+    }
+
+    /// Looks for gaps between `rebuild` and the high-water mark and gives those to `report` that are to be asked for, or
+    /// filled, now.
     #[inline]
     pub fn scan(
         &mut self,
@@ -62,40 +105,19 @@ impl Detector {
         rebuild: Position,
         hwm: Position,
         now: Nanos,
-        scan_term: impl FnOnce(TermOffset, TermOffset) -> GapScan,
+        terms: &impl Terms,
+        mut report: impl FnMut(Gap),
     ) -> Scan {
-        if rebuild >= hwm {
-            return Scan { rebuild_position: rebuild, loss_found: false, report: None };
+        match self {
+            Self::Single(first) => {
+                let begin = geometry.term_begin(rebuild);
+                let scan = first.scan(geometry, rebuild, hwm, now, |from, limit| {
+                    terms.scan(begin + i64::from(from.get()), begin + i64::from(limit.get()))
+                });
+                scan.report.into_iter().for_each(report);
+                Scan { rebuild_position: scan.rebuild_position, loss_found: scan.loss_found }
+            }
+            Self::Multi(gaps) => gaps.scan(geometry, rebuild, hwm, now, terms, &mut report),
         }
-        let term_begin = geometry.term_begin(rebuild);
-        let term_length = geometry.term_length().get();
-        let limit = (hwm - term_begin).min(i64::from(term_length)) as i32;
-        let found = scan_term(geometry.term_offset(rebuild), TermOffset::new(limit));
-        // Frame lengths come from memory that other processes map: no frame moves the rebuild past its term.
-        let offset = found.rebuilt_to.get().min(term_length);
-        let rebuild_position = term_begin + i64::from(offset);
-        let Some(missing) = found.gap else {
-            return Scan { rebuild_position, loss_found: false, report: None };
-        };
-        let term_id = geometry.term_id(rebuild);
-        let gap = Gap { term_id, offset: missing.offset, length: missing.length };
-        let (loss_found, report) = self.on_gap(gap, now);
-        Scan { rebuild_position, loss_found, report }
-    }
-
-    fn on_gap(&mut self, gap: Gap, now: Nanos) -> (bool, Option<Gap>) {
-        let is_new = self.active != Some(gap);
-        if is_new {
-            self.active = Some(gap);
-            self.expiry = now + self.delay.first();
-        }
-        if now < self.expiry {
-            return (is_new, None);
-        }
-        self.expiry = now + self.delay.retry();
-        (is_new, Some(gap))
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -17,18 +17,6 @@ pub enum FeedbackDelay {
 }
 
 impl FeedbackDelay {
-    /// For unreliable streams: gaps are filled at once.
-    #[must_use]
-    pub const fn none() -> Self {
-        Self::Static { first: Duration::ZERO, retry: Duration::ZERO }
-    }
-
-    /// For unicast: `first`, then `first * retry_ratio` (at most 2^32 - 1) between reports.
-    #[must_use]
-    pub const fn unicast(first: Duration, retry_ratio: u32) -> Self {
-        Self::Static { first, retry: first.saturating_mul(retry_ratio) }
-    }
-
     /// The delay before the first report of a gap.
     pub fn first(&mut self) -> Duration {
         match self {
@@ -118,14 +106,6 @@ mod tests {
     fn a_backoff_of_zero_never_waits() {
         let mut delay = OptimalMulticastDelay::new(Duration::ZERO, 0, fastrand::Rng::with_seed(1));
         assert_eq!(delay.draw(), Duration::ZERO);
-    }
-
-    #[test]
-    fn unicast_retries_after_a_multiple_of_the_first_delay() {
-        let mut delay = FeedbackDelay::unicast(Duration::from_micros(1), 100);
-        assert_eq!((delay.first(), delay.retry()), (Duration::from_micros(1), Duration::from_micros(100)));
-        let mut none = FeedbackDelay::none();
-        assert_eq!((none.first(), none.retry()), (Duration::ZERO, Duration::ZERO));
     }
 
     proptest! {

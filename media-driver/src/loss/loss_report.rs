@@ -1,13 +1,15 @@
 //! What the loss report says of one image. Source: driver spec 5.4, 8.6.
 
-use epona_protocol::{loss_report::LossReportHandle, types::EpochMillis};
-
-use super::Gap;
+use epona_protocol::{
+    loss_report::LossReportHandle,
+    types::{EpochMillis, Position},
+};
 
 /// Enters the loss of one image into the loss report: every lost byte once, although gaps are reported again and again.
 #[derive(Debug, Default)]
 pub struct LossRecorder {
-    counted: Option<Gap>,
+    /// Where the last gap that added to the report ended.
+    counted_to: Option<Position>,
     entry: Entry,
 }
 
@@ -21,36 +23,26 @@ enum Entry {
 }
 
 impl LossRecorder {
-    /// A gap was reported. `create_entry(bytes lost)` makes the image's entry at its first loss; it answers `None` when
+    /// A gap of `length` bytes from `begin` on was reported. `create_entry(bytes lost)` makes the image's entry at its first loss; it answers `None` when
     /// the report is full, and is not asked again.
     pub fn on_gap(
         &mut self,
-        gap: Gap,
+        begin: Position,
+        length: i32,
         now: EpochMillis,
         create_entry: impl FnOnce(i64) -> Option<LossReportHandle>,
     ) {
-        let lost = self.newly_lost(gap);
+        let end = begin + i64::from(length);
+        // Of gaps that begin below what was counted, what they add to it.
+        let lost = end - self.counted_to.map_or(begin, |counted| counted.max(begin));
         if lost <= 0 {
             return;
         }
-        self.counted = Some(gap);
+        self.counted_to = Some(end);
         match &self.entry {
             Entry::NotYet => self.entry = create_entry(lost).map_or(Entry::Full, Entry::Open),
             Entry::Open(entry) => entry.observe(lost, now),
             Entry::Full => {}
-        }
-    }
-
-    /// All of a gap, or what it adds to the one counted last when it starts before that one's end.
-    fn newly_lost(&self, gap: Gap) -> i64 {
-        let end_of = |gap: &Gap| i64::from(gap.offset.get()) + i64::from(gap.length);
-        match &self.counted {
-            Some(counted)
-                if counted.term_id == gap.term_id && i64::from(gap.offset.get()) < end_of(counted) =>
-            {
-                end_of(&gap) - end_of(counted)
-            }
-            _ => i64::from(gap.length),
         }
     }
 }
@@ -60,13 +52,16 @@ mod tests {
     use epona_protocol::{
         loss_report::{LossReport, entries},
         memory::AtomicView,
-        types::{SessionId, StreamId, TermId, TermOffset},
+        types::{SessionId, StreamId},
     };
 
     use super::*;
 
-    fn gap(term: i32, offset: i32, length: i32) -> Gap {
-        Gap { term_id: TermId::new(term), offset: TermOffset::new(offset), length }
+    const TERM: i64 = 65_536;
+
+    /// Begin and length.
+    fn gap(term: i64, offset: i64, length: i32) -> (Position, i32) {
+        (Position::new(term * TERM + offset), length)
     }
 
     /// An image with its loss report.
@@ -83,11 +78,11 @@ mod tests {
             Self { recorder: LossRecorder::default(), report: LossReport::new(view.clone()), view, now: 100 }
         }
 
-        fn lose(&mut self, gap: Gap) {
+        fn lose(&mut self, (begin, length): (Position, i32)) {
             self.now += 1;
             let (now, report) = (EpochMillis::new(self.now), &mut self.report);
             let (session, stream) = (SessionId::new(-3), StreamId::new(1001));
-            self.recorder.on_gap(gap, now, |lost| {
+            self.recorder.on_gap(begin, length, now, |lost| {
                 report.create_entry(lost, now, session, stream, "channel", "source")
             });
         }

@@ -6,7 +6,13 @@
 mod detector;
 mod feedback_delay;
 mod loss_report;
+mod multi_gap;
+mod retry;
+mod single_gap;
 
-pub use detector::{Detector, Gap, Scan};
+pub use detector::{Detector, Gap, ImageTerms, Scan, Terms};
 pub use feedback_delay::{FeedbackDelay, OptimalMulticastDelay};
 pub use loss_report::LossRecorder;
+pub use multi_gap::MultiGap;
+pub use retry::{AnswerTime, Retry};
+pub use single_gap::SingleGap;

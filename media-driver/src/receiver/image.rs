@@ -21,6 +21,7 @@ use crate::{
     congestion_control::RoundTripTimer,
     event_log::DriverEvent,
     image::{shared::ImageState, status_message_schedule::ScheduledStatus},
+    loss::Gap,
     seq_slot::ChangeNumber,
     status::SystemCounters,
 };
@@ -48,7 +49,6 @@ pub struct ReceiverImage {
     overrun_threshold: Position,
     status_message_deadline: Nanos,
     status_change: ChangeNumber,
-    gap_change: ChangeNumber,
     round_trips: Option<RoundTripTimer>,
     is_status_message_enabled: bool,
     rejection: Option<Box<str>>,
@@ -64,7 +64,6 @@ impl ReceiverImage {
             overrun_threshold: state.join_position + i64::from(state.geometry.term_length().get() / 2),
             status_message_deadline: now,
             status_change: ChangeNumber::default(),
-            gap_change: ChangeNumber::default(),
             round_trips: params.round_trips,
             is_status_message_enabled: true,
             rejection: None,
@@ -228,7 +227,7 @@ impl ReceiverImage {
     #[must_use]
     pub fn is_due(&self, now: Nanos) -> bool {
         self.status_message_deadline < now
-            || self.state.has_reports(self.status_change, self.gap_change)
+            || self.state.has_reports(self.status_change)
             || self.round_trips.as_ref().is_some_and(|timer| timer.is_due(now))
     }
 
@@ -320,27 +319,49 @@ impl ReceiverImage {
         sent
     }
 
-    /// Acts on the latest gap the conductor reported: a NAK to every source, or padding. Datagrams sent or gaps filled.
+    /// Acts on the gaps that the conductor reported: a NAK for each to every source, or padding. Datagrams sent or gaps
+    /// filled.
     ///
     /// Source: driver spec 5.4, wire spec 3.3.
+    #[inline]
     pub fn send_pending_loss(
         &mut self,
         now: Nanos,
         endpoint: &mut ReceiveEndpoint,
         system: &SystemCounters,
     ) -> usize {
-        let Some(gap) = self.state.newer_gap(&mut self.gap_change) else { return 0 };
-        if self.state.is_revoked() {
-            return 0;
-        }
-        if !self.state.is_reliable {
-            let missing = logbuffer::Gap { offset: gap.offset, length: gap.length };
-            let is_filled = fill_gap(&self.state.log, gap.term_id, missing);
-            if is_filled {
-                system.loss_gap_fills.increment();
+        let mut work = 0;
+        // No more than there were: the conductor may report on meanwhile.
+        for _ in 0..self.state.reported_gaps() {
+            let Some(gap) = self.state.take_gap() else { break };
+            if self.state.is_revoked() {
+                continue;
             }
-            return usize::from(is_filled);
+            work += if self.state.is_reliable {
+                self.send_nak(gap, now, endpoint, system)
+            } else {
+                self.fill(gap, system)
+            };
         }
+        work
+    }
+
+    fn fill(&self, gap: Gap, system: &SystemCounters) -> usize {
+        let missing = logbuffer::Gap { offset: gap.offset, length: gap.length };
+        let is_filled = fill_gap(&self.state.log, gap.term_id, missing);
+        if is_filled {
+            system.loss_gap_fills.increment();
+        }
+        usize::from(is_filled)
+    }
+
+    fn send_nak(
+        &self,
+        gap: Gap,
+        now: Nanos,
+        endpoint: &mut ReceiveEndpoint,
+        system: &SystemCounters,
+    ) -> usize {
         let nak = Nak {
             session_id: self.state.session_id,
             stream_id: self.state.stream_id,

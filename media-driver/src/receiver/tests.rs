@@ -149,6 +149,7 @@ impl World {
                 stream_id: STREAM,
                 join_position: Position::new(join),
                 is_reliable,
+                max_gaps: 8,
             },
             image_log(),
             hwm,

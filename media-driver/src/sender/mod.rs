@@ -11,6 +11,7 @@ pub mod endpoint;
 pub mod publication;
 pub mod receiver_liveness;
 pub mod retransmit_handler;
+mod round_trip_bound;
 pub mod sent;
 
 mod control_frames;

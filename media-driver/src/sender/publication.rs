@@ -15,6 +15,7 @@ use super::{
     endpoint::SendEndpoint,
     receiver_liveness::ReceiverLiveness,
     retransmit_handler::{NakOutcome, Resend, RetransmitHandler},
+    round_trip_bound::RoundTripBound,
     sent::Sent,
 };
 use crate::{
@@ -78,6 +79,7 @@ pub struct SenderPublication {
     counters: SenderCounters,
     flow_control: FlowControl,
     retransmits: RetransmitHandler,
+    round_trip: RoundTripBound,
     receivers: ReceiverLiveness,
     response_address: Option<SocketAddr>,
     has_initial_connection: bool,
@@ -108,6 +110,7 @@ impl SenderPublication {
             counters,
             flow_control,
             retransmits,
+            round_trip: RoundTripBound::default(),
             receivers,
             response_address: None,
             has_initial_connection: false,
@@ -227,6 +230,7 @@ impl SenderPublication {
                 self.time_of_last_data_or_heartbeat = now;
                 self.is_back_pressure_armed = true;
                 self.state.sender_position.set_release(position.get());
+                self.round_trip.on_sent(position, now);
                 batch.bytes
             }
             Sent::Short => {
@@ -379,7 +383,12 @@ impl SenderPublication {
     /// A NAK with fields already checked. Source: driver spec 3.8.
     pub fn on_nak(&mut self, nak: &Nak, now: Nanos, endpoint: &mut SendEndpoint, system: &SystemCounters) {
         self.counters.naks_received.increment();
-        let term_length = self.state.geometry.term_length();
+        let geometry = &self.state.geometry;
+        let term_length = geometry.term_length();
+        let gap_end = geometry.position(nak.term_id, nak.term_offset) + i64::from(nak.length);
+        if let Some(bound) = self.round_trip.on_heard(gap_end, now) {
+            self.retransmits.on_round_trip(bound);
+        }
         match self.retransmits.on_nak((*nak).into(), &self.flow_control, term_length, now) {
             NakOutcome::Resend(due) => {
                 resend(&self.state, due, self.response_address, now, endpoint, system);

@@ -1,7 +1,8 @@
 //! Decides which NAKs of a publication are answered, and when. Source: wire spec 3.4.
 //!
 //! A resend that was decided lingers for a while, so that the NAKs of other receivers, and repeated ones, for the same
-//! data bring nothing more. Unicast has one slot, reused for whatever the receiver asks next; a group has several.
+//! data bring nothing more. On unicast the only receiver may always ask for something else, and what was sent longest ago
+//! is forgotten for it; a group overflows.
 
 use core::time::Duration;
 
@@ -32,9 +33,13 @@ impl Resend {
         start >= Position::ZERO && 0 < behind && behind <= reach
     }
 
+    fn end(&self) -> i64 {
+        i64::from(self.offset.get()) + i64::from(self.length)
+    }
+
     fn covers(&self, term_id: TermId, offset: TermOffset) -> bool {
-        let distance = i64::from(offset.get()) - i64::from(self.offset.get());
-        self.term_id == term_id && (0..i64::from(self.length)).contains(&distance)
+        let offset = i64::from(offset.get());
+        self.term_id == term_id && i64::from(self.offset.get()) <= offset && offset < self.end()
     }
 }
 
@@ -60,11 +65,15 @@ pub enum NakOutcome {
 pub struct RetransmitConfig {
     /// From a NAK to the resend; zero answers at once.
     pub delay: Duration,
-    /// From a resend until the same data may be sent again.
+    /// From a resend until the same data may be sent again, at most.
     pub linger: Duration,
-    /// `None` for unicast; else how many resends a multicast or multi-destination publication has under way, 1..=256.
-    pub max_resends: Option<u16>,
+    /// Resends that are under way at a time, 1..=256.
+    pub max_resends: usize,
+    /// Several receivers, of a multicast or multi-destination publication.
+    pub is_group: bool,
 }
+
+const NEVER: Nanos = Nanos::new(i64::MAX);
 
 #[derive(Clone, Copy, Debug)]
 enum State {
@@ -93,22 +102,36 @@ impl Slot {
 pub struct RetransmitHandler {
     slots: Box<[Slot]>,
     active: usize,
+    /// No slot expires before this.
+    next_timeout: Nanos,
     delay: Duration,
+    max_linger: Duration,
     linger: Duration,
     is_group: bool,
+    is_adaptive: bool,
 }
 
 impl RetransmitHandler {
     /// A handler with nothing under way.
     #[must_use]
     pub fn new(config: &RetransmitConfig) -> Self {
-        let slots = config.max_resends.unwrap_or(1).max(1);
         Self {
-            slots: vec![Slot::FREE; usize::from(slots)].into_boxed_slice(),
+            slots: vec![Slot::FREE; config.max_resends.max(1)].into_boxed_slice(),
             active: 0,
+            next_timeout: NEVER,
             delay: config.delay,
+            max_linger: config.linger,
             linger: config.linger,
-            is_group: config.max_resends.is_some(),
+            is_group: config.is_group,
+            is_adaptive: !config.is_group && config.max_resends > 1,
+        }
+    }
+
+    /// A round trip takes no longer than this, to the only receiver if there is but one: its NAKs for what was sent again
+    /// so long ago know that it has not arrived.
+    pub fn on_round_trip(&mut self, at_most: Duration) {
+        if self.is_adaptive {
+            self.linger = at_most.min(self.max_linger);
         }
     }
 
@@ -141,6 +164,7 @@ impl RetransmitHandler {
             self.active += 1;
         }
         self.slots[index] = Slot { state, resend, expiry };
+        self.next_timeout = self.next_timeout.min(expiry);
         outcome
     }
 
@@ -148,7 +172,7 @@ impl RetransmitHandler {
     /// duty cycle; how much was done.
     #[inline]
     pub fn process_timeouts(&mut self, now: Nanos, resend: impl FnMut(Resend)) -> usize {
-        if self.active == 0 {
+        if now <= self.next_timeout {
             return 0;
         }
         self.process_active(now, resend)
@@ -156,53 +180,61 @@ impl RetransmitHandler {
 
     fn process_active(&mut self, now: Nanos, mut resend: impl FnMut(Resend)) -> usize {
         let mut work_count = 0;
+        self.next_timeout = NEVER;
         for slot in &mut self.slots {
-            if now <= slot.expiry {
-                continue;
-            }
             match slot.state {
                 State::Free => continue,
-                State::Delayed => {
+                State::Delayed if now > slot.expiry => {
                     resend(slot.resend);
                     slot.state = State::Lingering;
                     slot.expiry = now + self.linger;
+                    work_count += 1;
                 }
-                State::Lingering => {
+                State::Lingering if now > slot.expiry => {
                     slot.state = State::Free;
                     self.active -= 1;
+                    work_count += 1;
+                    continue;
                 }
+                State::Delayed | State::Lingering => {}
             }
-            work_count += 1;
+            self.next_timeout = self.next_timeout.min(slot.expiry);
         }
         work_count
     }
 
-    /// When [`RetransmitHandler::process_timeouts`] next has something to do; at the end of time when nothing is under
-    /// way.
+    /// When [`RetransmitHandler::process_timeouts`] next has something to do, or earlier; at the end of time when nothing
+    /// is under way.
     #[must_use]
-    pub fn next_timeout(&self) -> Nanos {
-        let mut next = Nanos::new(i64::MAX);
-        if self.active > 0 {
-            let under_way = self.slots.iter().filter(|slot| !matches!(slot.state, State::Free));
-            under_way.for_each(|slot| next = next.min(slot.expiry));
-        }
-        next
+    pub const fn next_timeout(&self) -> Nanos {
+        self.next_timeout
     }
 
-    /// Only the start of the gap decides whether it is known: one that starts earlier is answered in full.
+    /// Only the start of the gap decides whether it is known: one that starts earlier is answered in full. But where a
+    /// single receiver asks for several gaps at a time, it may lose a part of what was sent again: a gap that ends before
+    /// that did is answered, as there is something behind it.
     fn slot_for(&self, gap: Gap) -> Result<usize, NakOutcome> {
         if self.active == 0 {
             return Ok(0);
         }
-        let mut free = None;
+        let gap_end = i64::from(gap.offset.get()) + i64::from(gap.length);
+        let is_known = |sent: &Resend| {
+            sent.covers(gap.term_id, gap.offset) && (!self.is_adaptive || gap_end >= sent.end())
+        };
+        let (mut free, mut oldest) = (None, 0);
         for (index, slot) in self.slots.iter().enumerate() {
             match slot.state {
                 State::Free => free = free.or(Some(index)),
-                _ if slot.resend.covers(gap.term_id, gap.offset) => return Err(NakOutcome::Known),
+                _ if is_known(&slot.resend) => return Err(NakOutcome::Known),
+                _ if slot.expiry < self.slots[oldest].expiry => oldest = index,
                 _ => {}
             }
         }
-        if self.is_group { free.ok_or(NakOutcome::Overflow) } else { Ok(0) }
+        match free {
+            Some(free) => Ok(free),
+            None if self.is_group => Err(NakOutcome::Overflow),
+            None => Ok(oldest),
+        }
     }
 }
 

@@ -153,7 +153,8 @@ impl World {
         let retransmits = RetransmitHandler::new(&RetransmitConfig {
             delay: ms(0),
             linger: ms(10),
-            max_resends: wish.is_group.then_some(16),
+            max_resends: 16,
+            is_group: wish.is_group,
         });
         let params = SenderParams {
             endpoint: id,

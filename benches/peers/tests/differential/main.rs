@@ -156,6 +156,8 @@ fn run_strangers(hands: &mut [Hand; 2], seed: u64, patience: Duration) -> Result
 fn whatever_strangers_send_both_drivers_do_and_show_the_same() {
     let more = [
         ("aeron.retransmit.unicast.linger", "600s"),
+        // Both repair one gap after the other.
+        ("epona.unicast.max.gaps", "1"),
         ("aeron.image.liveness.timeout", "60s"),
         ("aeron.publication.connection.timeout", "60s"),
     ];

@@ -20,12 +20,12 @@ use crate::{
 
 const WINDOW: i32 = 32 * 1024;
 const LIVENESS: Duration = ms(10_000);
+const NO_DELAY: FeedbackDelay = FeedbackDelay::Static { first: Duration::ZERO, retry: Duration::ZERO };
 
 struct World {
     bench: Bench,
     image: PublicationImage,
     statuses: ChangeNumber,
-    gaps: ChangeNumber,
 }
 
 impl World {
@@ -45,6 +45,7 @@ impl World {
                 stream_id: STREAM,
                 join_position: Position::ZERO,
                 is_reliable: true,
+                max_gaps: 1,
             },
             image_log(),
             counters.high_water_mark.clone(),
@@ -63,12 +64,11 @@ impl World {
             params,
             available_image(),
             counters,
-            Detector::new(FeedbackDelay::none()),
+            Detector::single(NO_DELAY),
             CongestionControl::Static(StaticWindow::new(WINDOW)),
             bench.now(),
         );
-        let mut world =
-            Self { bench, image, statuses: ChangeNumber::default(), gaps: ChangeNumber::default() };
+        let mut world = Self { bench, image, statuses: ChangeNumber::default() };
         assert_eq!(world.status(), Some((0, WINDOW)), "the first is scheduled from the start");
         world
     }
@@ -114,7 +114,7 @@ impl World {
 
     /// The gap reported since the last call.
     fn gap(&mut self) -> Option<Gap> {
-        self.image.state.newer_gap(&mut self.gaps)
+        self.image.state.take_gap()
     }
 
     fn after(&mut self, wait: Duration) -> (Phase, TimeEvent) {

@@ -23,13 +23,22 @@ struct Publication {
 }
 
 impl Publication {
-    fn with(delay: Duration, max_resends: Option<u16>) -> Self {
-        let config = RetransmitConfig { delay, linger: LINGER, max_resends };
+    /// `max_resends` of a group, or of unicast as Aeron has it.
+    fn with(delay: Duration, max_resends: Option<usize>) -> Self {
+        let is_group = max_resends.is_some();
+        let config =
+            RetransmitConfig { delay, linger: LINGER, max_resends: max_resends.unwrap_or(1), is_group };
         Self {
             handler: RetransmitHandler::new(&config),
             flow_control: FlowControl::max(1),
             now: Nanos::new(0),
         }
+    }
+
+    /// A receiver that asks for several gaps at a time.
+    fn unicast(max_resends: usize) -> Self {
+        let config = RetransmitConfig { delay: Duration::ZERO, linger: LINGER, max_resends, is_group: false };
+        Self { handler: RetransmitHandler::new(&config), ..Self::with(DELAY, None) }
     }
 
     fn nak(&mut self, gap: Gap) -> NakOutcome {
@@ -100,6 +109,58 @@ fn unicast_forgets_what_it_sent_before() {
     assert!(matches!(publication.nak(gap(5, 0, 32)), NakOutcome::Resend(_)));
     publication.after(LINGER + TICK);
     assert_eq!(publication.handler.active, 0);
+}
+
+#[test]
+fn unicast_remembers_several_resends_and_forgets_the_oldest_for_another() {
+    let mut publication = Publication::unicast(3);
+    for offset in [0, 64, 128] {
+        assert!(matches!(publication.nak(gap(5, offset, 32)), NakOutcome::Resend(_)));
+        publication.after(TICK);
+    }
+    for offset in [0, 64, 128] {
+        assert_eq!(publication.nak(gap(5, offset, 32)), NakOutcome::Known, "{offset}");
+    }
+    assert!(matches!(publication.nak(gap(5, 192, 32)), NakOutcome::Resend(_)));
+    assert_eq!(publication.nak(gap(5, 64, 32)), NakOutcome::Known);
+    assert!(matches!(publication.nak(gap(5, 0, 32)), NakOutcome::Resend(_)), "forgotten");
+    publication.after(LINGER + TICK);
+    assert_eq!((publication.handler.active, publication.handler.next_timeout()), (0, NEVER));
+}
+
+#[test]
+fn what_was_sent_again_is_sent_once_more_where_something_behind_it_has_arrived() {
+    let mut publication = Publication::unicast(8);
+    publication.nak(gap(5, 0, 320));
+    assert_eq!(publication.nak(gap(5, 64, 256)), NakOutcome::Known, "it may be on its way");
+    assert_eq!(publication.nak(gap(5, 64, 96)), NakOutcome::Resend(resend(5, 64, 96)));
+    assert_eq!(publication.nak(gap(5, 64, 96)), NakOutcome::Known);
+    for mut as_in_aeron in [Publication::unicast(1), Publication::with(Duration::ZERO, Some(8))] {
+        as_in_aeron.nak(gap(5, 0, 320));
+        assert_eq!(as_in_aeron.nak(gap(5, 64, 96)), NakOutcome::Known);
+    }
+}
+
+#[test]
+fn naks_are_ignored_no_longer_than_a_round_trip_by_the_sender_to_one_receiver() {
+    let round_trip = Duration::from_millis(2);
+    for (mut publication, expected) in [
+        (Publication::unicast(8), round_trip),
+        (Publication::unicast(1), LINGER),
+        (Publication::with(Duration::ZERO, Some(8)), LINGER),
+    ] {
+        publication.handler.on_round_trip(round_trip);
+        publication.nak(gap(5, 0, 320));
+        publication.after(expected);
+        assert_eq!(publication.nak(gap(5, 0, 320)), NakOutcome::Known);
+        publication.after(TICK);
+        assert!(matches!(publication.nak(gap(5, 0, 320)), NakOutcome::Resend(_)));
+    }
+    let mut publication = Publication::unicast(8);
+    publication.handler.on_round_trip(LINGER * 9);
+    publication.nak(gap(5, 0, 320));
+    publication.after(LINGER + TICK);
+    assert!(matches!(publication.nak(gap(5, 0, 320)), NakOutcome::Resend(_)), "never longer than configured");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use core::time::Duration;
 use epona_protocol::{
     logbuffer,
     memory::AtomicView,
-    types::{FRAME_ALIGNMENT, TermLength},
+    types::{FRAME_ALIGNMENT, TermId, TermLength},
 };
 use proptest::prelude::*;
 
@@ -15,10 +15,11 @@ const TERM: i64 = 65_536;
 const INITIAL: TermId = TermId::new(i32::MAX);
 const FIRST: Duration = Duration::from_millis(20);
 const RETRY: Duration = Duration::from_millis(60);
+const NO_DELAY: FeedbackDelay = FeedbackDelay::Static { first: Duration::ZERO, retry: Duration::ZERO };
 
 /// An image whose memory is a set of 32-byte slots: arrived or not.
 struct Image {
-    detector: Detector,
+    detector: SingleGap,
     geometry: TermGeometry,
     slots: Vec<bool>,
     rebuild: i64,
@@ -29,7 +30,7 @@ struct Image {
 impl Image {
     fn starting_at(position: i64, delay: FeedbackDelay) -> Self {
         Self {
-            detector: Detector::new(delay),
+            detector: SingleGap::new(delay),
             geometry: TermGeometry::new(INITIAL, TermLength::MIN),
             slots: vec![false; (4 * TERM / 32) as usize],
             rebuild: position,
@@ -114,7 +115,7 @@ fn a_gap_is_reported_after_the_first_delay_and_again_after_the_retry_delay() {
 
 #[test]
 fn a_gap_at_the_start_of_the_stream_is_reported() {
-    let mut image = Image::starting_at(0, FeedbackDelay::none());
+    let mut image = Image::starting_at(0, NO_DELAY);
     image.receive(96..192);
     assert_eq!(
         image.scan(),
@@ -124,7 +125,7 @@ fn a_gap_at_the_start_of_the_stream_is_reported() {
 
 #[test]
 fn a_delay_of_zero_reports_in_the_scan_that_finds_the_gap_and_in_every_one_after() {
-    let mut image = Image::starting_at(0, FeedbackDelay::none());
+    let mut image = Image::starting_at(0, NO_DELAY);
     image.receive(64..96);
     let first = image.scan();
     let second = image.scan();
@@ -144,7 +145,7 @@ fn a_gap_filled_in_time_is_never_reported() {
 
 #[test]
 fn gaps_are_reported_one_after_the_other() {
-    let mut image = Image::starting_at(0, FeedbackDelay::none());
+    let mut image = Image::starting_at(0, NO_DELAY);
     image.receive(32..64);
     image.receive(128..160);
     assert_eq!(image.scan().report, gap(0, 0, 32));
@@ -181,7 +182,7 @@ fn a_heartbeat_exposes_loss_at_the_tail_and_lengthens_the_gap() {
 
 #[test]
 fn a_gap_ends_with_its_term() {
-    let mut image = Image::starting_at(TERM - 64, FeedbackDelay::none());
+    let mut image = Image::starting_at(TERM - 64, NO_DELAY);
     image.receive(TERM + 96..TERM + 128);
     assert_eq!(image.scan().report, gap(0, TERM as i32 - 64, 64));
     image.receive(TERM - 64..TERM);
@@ -191,7 +192,7 @@ fn a_gap_ends_with_its_term() {
 
 #[test]
 fn a_stream_joined_inside_a_later_term_reports_that_term() {
-    let mut image = Image::starting_at(2 * TERM + 320, FeedbackDelay::none());
+    let mut image = Image::starting_at(2 * TERM + 320, NO_DELAY);
     image.receive(2 * TERM + 640..2 * TERM + 672);
     assert_eq!(image.scan().report, gap(2, 320, 320));
 }
@@ -200,7 +201,7 @@ fn a_stream_joined_inside_a_later_term_reports_that_term() {
 fn a_term_buffer_with_a_hole_is_rebuilt_once_the_hole_is_filled() {
     let term = AtomicView::allocate(TERM as usize);
     let geometry = TermGeometry::new(INITIAL, TermLength::MIN);
-    let mut detector = Detector::new(FeedbackDelay::none());
+    let mut detector = SingleGap::new(NO_DELAY);
     let mut scan = || {
         detector.scan(&geometry, Position::ZERO, Position::new(224), Nanos::new(0), |from, limit| {
             logbuffer::scan_for_gap(&term, from, limit)
@@ -218,7 +219,7 @@ fn a_term_buffer_with_a_hole_is_rebuilt_once_the_hole_is_filled() {
 
 #[test]
 fn a_frame_longer_than_its_term_does_not_carry_the_rebuild_past_the_term() {
-    let mut detector = Detector::new(FeedbackDelay::none());
+    let mut detector = SingleGap::new(NO_DELAY);
     let geometry = TermGeometry::new(INITIAL, TermLength::MIN);
     let scan = detector.scan(&geometry, Position::new(64), Position::new(128), Nanos::new(0), |_, _| {
         GapScan { rebuilt_to: TermOffset::new(i32::MAX & !31), gap: None }
