@@ -85,6 +85,15 @@ pub struct PublicationErrorEvent {
     pub message: String,
 }
 
+/// How a destination of a publication is named that is to be removed.
+#[derive(Clone, Copy, Debug)]
+pub enum Destination<'a> {
+    /// By the registration id that it was added with.
+    Id(i64),
+    /// By its channel.
+    Channel(&'a str),
+}
+
 /// A client of a media driver, of any make; its conductor is invoked by [`Client::do_work`].
 pub trait Client: Sized {
     /// Name of the maker.
@@ -175,14 +184,14 @@ pub trait Client: Sized {
         turn: &mut dyn FnMut(),
     ) -> Result<i64>;
 
-    /// Removes the destination with that registration id.
+    /// Removes a destination of a publication.
     ///
     /// # Errors
     /// The driver's refusal, or its silence.
     fn remove_destination(
         &mut self,
         publication: &Self::Publication,
-        registration_id: i64,
+        destination: Destination<'_>,
         turn: &mut dyn FnMut(),
     ) -> Result<()>;
 

@@ -6,12 +6,16 @@ mod common;
 
 use std::{cell::RefCell, collections::VecDeque};
 
-use common::{SEED, STREAM, client, cnc, driver, lossy, system_counter};
+use common::{
+    SEED, STREAM, client, cnc, driver,
+    ends::{eventually, message, numbers},
+    lossy, system_counter,
+};
 use epona_peers::{
     aeron::AeronClient,
     epona::EponaClient,
     net,
-    party::{Client, Publication, Result, Sharing, Subscription},
+    party::{Client, Destination, Offer, Publication, Result, Sharing, Subscription},
     process::{DriverKind, DriverProcess},
     transfer::{self, Plan},
 };
@@ -144,7 +148,8 @@ fn manual<P: Client, S: Client>(from: &DriverProcess, to: &DriverProcess) {
     }
     world.exchange(&mut publication, &mut subscriptions);
     assert_eq!(destinations(from), 2);
-    world.publisher.remove_destination(&publication, added[1], &mut || ()).expect("remove a destination");
+    let second = Destination::Id(added[1]);
+    world.publisher.remove_destination(&publication, second, &mut || ()).expect("remove a destination");
     let publisher = RefCell::new(&mut world.publisher);
     let mut turn = || {
         publisher.borrow_mut().do_work();
@@ -153,6 +158,63 @@ fn manual<P: Client, S: Client>(from: &DriverProcess, to: &DriverProcess) {
     let refused =
         publisher.borrow_mut().add_destination(&publication, "aeron:udp?endpoint=127.0.0.1:0", &mut || ());
     assert!(refused.is_err_and(|error| error.message.contains("port=0")), "a reason reaches the client");
+    assert!(publication.is_connected());
+}
+
+/// A destination on the other driver comes and goes while the stream flows to one beside the publisher: nobody misses
+/// anything while it is there.
+fn destinations_come_and_go<P: Client, S: Client>(from: &DriverProcess, to: &DriverProcess) {
+    let mut world = World::<P, S>::new(from, to);
+    let channels = [port(), port()].map(|port| format!("aeron:udp?endpoint=127.0.0.1:{port}"));
+    let subscriptions = world.subscribe([&channels[0], &channels[1]]).0;
+    let mut ends = subscriptions.into_iter().map(|(subscription, _)| (subscription, Vec::new()));
+    let (mut steady, mut guest) = (ends.next().expect("two"), ends.next().expect("two"));
+    let World { mut publisher, mut near, mut far } = world;
+    let mut publication = publisher
+        .add_publication(
+            "aeron:udp?control-mode=manual|fc=max|term-length=64k",
+            STREAM,
+            Sharing::Exclusive,
+            &mut || (),
+        )
+        .expect("publication");
+    publisher.add_destination(&publication, &channels[0], &mut || ()).expect("a destination");
+    let mut sent = 0;
+    for by_channel in [false, true] {
+        let id = publisher.add_destination(&publication, &channels[1], &mut || ()).expect("a destination");
+        guest.1.clear();
+        for is_there in [true, false] {
+            eventually("the guest has come or gone", || {
+                sent += u32::from(matches!(publication.offer(&message(sent)), Offer::Sent(_)));
+                publisher.do_work();
+                near.do_work();
+                far.do_work();
+                for (subscription, received) in [&mut steady, &mut guest] {
+                    subscription.poll_messages(16, |text| received.push(text.to_vec()));
+                }
+                if is_there { guest.1.len() > 200 } else { guest.0.image_count() == 0 }
+            });
+            if is_there {
+                // Some messages are on their way.
+                for _ in 0..10 {
+                    sent += u32::from(matches!(publication.offer(&message(sent)), Offer::Sent(_)));
+                }
+                let gone = if by_channel { Destination::Channel(&channels[1]) } else { Destination::Id(id) };
+                publisher.remove_destination(&publication, gone, &mut || ()).expect("remove a destination");
+            }
+        }
+        let heard = numbers(&guest.1);
+        let expected: Vec<_> = (heard[0]..).take(heard.len()).collect();
+        assert_eq!(heard, expected, "without a gap while it was there, by channel: {by_channel}");
+        assert_eq!(destinations(from), 1);
+    }
+    eventually("the other has everything", || {
+        publisher.do_work();
+        near.do_work();
+        steady.0.poll_messages(16, |text| steady.1.push(text.to_vec()));
+        steady.1.len() == sent as usize
+    });
+    assert_eq!(numbers(&steady.1), (0..sent).collect::<Vec<_>>());
     assert!(publication.is_connected());
 }
 
@@ -172,6 +234,13 @@ macro_rules! pairing {
             fn to_subscribers_that_are_added() {
                 let (from, to) = (driver(DriverKind::$from, &[]), driver(DriverKind::$to, &[]));
                 manual::<$publisher, $subscriber>(&from, &to);
+            }
+
+            #[test]
+            fn to_subscribers_that_are_added_and_removed_while_the_stream_flows() {
+                let soon = [("aeron.image.liveness.timeout", "1s".to_owned())];
+                let (from, to) = (driver(DriverKind::$from, &soon), driver(DriverKind::$to, &soon));
+                destinations_come_and_go::<$publisher, $subscriber>(&from, &to);
             }
 
             #[test]

@@ -63,6 +63,31 @@ macro_rules! hosts {
             }
 
             #[test]
+            fn min_flow_control_waits_for_a_slow_host_and_for_a_dead_one_until_its_timeout() {
+                in_network(|network| one_is_slow_and_another_dies(network, KINDS, "fc=min,t:2s", ["", ""]));
+            }
+
+            #[test]
+            fn tagged_flow_control_waits_for_a_slow_host_and_for_a_dead_one_until_its_timeout() {
+                in_network(|network| {
+                    let tags = ["|gtag=9", "|gtag=9"];
+                    one_is_slow_and_another_dies(network, KINDS, "fc=tagged,g:9,t:2s", tags);
+                });
+            }
+
+            #[test]
+            fn max_flow_control_waits_for_neither_of_a_slow_host_and_a_dead_one() {
+                in_network(|network| one_is_slow_and_another_dies(network, KINDS, "fc=max", ["", ""]));
+            }
+
+            #[test]
+            fn tagged_flow_control_waits_for_neither_of_a_slow_host_and_a_dead_one_without_the_tag() {
+                in_network(|network| {
+                    one_is_slow_and_another_dies(network, KINDS, "fc=tagged,g:9/1", ["|gtag=9", ""]);
+                });
+            }
+
+            #[test]
             fn a_multicast_stream_goes_on_after_a_link_was_down_for_less_than_the_timeouts() {
                 in_network(|network| a_short_outage_is_made_good(network, KINDS, &multicast()));
             }
@@ -230,6 +255,73 @@ fn the_slow_host_is_left_behind(network: &Network, kinds: [DriverKind; 3], flow_
     exchange(&mut publication, &mut [&mut fast], MANY..2 * MANY);
     assert_eq!(numbers(fast.messages()), (0..2 * MANY).collect::<Vec<_>>());
     std::mem::forget(slow);
+}
+
+/// A fast receiver on the publisher's own host, a slow one on the second and one on the third that is killed; with the
+/// group tags of the fast one and of the others.
+fn one_is_slow_and_another_dies(
+    network: &Network,
+    kinds: [DriverKind; 3],
+    flow_control: &str,
+    [tag, of_others]: [&str; 2],
+) {
+    let [from, one, mut other] = drivers(network, kinds, &[]);
+    let mut fast = subscribe(&from, &format!("{}{tag}", multicast()));
+    let mut slow = subscribe(&one, &format!("{}{of_others}", multicast()));
+    let mut victim = subscribe(&other, &format!("{}{of_others}", multicast()));
+    let mut publication = publish(&from, &format!("{}|{flow_control}", multicast()));
+    connect(&mut publication, &mut [&mut fast, &mut slow, &mut victim]);
+    let session = publication.session_id();
+    let limit = || stream_counter(&from, type_id::SENDER_LIMIT, session).unwrap();
+    let read = |host: &DriverProcess| stream_counter(host, type_id::SUBSCRIBER_POSITION, session).unwrap();
+    let window = (publication.term_length() / 2) as i64;
+    let waits = !flow_control.starts_with("fc=max") && tag == of_others;
+    if waits {
+        eventually("all are followed", || {
+            publication.turn();
+            followed(&from, session) == Some(3)
+        });
+    }
+    other.kill().unwrap();
+    // Its client has nobody to say goodbye to.
+    std::mem::forget(victim);
+    let mut sent = publish_past(&from, &mut publication, &mut fast, &mut slow, MANY);
+    assert_eq!(sent < MANY, waits, "{sent} were sent");
+    if waits {
+        assert_eq!(limit(), window, "neither the slow host nor the dead one has read anything");
+        eventually("the dead one is let go", || {
+            publication.turn();
+            followed(&from, session) == Some(2)
+        });
+        slow.poll();
+        eventually("the slow host is the one that limits", || {
+            slow.turn();
+            publication.turn();
+            read(&one) > 0 && limit() == read(&one) + window
+        });
+        assert!(limit() < read(&from) + window, "the fast host is not");
+    } else {
+        eventually("the slow host was overrun", || system_counter(&one, "Flow control over runs") > 0);
+    }
+    eventually("everything is sent, and read by who is waited for", || {
+        if sent < MANY && matches!(publication.offer(&message(sent)), Offer::Sent(_)) {
+            sent += 1;
+        }
+        publication.turn();
+        fast.turn();
+        fast.poll();
+        slow.turn();
+        if waits {
+            slow.poll();
+        }
+        let has_all = |subscriber: &AnySubscriber| subscriber.messages().len() == MANY as usize;
+        has_all(&fast) && (!waits || has_all(&slow))
+    });
+    assert_eq!(numbers(fast.messages()), (0..MANY).collect::<Vec<_>>());
+    if waits {
+        assert_eq!(numbers(slow.messages()), (0..MANY).collect::<Vec<_>>());
+    }
+    assert!(publication.is_connected());
 }
 
 /// Settings with which every outage is a short one, however slow the machine.

@@ -353,6 +353,10 @@ fn the_channel_chooses_among_the_strategies_and_the_configuration_fills_in() {
         let actual = config.flow_control(is_group, spec).unwrap();
         assert_eq!(format!("{actual:?}"), format!("{expected:?}"), "{spec:?}");
     }
+    for (is_group, rrwm) in [(false, 16), (true, 4)] {
+        let actual = FlowControlConfig::default().flow_control(is_group, None).unwrap();
+        assert_eq!(format!("{actual:?}"), format!("{:?}", FlowControl::max(rrwm)), "by default");
+    }
 }
 
 #[test]

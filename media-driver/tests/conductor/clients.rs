@@ -54,7 +54,16 @@ fn a_publication_on_the_network_goes_with_its_silent_client() {
 #[test]
 fn heartbeats_keep_a_client_alive() {
     let mut driver = Driver::new();
-    driver.publish("aeron:ipc");
+    for channel in ["aeron:ipc", UDP] {
+        driver.publish(channel);
+        driver.subscribe(channel);
+    }
+    driver.subscribe(&format!("aeron-spy:{UDP}"));
+    driver.ask(user_counter());
+    driver.wait_alive(Duration::from_secs(1), CLIENT);
+    driver.told();
+    let held = |driver: &Driver| (driver.labels(), driver.logs());
+    let before = held(&driver);
     driver.wait_alive(Duration::from_secs(12), CLIENT);
     let heartbeat = driver.counter(CounterTypeId::CLIENT_HEARTBEAT);
     assert!(driver.now.epoch.get() - heartbeat.value <= 1000, "keepalive commands set it");
@@ -64,6 +73,31 @@ fn heartbeats_keep_a_client_alive() {
         driver.wait(Duration::from_secs(1));
     }
     assert_eq!(driver.told(), []);
+    assert_eq!(held(&driver), before, "publications, subscriptions, images, counters");
+}
+
+/// IPC-05
+#[test]
+fn a_publication_goes_with_its_silent_client_though_another_client_subscribes() {
+    for (published, subscribed) in [("aeron:ipc", "aeron:ipc".to_owned()), (UDP, format!("aeron-spy:{UDP}"))]
+    {
+        let mut driver = Driver::new();
+        let (subscription, _) = driver.subscribe(&subscribed);
+        let (image, told) = driver.ask_as(2, publication(published, STREAM));
+        let log = told.iter().find_map(|told| match told {
+            Told::Publication(ready) => Some(ready.log.clone()),
+            _ => None,
+        });
+        driver.wait_alive(Duration::from_secs(13), CLIENT);
+        let told = driver.told();
+        let channel = subscribed.clone();
+        assert!(matches!(told[..2], [Told::ClientTimeout(2), Told::CounterGone(2, _)]), "{told:?}");
+        driver.wait_alive(Duration::from_secs(20), CLIENT);
+        let told = [told, driver.told()].concat();
+        assert_eq!(told[2..], [Told::Unavailable { image, subscription, channel }], "{published}");
+        assert!(!exists(&log.unwrap()));
+        assert_eq!(driver.labels(), ["client-heartbeat: id=1"], "the subscription waits for another one");
+    }
 }
 
 #[test]

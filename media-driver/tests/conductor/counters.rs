@@ -1,9 +1,10 @@
 use std::time::Duration;
 
 use epona_protocol::{
-    command::{ErrorCode, Request},
+    command::{Command, ErrorCode, Request},
+    counters::SystemCounter,
     logbuffer::LogBuffers,
-    types::{CounterTypeId, RegistrationId},
+    types::{ClientId, CorrelationId, CounterTypeId, RegistrationId},
 };
 
 use crate::harness::{CLIENT, Driver, Told, refusal};
@@ -25,6 +26,45 @@ fn add_static<'a>(registration_id: i64) -> Request<'a> {
 
 fn remove<'a>(id: i64) -> Request<'a> {
     Request::RemoveCounter { registration_id: RegistrationId::new(id) }
+}
+
+/// CLI-09
+#[test]
+fn a_counter_whose_key_or_label_has_an_impossible_length_is_malformed() {
+    for (request, key_at) in [(add(), 20), (add_static(42), 28)] {
+        let mut driver = Driver::new();
+        let mut good = Vec::new();
+        Command { client_id: ClientId::new(CLIENT), correlation_id: CorrelationId::new(77), request }
+            .encode(&mut good);
+        let length_at = |at: usize| i32::from_le_bytes(good[at..at + 4].try_into().unwrap());
+        let key_length = length_at(key_at);
+        let label_at = key_at + 4 + (key_length as usize).next_multiple_of(4);
+        let label_length = length_at(label_at);
+        // The first length that reaches beyond the record, for a key before the room that a label's length takes.
+        let too_long = [good.len() - key_at - 7, good.len() - label_at - 3];
+        let mut refused = 0;
+        for (at, too_long) in [(key_at, too_long[0] as i32), (label_at, too_long[1] as i32)] {
+            for length in [-1, i32::MIN, i32::MAX, i32::MAX - 3, too_long] {
+                let mut bad = good.clone();
+                bad[at..at + 4].copy_from_slice(&length.to_le_bytes());
+                driver.send_raw(request.type_id(), &bad);
+                driver.settle();
+                let told = driver.told();
+                let is_malformed =
+                    matches!(told[..], [Told::Error { id: 77, code: ErrorCode::MalformedCommand, .. }]);
+                assert!(is_malformed, "{request:?} {length} at {at}: {told:?}");
+                refused += 1;
+            }
+        }
+        assert_eq!((driver.counters().len(), driver.system(SystemCounter::Errors)), (0, refused));
+        assert_eq!((key_length > 0, label_length as usize), (true, good.len() - label_at - 4));
+        driver.send_raw(request.type_id(), &good);
+        driver.settle();
+        assert_eq!(
+            driver.counter(KIND).key[..key_length as usize],
+            good[key_at + 4..][..key_length as usize]
+        );
+    }
 }
 
 #[test]

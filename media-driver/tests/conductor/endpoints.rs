@@ -6,7 +6,7 @@ use epona_protocol::{
     types::CounterTypeId,
 };
 
-use crate::harness::{CLIENT, Driver, STREAM, Told, UDP, publication, refusal, subscription};
+use crate::harness::{CLIENT, Driver, STREAM, Told, UDP, exclusive, publication, refusal, subscription};
 
 #[test]
 fn counters_of_a_channel_name_it_and_the_address_it_got() {
@@ -91,6 +91,26 @@ fn a_channel_must_not_ask_for_another_socket_than_its_endpoint_has() {
 }
 
 #[test]
+fn sockets_are_opened_with_what_their_channel_asks_for() {
+    let mut driver = Driver::new();
+    let group = "aeron:udp?endpoint=224.20.30.39:24326|interface=127.0.0.1";
+    for channel in [UDP, group] {
+        driver.publish(&format!("{channel}|so-sndbuf=96k|so-rcvbuf=160k|so-tos=8|ttl=3"));
+        driver.subscribe(&format!("{channel}|so-sndbuf=64k|so-rcvbuf=256k|so-tos=9|media-rcv-ts-offset=0"));
+    }
+    let opened = driver.opened.lock().unwrap();
+    let asked: Vec<_> = opened
+        .iter()
+        .map(|spec| {
+            (spec.send_buffer >> 10, spec.receive_buffer >> 10, spec.traffic_class, spec.media_timestamps)
+        })
+        .collect();
+    assert_eq!(asked, [(96, 160, Some(8), false), (64, 256, Some(9), true)].repeat(2));
+    let ttl = |at: usize| opened[at].multicast.map(|multicast| multicast.ttl);
+    assert_eq!((ttl(0), ttl(2)), (None, Some(3)));
+}
+
+#[test]
 fn datagrams_must_fit_the_socket() {
     let mut driver = Driver::new();
     let (_, told) = driver.publish(&format!("{UDP}|mtu=8192|so-sndbuf=4k"));
@@ -124,8 +144,10 @@ fn subscriptions_to_one_stream_of_an_endpoint_agree_on_how_it_is_received() {
     }
     let (_, told) = driver.subscribe(&format!("{UDP}|so-rcvbuf=132k"));
     assert!(refusal(&told).1.contains("so-rcvbuf=135168 does not match"), "{told:?}");
-    let (_, told) = driver.subscribe(&format!("{UDP}|channel-rcv-ts-offset=0"));
-    assert!(refusal(&told).1.contains("channel-rcv-ts-offset=0"), "{told:?}");
+    for option in ["channel-rcv-ts-offset=0", "media-rcv-ts-offset=8"] {
+        let (_, told) = driver.subscribe(&format!("{UDP}|{option}"));
+        assert!(refusal(&told).1.contains(option), "{told:?}");
+    }
 }
 
 #[test]
@@ -148,6 +170,32 @@ fn who_comes_while_a_socket_closes_is_asked_to_come_back_and_nothing_is_logged()
     driver.settle();
     let (_, told) = driver.subscribe(UDP);
     assert!(matches!(told[..], [Told::Subscription { .. }]), "{told:?}");
+}
+
+#[test]
+fn a_publication_that_comes_while_a_socket_closes_is_asked_to_come_back_and_nothing_is_logged() {
+    for add in [publication(UDP, STREAM), exclusive(UDP, STREAM)] {
+        let mut driver = Driver::new();
+        let (id, _) = driver.publish(&format!("{UDP}|linger=0s"));
+        driver.remove_publication(id);
+        // The sender takes the order to close the socket in the turn after the conductor has given it.
+        while driver.counter(CounterTypeId::SEND_CHANNEL_STATUS).value != 2 {
+            driver.pass(Duration::from_millis(50));
+            driver.turn();
+        }
+        driver.told();
+        driver.send_as(CLIENT, add);
+        for _ in 0..4 {
+            driver.turn_of_control();
+        }
+        let told = driver.told();
+        let (code, text) = refusal(&told);
+        assert_eq!(code, ErrorCode::ResourceTemporarilyUnavailable, "{text}");
+        assert_eq!((driver.errors().len(), driver.system(SystemCounter::Errors)), (0, 0));
+        driver.settle();
+        let (_, told) = driver.ask(add);
+        assert!(matches!(told[..], [Told::Publication(_) | Told::Exclusive(_)]), "{told:?}");
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::{
     net::{IpAddr, Ipv4Addr},
     path::Path,
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -14,7 +15,10 @@ use epona_media_driver::{
     driver::{Environment, Roles, assemble},
     duty_cycle::DutyCycle,
     event_log::EventLog,
-    media::simulated::{SimulatedFactory, SimulatedNetwork},
+    media::{
+        simulated::{SimulatedFactory, SimulatedNetwork},
+        transport::{OpenError, Transport, TransportFactory, TransportSpec},
+    },
     name_resolution::{DefaultNameResolver, NameResolver},
 };
 use epona_protocol::{
@@ -173,9 +177,25 @@ impl Clock for Still {
     }
 }
 
+/// Opens sockets of a simulated network, and remembers what was asked for.
+#[derive(Debug)]
+struct Recording {
+    inner: SimulatedFactory,
+    opened: Arc<Mutex<Vec<TransportSpec>>>,
+}
+
+impl TransportFactory for Recording {
+    fn open(&mut self, spec: &TransportSpec) -> Result<Box<dyn Transport>, OpenError> {
+        self.opened.lock().unwrap().push(*spec);
+        self.inner.open(spec)
+    }
+}
+
 /// A driver, its network, and one client's view of it.
 pub(crate) struct Driver {
     pub(crate) roles: Roles,
+    /// What the driver asked of each socket, in the order of opening.
+    pub(crate) opened: Arc<Mutex<Vec<TransportSpec>>>,
     pub(crate) now: Now,
     pub(crate) cnc: Cnc,
     commands: Producer,
@@ -213,10 +233,13 @@ impl Driver {
         let now = Now { nanos: Nanos::new(1_000_000_000), epoch: EpochMillis::new(1_800_000_000_000) };
         let path = context.directory.path.clone();
         let driver_directory = DriverDirectory::take_over(&context.directory, &Still(now), |_| ()).unwrap();
-        let transports: Box<SimulatedFactory> = Box::new(network.host(IpAddr::V4(host)));
+        let opened = Arc::<Mutex<Vec<TransportSpec>>>::default();
         let environment = Environment {
             events: EventLog::off(),
-            transports,
+            transports: Box::new(Recording {
+                inner: network.host(IpAddr::V4(host)),
+                opened: Arc::clone(&opened),
+            }),
             names,
             file_system: Box::new(SystemStorage),
             clock: Box::new(Still(now)),
@@ -230,6 +253,7 @@ impl Driver {
         };
         Self {
             roles,
+            opened,
             now,
             commands: Producer::new(cnc.to_driver()).unwrap(),
             events: CopyReceiver::new(cnc.to_clients()).unwrap(),

@@ -113,6 +113,7 @@ fn the_metadata_of_an_image_tells_how_it_is_received() {
     );
     assert_eq!(metadata.untethered_linger_timeout_ns(), 4_000_000_000);
     assert_eq!(metadata.untethered_window_limit_timeout_ns(), 5_000_000_000);
+    assert_eq!(metadata.untethered_resting_timeout_ns(), 10_000_000_000);
 }
 
 #[test]

@@ -18,6 +18,7 @@ fn publications_on_one_channel_share_a_socket_and_each_has_its_stream() {
     assert_eq!((told[0].ready().original, told[0].ready().status), (second, ready.status));
     let (_, told) = driver.publish(UDP);
     assert_eq!((told[0].ready().original, told[0].ready().session), (first, ready.session));
+    assert_eq!((&told[0].ready().log, driver.logs().len()), (&ready.log, 2), "one log for each stream");
     let (_, told) = driver.publish("aeron:udp?endpoint=127.0.0.1:24326");
     assert!(told[0].ready().status != ready.status);
 }

@@ -86,6 +86,22 @@ fn each_destination_shows_the_address_that_it_is_bound_to_under_its_subscription
     assert!(addresses(&driver).contains(&"127.0.0.1:24326".to_owned()));
 }
 
+/// MDS-08
+#[test]
+fn the_sockets_of_destinations_have_the_buffers_and_the_traffic_class_of_the_subscription() {
+    let mut driver = Driver::new();
+    let (subscription, _) = driver.subscribe(&format!("{MANUAL}|so-rcvbuf=256k|so-sndbuf=96k|so-tos=7"));
+    for channel in [FIRST, SECOND] {
+        change(&mut driver, add(subscription, channel));
+    }
+    let opened = driver.opened.lock().unwrap();
+    assert_eq!(opened.len(), 2, "{opened:?}");
+    for spec in &*opened {
+        let asked = (spec.receive_buffer, spec.send_buffer, spec.traffic_class);
+        assert_eq!(asked, (256 << 10, 96 << 10, Some(7)), "{spec:?}");
+    }
+}
+
 #[test]
 fn streams_arrive_by_every_destination_and_one_that_is_removed_brings_no_more() {
     let (mut driver, subscription) = subscribed(&[FIRST, SECOND]);

@@ -92,6 +92,10 @@ fn what_a_tagged_subscription_says_besides_must_be_so() {
     }
     for (different, reason) in [
         ("aeron:udp?endpoint=127.0.0.1:1|tags=7", "matching tag 7 has mismatched endpoint"),
+        (
+            "aeron:udp?endpoint=127.0.0.1:24325|control=127.0.0.1:1|tags=7",
+            "matching tag 7 has mismatched endpoint or control",
+        ),
         ("aeron:udp?tags=7|so-rcvbuf=256k", "so-rcvbuf=262144 does not match"),
         ("aeron:udp?tags=7|control-mode=manual", "matching tag 7 has mismatched control-mode"),
     ] {

@@ -138,7 +138,13 @@ fn an_empty_file_of_a_driver_is_refused_until_told_to_delete_it() {
 
 /// A way to run the driver with a small file system of its own at `mount`; none where this user may not mount.
 fn with_small_file_system(mount: &Path, size: &str) -> Option<Command> {
-    let script = format!("mount -t tmpfs -o size={size} tmpfs {} && exec \"$0\" \"$@\"", mount.display());
+    with_small_file_system_and(mount, size, "true")
+}
+
+/// [`with_small_file_system`], where a command of the shell does something before.
+fn with_small_file_system_and(mount: &Path, size: &str, command: &str) -> Option<Command> {
+    let script =
+        format!("mount -t tmpfs -o size={size} tmpfs {} && {command} && exec \"$0\" \"$@\"", mount.display());
     let command = |namespace: &str, program: &str| {
         let mut command = Command::new("unshare");
         command.args([namespace, "sh", "-c", &script, program]);
@@ -167,6 +173,32 @@ fn a_file_system_without_room_for_the_driver_is_refused() {
     };
     let text = Driver::spawn(command, &workspace, &mount.join("aeron"), &[]).refusal();
     assert!(text.contains("could not create cnc.dat") && text.contains("No space left"), "{text}");
+}
+
+/// DRV-22
+#[test]
+fn errors_that_there_is_no_room_to_save_are_printed_and_the_driver_starts() {
+    let workspace = workspace();
+    let mut first = Driver::start(&workspace, &[]);
+    let aeron = first.connect();
+    let (_, reason) = refused(aeron.add_publication("aeron:udp?endpoint=127.0.0.1:99999", 1));
+    first.signal("TERM");
+    first.wait();
+    // The old directory is all that there is room for; its own goes when the driver makes it anew.
+    let mount = mount_point(&workspace);
+    let (old, at) = (first.directory().display(), mount.display());
+    let fill = format!("cp -r --sparse=never {old} {at}/aeron && {{ cat /dev/zero > {at}/full 2>/dev/null || true; }}");
+    let Some(command) = with_small_file_system_and(&mount, "24m", &fill) else {
+        skipped("this user may not mount file systems");
+        return;
+    };
+    let driver = Driver::spawn(command, &workspace, &mount.join("aeron"), &[]);
+    let inside = format!("/proc/{}/root{at}/aeron", driver.pid());
+    let aeron = until("the driver is there", || Aeron::connect(client_context(Path::new(&inside))).ok());
+    aeron.add_subscription("aeron:ipc", 1).unwrap();
+    let printed = driver.stderr();
+    assert!(printed.contains("could not save existing errors to"), "{printed}");
+    assert!(printed.contains(&reason) && printed.contains("1 distinct errors observed"), "{printed}");
 }
 
 #[test]

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use epona_client::{OfferError, Publication, Subscription};
-use epona_protocol::{counters::SystemCounter, types::Nanos};
+use epona_protocol::{
+    counters::SystemCounter,
+    types::{Nanos, Position},
+};
 
 use crate::world::{LENGTHS, World, message, offer, to};
 
@@ -62,6 +65,34 @@ fn bytes_received_are_those_of_all_datagrams_and_bytes_sent_those_of_data_and_he
     assert!(of_data > 50_000);
     assert_eq!(world.system(0, SystemCounter::BytesSent), of_data);
     assert_eq!(world.system(1, SystemCounter::BytesReceived), in_all);
+}
+
+/// DAT-01
+#[test]
+fn terms_end_with_a_frame_with_the_shortest_padding_and_with_a_longer_one() {
+    const TERM: i64 = 65_536;
+    for (length, padding) in [(992, 0), (704, 32), (FULL, 768)] {
+        let frame = length as i64 + 32;
+        assert_eq!(TERM % frame, padding);
+        for channel in [to(1, 20121), "aeron:ipc?alias=x".into()] {
+            let is_ipc = channel.starts_with("aeron:ipc");
+            let mut world = World::new(2);
+            let (publisher, subscriber) = (world.connect(0), world.connect(usize::from(!is_ipc)));
+            let mut subscription = world.subscribe(&subscriber, &channel, 7);
+            let publication = world.publish(&publisher, &channel, 7);
+            world.meet(&publication, &subscription);
+            let count = (3 * (TERM / frame) + 1) as u64;
+            let (mut sent, mut received) = (0, Vec::new());
+            world.until("all", || {
+                sent += u64::from(sent < count && offer(&publication, &numbered(sent, length)));
+                received.extend(numbers(&mut subscription));
+                (received.len() as u64 == count).then_some(())
+            });
+            assert_eq!(received, (0..count).collect::<Vec<_>>(), "{channel} {length}");
+            let end = Position::new(3 * TERM + frame);
+            assert_eq!((publication.position(), subscription.images()[0].position()), (Ok(end), end));
+        }
+    }
 }
 
 #[test]
@@ -133,6 +164,26 @@ fn everything_arrives_in_spite_of_loss_in_both_directions() {
     world.set_loss(1, 0, 0.2);
     world.exchange(&publication, &mut [&mut subscription], 300);
     assert!(world.system(0, SystemCounter::RetransmitsSent) > 0);
+}
+
+/// DAT-08
+#[test]
+fn a_stream_that_is_not_reliable_goes_on_over_what_was_lost_without_asking_for_it() {
+    const COUNT: u64 = 300;
+    let (mut world, publication, mut subscription) = stream("|reliable=false");
+    world.set_loss(0, 1, 0.2);
+    let (mut sent, mut received) = (0, Vec::new());
+    world.until("the end", || {
+        sent += u64::from(sent < COUNT && offer(&publication, &numbered(sent, FULL)));
+        received.extend(numbers(&mut subscription));
+        let is_at_end = subscription.images()[0].position() == publication.position().unwrap();
+        (sent == COUNT && is_at_end).then_some(())
+    });
+    assert!(received.is_sorted_by(|one, next| one < next), "{received:?}");
+    assert!(received.len() > 100 && received.len() < COUNT as usize, "{}", received.len());
+    assert!(world.system(1, SystemCounter::LossGapFills) > 0);
+    assert_eq!(world.system(1, SystemCounter::NaksSent), 0);
+    assert_eq!(world.system(0, SystemCounter::RetransmitsSent), 0);
 }
 
 #[test]

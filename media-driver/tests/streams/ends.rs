@@ -1,14 +1,18 @@
 //! How streams end and begin again: silence, closing, rejection.
 
 use std::{
+    net::Ipv4Addr,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
-use epona_client::{Context, ErrorCode};
-use epona_protocol::{counters::SystemCounter, types::CounterTypeId};
+use epona_client::{Context, ErrorCode, ReceiverId};
+use epona_protocol::{
+    counters::SystemCounter,
+    types::{CounterTypeId, GroupTag, Position},
+};
 
-use crate::world::{World, to};
+use crate::world::{World, address, to};
 
 /// What handlers heard.
 type Heard = Arc<Mutex<Vec<String>>>;
@@ -54,6 +58,75 @@ fn an_image_times_out_for_every_subscription_which_can_then_be_removed() {
     world.run(Duration::from_secs(5));
     assert_eq!(world.counters(1, CounterTypeId::RECEIVE_CHANNEL_STATUS).len(), 0);
     assert_eq!(world.errors(), Vec::<String>::new());
+}
+
+/// IMG-07
+#[test]
+fn image_handlers_are_called_with_the_publisher_in_the_same_client_or_in_another() {
+    for channel in [to(0, 20121), "aeron:ipc".into(), format!("aeron-spy:{}", to(0, 20121))] {
+        for is_same in [true, false] {
+            let mut world = World::new(1);
+            let heard = Heard::default();
+            let subscriber = world.connect_with(0, with_images(&heard));
+            let publisher = if is_same { subscriber.clone() } else { world.connect(0) };
+            let subscription = world.subscribe(&subscriber, &channel, 7);
+            let publication = world.publish(&publisher, channel.trim_start_matches("aeron-spy:"), 7);
+            world.until("an image", || (subscription.image_count() == 1).then_some(()));
+            publication.close();
+            world.until("no image", || (subscription.image_count() == 0).then_some(()));
+            let id = subscription.registration_id();
+            assert_eq!(take(&heard), [format!("+{id}"), format!("-{id}")], "{channel}, same: {is_same}");
+        }
+    }
+}
+
+/// IMG-08
+#[test]
+fn the_end_of_a_stream_is_known_before_it_is_read_and_is_where_its_publication_ended() {
+    for channel in [to(1, 20121), "aeron:ipc".into()] {
+        let is_ipc = channel == "aeron:ipc";
+        let mut world = World::new(2);
+        let (publisher, subscriber) = (world.connect(0), world.connect(usize::from(!is_ipc)));
+        let mut subscription = world.subscribe(&subscriber, &channel, 7);
+        let publication = world.publish(&publisher, &channel, 7);
+        world.meet(&publication, &subscription);
+        for _ in 0..5 {
+            world.until("taken", || crate::world::offer(&publication, &[3; 300]).then_some(()));
+        }
+        let end = publication.position().unwrap();
+        assert_eq!(subscription.images()[0].end_of_stream_position(), Position::MAX);
+        publication.close();
+        world.until("the end is known", || {
+            (subscription.images()[0].end_of_stream_position() == end).then_some(())
+        });
+        assert!(!subscription.images()[0].is_end_of_stream(), "nothing was read");
+        let polled = subscription.poll(|payload, _| assert_eq!(payload, [3; 300]), 10);
+        let image = &subscription.images()[0];
+        assert_eq!((polled, image.position(), image.is_end_of_stream()), (5, end, true), "{channel}");
+    }
+}
+
+/// FLC-10
+#[test]
+fn a_unicast_publication_does_not_linger_once_its_receiver_has_closed() {
+    for receiver_closes in [true, false] {
+        let mut world = World::new(2);
+        let (publisher, subscriber) = (world.connect(0), world.connect(1));
+        let subscription = world.subscribe(&subscriber, &to(1, 20121), 7);
+        let publication = world.publish(&publisher, &(to(1, 20121) + "|linger=60s"), 7);
+        world.meet(&publication, &subscription);
+        if receiver_closes {
+            subscription.close();
+            world.run(Duration::from_secs(3));
+        } else {
+            // It falls silent instead.
+            world.set_loss(1, 0, 1.0);
+        }
+        publication.close();
+        world.run(Duration::from_secs(30));
+        let is_there = world.counters(0, CounterTypeId::SENDER_POSITION).len() == 1;
+        assert_eq!(is_there, !receiver_closes);
+    }
 }
 
 #[test]
@@ -116,8 +189,11 @@ fn a_publication_without_subscriptions_is_not_connected() {
 
 #[test]
 fn a_rejected_image_is_told_to_who_published_it_and_to_no_one_else() {
-    for channel in [to(1, 20121), "aeron:ipc".into()] {
+    for (channel, tag) in
+        [(to(1, 20121), None), (to(1, 20121) + "|gtag=9", Some(GroupTag::new(9))), ("aeron:ipc".into(), None)]
+    {
         let is_ipc = channel == "aeron:ipc";
+        let source = if is_ipc { Ipv4Addr::LOCALHOST.into() } else { address(1) };
         let mut world = World::new(2);
         let heard = [Heard::default(), Heard::default(), Heard::default()];
         let [publisher, sharer, stranger] = [0, 1, 2].map(|index| {
@@ -125,6 +201,9 @@ fn a_rejected_image_is_told_to_who_published_it_and_to_no_one_else() {
             world.connect_with(0, |context| {
                 context.on_publication_error(move |error| {
                     assert_eq!(error.error_code, ErrorCode::ImageRejected);
+                    assert_eq!((error.destination_registration_id, error.group_tag), (None, tag));
+                    assert_eq!(error.receiver_id == ReceiverId::new(-1), is_ipc, "{error:?}");
+                    assert_eq!(error.source.unwrap().ip(), source, "{error:?}");
                     let text = format!(
                         "{} {} {} {}",
                         error.registration_id, error.session_id, error.stream_id, error.message

@@ -5,6 +5,7 @@ mod delivery;
 mod destinations;
 mod ends;
 mod groups;
+mod parameters;
 mod pending;
 mod positions;
 mod responses;

@@ -4,7 +4,7 @@ use super::{
     AeronCounter, AeronPublication, AeronSubscription, NAME, c_path, c_string, check, last_error,
     publication::Raw, text, text_of,
 };
-use crate::party::{Client, ImageEvent, PartyError, PublicationErrorEvent, Result, Sharing};
+use crate::party::{Client, Destination, ImageEvent, PartyError, PublicationErrorEvent, Result, Sharing};
 use rusteron_client::bindings as c;
 use std::{
     cell::RefCell,
@@ -318,26 +318,40 @@ impl Client for AeronClient {
     fn remove_destination(
         &mut self,
         publication: &AeronPublication,
-        registration_id: i64,
+        destination: Destination<'_>,
         turn: &mut dyn FnMut(),
     ) -> Result<()> {
         let (client, raw) = (self.inner.client, publication.raw);
         let mut pending = ptr::null_mut();
-        // SAFETY: client and publication are live (A1).
+        let uri = match destination {
+            Destination::Id(_) => c_string("")?,
+            Destination::Channel(channel) => c_string(channel)?,
+        };
+        // SAFETY: client and publication are live (A1); the URI outlives the call, which copies it.
         let code = unsafe {
-            match raw {
-                Raw::Concurrent(raw) => c::aeron_publication_async_remove_destination_by_id(
-                    &mut pending,
-                    client,
-                    raw,
-                    registration_id,
-                ),
-                Raw::Exclusive(raw) => c::aeron_exclusive_publication_async_remove_destination_by_id(
-                    &mut pending,
-                    client,
-                    raw,
-                    registration_id,
-                ),
+            match (raw, destination) {
+                (Raw::Concurrent(raw), Destination::Id(id)) => {
+                    c::aeron_publication_async_remove_destination_by_id(&mut pending, client, raw, id)
+                }
+                (Raw::Exclusive(raw), Destination::Id(id)) => {
+                    c::aeron_exclusive_publication_async_remove_destination_by_id(
+                        &mut pending,
+                        client,
+                        raw,
+                        id,
+                    )
+                }
+                (Raw::Concurrent(raw), Destination::Channel(_)) => {
+                    c::aeron_publication_async_remove_destination(&mut pending, client, raw, uri.as_ptr())
+                }
+                (Raw::Exclusive(raw), Destination::Channel(_)) => {
+                    c::aeron_exclusive_publication_async_remove_destination(
+                        &mut pending,
+                        client,
+                        raw,
+                        uri.as_ptr(),
+                    )
+                }
             }
         };
         check(code, "remove destination")?;

@@ -2,7 +2,8 @@
 
 use super::{NAME, failed};
 use crate::party::{
-    Client, Counter, ImageEvent, Offer, Publication, PublicationErrorEvent, Result, Sharing, Subscription,
+    Client, Counter, Destination, ImageEvent, Offer, Publication, PublicationErrorEvent, Result, Sharing,
+    Subscription,
 };
 use epona_client::{
     Aeron, Context, CounterTypeId, ExclusivePublication, FragmentAssembler, Header, Image, ImageHandlers,
@@ -191,13 +192,23 @@ impl Client for EponaClient {
     fn remove_destination(
         &mut self,
         publication: &EponaPublication,
-        registration_id: i64,
+        destination: Destination<'_>,
         turn: &mut dyn FnMut(),
     ) -> Result<()> {
-        let id = RegistrationId::new(registration_id);
-        let pending = match publication {
-            EponaPublication::Concurrent(publication) => publication.remove_destination_by_id(id),
-            EponaPublication::Exclusive(publication) => publication.remove_destination_by_id(id),
+        use EponaPublication::{Concurrent, Exclusive};
+        let pending = match (publication, destination) {
+            (Concurrent(publication), Destination::Id(id)) => {
+                publication.remove_destination_by_id(RegistrationId::new(id))
+            }
+            (Exclusive(publication), Destination::Id(id)) => {
+                publication.remove_destination_by_id(RegistrationId::new(id))
+            }
+            (Concurrent(publication), Destination::Channel(channel)) => {
+                publication.remove_destination(channel)
+            }
+            (Exclusive(publication), Destination::Channel(channel)) => {
+                publication.remove_destination(channel)
+            }
         };
         self.await_completion(pending.map_err(failed)?, turn)
     }

@@ -312,6 +312,39 @@ fn an_untethered_subscriber_that_falls_behind_does_not_hold_the_window_or_the_en
     assert_eq!(world.status(), Some((i64::from(WINDOW), WINDOW)));
 }
 
+/// UNT-06
+#[test]
+fn an_image_that_drains_closes_who_lingers_or_rests_and_does_not_wait_for_them() {
+    for rests in [false, true] {
+        let mut world = World::new();
+        let fast = world.subscribe(1, CHANNEL);
+        world.subscribe(2, "aeron:udp?endpoint=127.0.0.1:24325|tether=false");
+        let end = i64::from(WINDOW);
+        fast.set(end);
+        world.arrive(&(0..end).step_by(1024).collect::<Vec<_>>());
+        world.rebuild();
+        world.after(ms(5001));
+        assert_eq!(world.bench.events(), [UNAVAILABLE_IMAGE], "it lingers");
+        if rests {
+            world.hear();
+            world.after(ms(5001));
+        }
+        world.hear();
+        world.image.state.set_end_of_stream(Position::new(end), false);
+        assert_eq!(world.after(ms(0)).0, Phase::Draining);
+        let mut waited = 0;
+        while world.image.phase() == Phase::Draining {
+            assert!(waited < 6, "rests: {rests}");
+            world.hear();
+            world.after(ms(1000));
+            waited += 1;
+        }
+        assert_eq!(world.image.phase(), Phase::Linger);
+        // As Aeron C does, it tells all that it is linked to, also who knows already.
+        assert_eq!(world.bench.events(), [UNAVAILABLE_IMAGE; 2], "and nobody came back");
+    }
+}
+
 #[test]
 fn loss_is_entered_into_the_report_once() {
     let mut world = World::new();

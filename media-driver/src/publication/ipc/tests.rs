@@ -209,6 +209,33 @@ fn an_untethered_subscriber_stops_holding_the_publisher_back() {
     assert_eq!(slow.id(), world.publication.subscribers().iter().nth(1).unwrap().counter.id());
 }
 
+/// UNT-06
+#[test]
+fn a_publication_that_drains_does_not_wait_for_who_lingers_or_rests() {
+    for rests in [false, true] {
+        let mut world = World::new();
+        let fast = world.subscribe(1, "aeron:ipc");
+        world.subscribe(2, "aeron:ipc?tether=false");
+        world.limit();
+        let end = publish(&world.publication.log, &[1376; 23]).get();
+        assert!(end > WINDOW / 2);
+        fast.set(WINDOW);
+        world.limit();
+        world.after(ms(5001));
+        assert_eq!(world.bench.events(), [UNAVAILABLE_IMAGE], "it lingers");
+        if rests {
+            world.after(ms(5001));
+        }
+        fast.set(end);
+        world.publication.remove_reference();
+        world.after(ms(5001));
+        world.after(ms(0));
+        assert!(world.publication.is_finished(), "rests: {rests}");
+        // As Aeron C does, it tells all that it is linked to, also who knows already.
+        assert_eq!(world.bench.events(), [UNAVAILABLE_IMAGE; 2], "and nobody came back");
+    }
+}
+
 #[test]
 fn a_publisher_that_died_in_a_claim_is_unblocked_after_the_timeout_or_when_draining() {
     for is_draining in [false, true] {

@@ -95,6 +95,18 @@ fn frames_shorter_than_their_header_are_refused() {
 }
 
 #[test]
+fn bytes_after_the_last_frame_are_refused() {
+    for count in 1..LENGTH {
+        let mut bytes = packet(0, &[64, 32]);
+        bytes.resize(bytes.len() + count, 0);
+        assert_eq!(validate(&bytes, 0), Err(FrameError::UnalignedDatagram), "{count} bytes");
+    }
+    let mut bytes = packet(0, &[64, 32]);
+    bytes.resize(bytes.len() + LENGTH, 0);
+    assert_eq!(validate(&bytes, 0), Err(FrameError::FrameLength), "zeroes are no frame");
+}
+
+#[test]
 fn a_frame_length_near_the_largest_integer_does_not_wrap() {
     for frame_length in [i32::MAX, i32::MAX - 31] {
         for is_padding in [false, true] {
