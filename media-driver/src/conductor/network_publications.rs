@@ -105,7 +105,7 @@ impl Conductor {
     /// Rows 3 to 6 and 17 of driver spec 2.3, and what this driver cannot do yet.
     fn check_publication_channel(
         &self,
-        channel: &UdpChannel,
+        channel: &Arc<UdpChannel>,
         params: &PublicationParams,
     ) -> Result<(), DriverError> {
         let mode = channel.control_mode();
@@ -122,7 +122,7 @@ impl Conductor {
             return Err(DriverError::generic(format!("control requires endpoint or control-mode: {text}")));
         }
         self.check_response_subscription(channel, params)?;
-        self.flow_control(channel).map(drop)
+        self.flow_control(self.send_endpoints.channel_in_use(channel)).map(drop)
     }
 
     /// Creates a network publication whose log is mapped, and its endpoint where there is none yet.
@@ -133,19 +133,23 @@ impl Conductor {
         log: LogBuffers,
     ) -> Result<(), DriverError> {
         self.check_answered_image(&planned.params)?;
-        let flow_control = self.flow_control(channel)?;
         // The endpoint may have gone while the log was mapped.
         let endpoint = match self.find_send_endpoint(channel, planned.params.mtu)? {
             Some(endpoint) => endpoint,
             None => self.create_send_endpoint(channel, planned.add.registration_id())?,
         };
-        let created = self.create_publication_on(endpoint, planned, flow_control, log);
+        let in_use = Arc::clone(self.send_endpoints.channel_in_use(channel));
+        let created = self.flow_control(&in_use).and_then(|flow_control| {
+            self.create_publication_on(endpoint, planned, &in_use, flow_control, log)
+        });
         if created.is_err() {
             self.send_endpoints.close_if_unused(endpoint, &mut self.services);
         }
         created
     }
 
+    /// The flow control that the channel of an endpoint asks for: it is that of all its publications.
+    /// Source: Aeron C, which hands that channel to the supplier of strategies.
     fn flow_control(&self, channel: &UdpChannel) -> Result<FlowControl, DriverError> {
         let spec = channel.uri().get(keys::FLOW_CONTROL);
         let flow_control = self.context.flow_control.flow_control(channel.has_group_semantics(), spec);
@@ -156,6 +160,7 @@ impl Conductor {
         &mut self,
         endpoint: SendEndpointId,
         planned: PlannedPublication,
+        channel: &UdpChannel,
         mut flow_control: FlowControl,
         log: LogBuffers,
     ) -> Result<(), DriverError> {
@@ -169,7 +174,8 @@ impl Conductor {
         let start = log.producer_position();
         let sender_params = self.sender_params(endpoint, params)?;
         let retransmits = self.retransmit_handler(&sender_params, params);
-        let counters = self.allocate_publication_counters(add, *session_id, start, &flow_control)?;
+        let counters =
+            self.allocate_publication_counters(add, *session_id, start, channel.text(), &flow_control)?;
         if let Err(error) = self.link_publication(add, add.registration_id()) {
             counters.free(&mut self.services);
             return Err(error);
@@ -258,13 +264,14 @@ impl Conductor {
         add: &AddPublication,
         session_id: SessionId,
         start: Position,
+        endpoint_channel: &str,
         flow_control: &FlowControl,
     ) -> Result<NetworkPublicationCounters, DriverError> {
         let stream = add.counter_stream(session_id);
         let receivers = match flow_control.receiver_count() {
             None => None,
             Some(_) => {
-                let ownerless = CounterStream { owner: NO_OWNER, ..stream };
+                let ownerless = CounterStream { owner: NO_OWNER, channel: endpoint_channel, ..stream };
                 let kind = CounterTypeId::FLOW_CONTROL_RECEIVERS;
                 Some(self.services.allocate_stream_counter(kind, "fc-receivers", &ownerless, 0)?)
             }

@@ -272,7 +272,12 @@ impl IpcPublication {
     pub fn reject(&mut self, services: &mut Services) {
         if self.cool_down_expiry.is_none() {
             self.log.metadata().set_connected(false);
-            self.release_subscribers(services);
+            for subscriber in self.subscribers.iter() {
+                // By their own channels, where the end of the stream is told by that of all IPC. Source: Aeron C.
+                let subscription = &subscriber.subscription;
+                services.on_unavailable_image(self.image.correlation_id, subscription, &subscription.channel);
+            }
+            self.subscribers.clear(services);
         }
         self.cool_down_expiry = Some(services.now.nanos + self.params.cool_down);
     }
@@ -321,11 +326,6 @@ impl IpcPublication {
         for subscriber in self.subscribers.iter() {
             services.on_unavailable_image(self.image.correlation_id, &subscriber.subscription, CHANNEL);
         }
-    }
-
-    fn release_subscribers(&mut self, services: &mut Services) {
-        self.tell_unavailable(services);
-        self.subscribers.clear(services);
     }
 
     /// Frees the counters and hands the log over to be deleted.

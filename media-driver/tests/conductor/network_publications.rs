@@ -144,6 +144,25 @@ fn a_removed_publication_is_unknown() {
     assert_eq!(driver.counters().iter().filter(|c| c.owner_id == 77).count(), 0, "and makes no client");
 }
 
+/// As in Aeron C: differential test, script of seed 111.
+#[test]
+fn publications_that_share_a_socket_have_the_flow_control_of_its_channel() {
+    let first = "aeron:udp?control=127.0.0.1:24330|control-mode=dynamic|fc=min,g:/2|tags=7";
+    let mut driver = Driver::new();
+    driver.publish(first);
+    for (stream, channel) in (STREAM + 1..).zip([
+        "aeron:udp?tags=7",
+        "aeron:udp?control=127.0.0.1:24330|control-mode=dynamic",
+        "aeron:udp?control=127.0.0.1:24330|control-mode=dynamic|fc=max",
+        "aeron:udp?control=127.0.0.1:24330|control-mode=dynamic|fc=nonsense",
+    ]) {
+        let (id, told) = driver.ask(publication(channel, stream));
+        let session = told[0].ready().session;
+        let label = format!("fc-receivers: {id} {session} {stream} {first}");
+        assert!(driver.labels().contains(&label), "{channel}: {:?}", driver.labels());
+    }
+}
+
 #[test]
 fn flow_control_that_tracks_receivers_counts_them_on_a_group_only() {
     let group = "aeron:udp?endpoint=224.20.30.39:24326|interface=127.0.0.1|fc=min";

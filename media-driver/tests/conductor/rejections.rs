@@ -94,6 +94,22 @@ fn a_spy_cannot_reject_what_it_spies_on() {
     assert_eq!(driver.told(), []);
 }
 
+/// As in Aeron C: differential test, script of seed 144.
+#[test]
+fn subscribers_of_a_rejected_stream_are_told_by_the_channels_that_they_asked_for() {
+    let channels = ["aeron:ipc", "aeron:ipc?alias=x"];
+    let mut driver = Driver::new();
+    let subscriptions = channels.map(|channel| driver.subscribe(channel).0);
+    let (image, _) = driver.publish(IPC);
+    let (_, told) = driver.ask(reject(image));
+    let gone = [0, 1].map(|at| Told::Unavailable {
+        image,
+        subscription: subscriptions[at],
+        channel: channels[at].to_owned(),
+    });
+    assert_eq!(told[1..3], gone);
+}
+
 #[test]
 fn another_stream_is_not_concerned_by_a_rejection() {
     let (mut driver, ..) = rejected();
