@@ -172,7 +172,8 @@ fn destinations_come_and_go<P: Client, S: Client>(from: &DriverProcess, to: &Dri
     let World { mut publisher, mut near, mut far } = world;
     let mut publication = publisher
         .add_publication(
-            "aeron:udp?control-mode=manual|fc=max|term-length=64k",
+            // Who was removed counts until its image has gone.
+            "aeron:udp?control-mode=manual|fc=min,t:1s|term-length=64k",
             STREAM,
             Sharing::Exclusive,
             &mut || (),

@@ -187,7 +187,9 @@ fn errors_that_there_is_no_room_to_save_are_printed_and_the_driver_starts() {
     // The old directory is all that there is room for; its own goes when the driver makes it anew.
     let mount = mount_point(&workspace);
     let (old, at) = (first.directory().display(), mount.display());
-    let fill = format!("cp -r --sparse=never {old} {at}/aeron && {{ cat /dev/zero > {at}/full 2>/dev/null || true; }}");
+    let fill = format!(
+        "cp -r --sparse=never {old} {at}/aeron && {{ cat /dev/zero > {at}/full 2>/dev/null || true; }}"
+    );
     let Some(command) = with_small_file_system_and(&mount, "24m", &fill) else {
         skipped("this user may not mount file systems");
         return;

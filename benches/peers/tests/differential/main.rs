@@ -40,7 +40,8 @@ fn hands() -> [Hand; 2] {
 fn hands_with(more: &[(&'static str, &str)]) -> [Hand; 2] {
     let mut settings = settings(&[
         ("aeron.publication.linger.timeout", "100ms"),
-        ("aeron.image.liveness.timeout", "10s"),
+        // Rejected streams cool down for as long.
+        ("aeron.image.liveness.timeout", "600s"),
         ("aeron.counters.free.to.reuse.timeout", "0"),
     ]);
     settings.extend(more.iter().map(|&(name, value)| (name, value.to_owned())));

@@ -137,6 +137,16 @@ const PUBLICATION: &[(&str, &[&str])] = &[
     ("unknown", &["1"]),
     ("control-mode", &["dynamic", "manual", "response"]),
     ("mtuu", &["x"]),
+    ("rcv-wnd", &["64k", "x"]),
+    ("gtag", &["4", "x"]),
+    ("cc", &["static", "cubic", "other"]),
+    ("group", &["true", "x"]),
+    ("reliable", &["false", "x"]),
+    ("rejoin", &["false", "x"]),
+    ("tether", &["false", "x"]),
+    ("nak-delay", &["1ms", "x"]),
+    ("media-rcv-ts-offset", &["0", "x"]),
+    ("channel-rcv-ts-offset", &["0", "16", "x"]),
 ];
 
 const SUBSCRIPTION: &[(&str, &[&str])] = &[
@@ -165,6 +175,17 @@ const SUBSCRIPTION: &[(&str, &[&str])] = &[
     ("mtu", &["x"]),
     ("term-length", &["x"]),
     ("unknown", &["1"]),
+    ("ttl", &["5", "256", "-1", "x"]),
+    ("fc", &["min", "other"]),
+    ("ssc", &["true", "x"]),
+    ("eos", &["false", "x"]),
+    ("linger", &["0", "x"]),
+    ("max-resend", &["1", "x"]),
+    ("pub-wnd", &["4k", "x"]),
+    ("stream-id", &["1002"]),
+    ("response-correlation-id", &["-1", "7", "x"]),
+    ("channel-snd-ts-offset", &["0", "8", "x"]),
+    ("init-term-id=3|term-id=5|term-offset", &["0", "33"]),
 ];
 
 const DESTINATION: &[(&str, &[&str])] = &[
@@ -177,7 +198,13 @@ const DESTINATION: &[(&str, &[&str])] = &[
     ("control-mode", &["response", "manual"]),
     ("alias", &["a"]),
     ("ats", &["true", "false"]),
-    ("session-id", &["5"]),
+    ("session-id", &["5", "x"]),
+    ("tags", &["1", "x"]),
+    ("tether", &["false", "x"]),
+    ("rejoin", &["false"]),
+    ("reliable", &["false"]),
+    ("gtag", &["4", "x"]),
+    ("channel-rcv-ts-offset", &["0", "x"]),
 ];
 
 /// Addresses: those that are fine, and those that are not.
@@ -329,7 +356,13 @@ impl Writer<'_> {
                 _ => Step::NextSession { stream },
             },
             _ => Step::RejectImage {
-                target: Target::Nothing,
+                // Which has an image by that id if it is of this driver alone.
+                target: match self.random.bool() {
+                    true => Target::Nothing,
+                    false => self.target(|step| {
+                        matches!(step, Step::AddPublication { .. } | Step::AddExclusivePublication { .. })
+                    }),
+                },
                 reason: "r".repeat([4, 1022, 1023, 1024, 2000][self.random.usize(0..5)]),
             },
         }
@@ -381,6 +414,11 @@ impl Writer<'_> {
         let mut removals: Vec<Step> = Vec::new();
         for (number, step) in self.steps.iter().enumerate() {
             removals.extend(step.makes().map(|remove| remove(Target::Step(number))));
+        }
+        for removal in &mut removals {
+            if let Step::RemovePublication { revoke, .. } = removal {
+                *revoke = self.random.u8(..) < 64;
+            }
         }
         self.random.shuffle(&mut removals);
         if self.random.bool() {
