@@ -38,7 +38,6 @@ impl Default for SystemClock {
 
 impl Clock for SystemClock {
     #[inline]
-    #[expect(clippy::disallowed_methods, reason = "this is the clock")]
     fn now(&self) -> Now {
         let nanos = i64::try_from(self.start.elapsed().as_nanos()).unwrap_or(i64::MAX);
         // As of the last tick of the system, some milliseconds ago at most: cheaper, and no timeout of clients is short.

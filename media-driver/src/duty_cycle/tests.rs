@@ -238,7 +238,9 @@ fn a_role_that_sleeps_for_long_is_woken_by_what_is_sent_to_it() {
     let (mut proxy, inbox) = crate::proxy::queue(failures);
     let mut idle = IdleStrategy::default();
     // Its first sleep is a long one.
-    (0..1000).for_each(|_| drop(idle.next(0)));
+    for _ in 0..1000 {
+        let _ = idle.next(0);
+    }
     let runner = AgentRunner::new(Servant { inbox, events }, idle, SystemClock::new());
     let running = runner.spawn("servant", StopSignal::default()).unwrap();
     proxy.send(7);
