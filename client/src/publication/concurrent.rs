@@ -206,8 +206,8 @@ impl Publication {
     /// Tries with the limit as last read, and again with a fresh one when that seems exhausted. `Err(None)` when
     /// closed.
     ///
-    /// Without a subscriber the limit stands still or goes back, and is read each time, so that the publication notices
-    /// at once that nobody listens.
+    /// Without a subscriber the limit stands still or goes back, as when the driver has ended the publication, and is read
+    /// each time, so that the publication notices at once.
     #[inline]
     fn within_limit<T>(
         &self,
@@ -216,7 +216,7 @@ impl Publication {
         if self.state.is_closed() {
             return Err(None);
         }
-        if self.state.log.metadata().is_connected() {
+        if self.state.is_limit_kept() {
             match attempt(Position::new(self.limit.load(Ordering::Relaxed))) {
                 Err(Refusal::BackPressured | Refusal::NotConnected | Refusal::MaxPositionExceeded) => {}
                 outcome => return outcome.map_err(Some),

@@ -185,14 +185,14 @@ impl ExclusivePublication {
 
     /// The limit to offer against: as last read while it is ahead and somebody listens, else a fresh one.
     ///
-    /// Without a subscriber the limit stands still or goes back, and is read each time, so that the publication notices
-    /// at once that nobody listens.
+    /// Without a subscriber the limit stands still or goes back, as when the driver has ended the publication, and is read
+    /// each time, so that the publication notices at once.
     #[inline]
     fn limit(&mut self) -> Result<Position, OfferError> {
         if self.state.is_closed() {
             return Err(OfferError::Closed);
         }
-        if self.appender.position() >= self.limit || !self.state.log.metadata().is_connected() {
+        if self.appender.position() >= self.limit || !self.state.is_limit_kept() {
             self.limit = self.state.limit.position();
         }
         Ok(self.limit)

@@ -11,7 +11,7 @@ use std::{
 use epona_protocol::{
     counters::ReadablePosition,
     logbuffer::LogBuffers,
-    types::{CounterId, Nanos, RegistrationId, SessionId, StreamId},
+    types::{CounterId, Nanos, Position, RegistrationId, SessionId, StreamId},
 };
 
 use super::Watch;
@@ -65,6 +65,14 @@ impl PublicationState {
     #[inline]
     pub(crate) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
+    }
+
+    /// Whether the limit only goes on, so that an earlier look at it is enough. It goes back when nobody listens, and
+    /// when the driver ends the publication, which it may do before the client hears of it.
+    #[inline]
+    pub(crate) fn is_limit_kept(&self) -> bool {
+        let metadata = self.log.metadata();
+        metadata.is_connected() && metadata.end_of_stream_position() == Position::MAX
     }
 
     /// Notes since when it stands as it does. By the conductor.

@@ -163,6 +163,22 @@ fn a_publication_notices_at_once_that_its_subscribers_left() {
 }
 
 #[test]
+fn nothing_is_accepted_once_the_driver_has_ended_the_publication() {
+    let mut world = World::new();
+    let (publication, driver) = world.add_publication();
+    let (mut exclusive, exclusive_driver) = world.add_exclusive_publication();
+    publication.offer(b"x").unwrap();
+    exclusive.offer(b"x").unwrap();
+    for driver in [&driver, &exclusive_driver] {
+        // As a driver does that takes the client for dead, before the client hears of it.
+        driver.limit.set_release(64);
+        driver.log.metadata().set_end_of_stream_position(position(64));
+    }
+    assert_eq!(publication.offer(b"x"), Err(OfferError::BackPressured));
+    assert_eq!(exclusive.offer(b"x"), Err(OfferError::BackPressured));
+}
+
+#[test]
 fn a_raised_limit_is_seen_by_the_next_offer() {
     let mut world = World::new();
     let (publication, driver) = world.add_publication();
