@@ -282,6 +282,7 @@ impl Bench {
                 system.errors.clone(),
             ),
             losses: LossReport::new(loss_report.clone()),
+            has_missed_links: false,
             events: EventLog::off(),
             system,
             sender,

@@ -43,6 +43,8 @@ pub struct Services {
     pub events: EventLog,
     /// What streams have lost.
     pub losses: LossReport,
+    /// Whether a subscription went without a stream because counters had run out.
+    pub has_missed_links: bool,
 }
 
 /// A stream as its counters name it.

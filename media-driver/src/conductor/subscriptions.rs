@@ -91,9 +91,7 @@ impl Conductor {
         entry.add_subscription(id, &subscription, &mut self.services);
         let status_id = entry.counters.status_id();
         self.answer_subscription(&subscription, status_id);
-        for image in &mut self.images {
-            link_to_image(image, &subscription, &mut self.services);
-        }
+        self.link_to_images(&subscription);
         Ok(())
     }
 
@@ -185,6 +183,26 @@ impl Conductor {
     pub(super) fn link_to_network_publications(&mut self, spy: &Arc<Subscription>) {
         for publication in &mut self.network_publications {
             link_to_publication(publication, &self.send_endpoints, spy, &mut self.services);
+        }
+    }
+
+    /// Tries again to link subscriptions that found no counter for their position.
+    pub(super) fn link_what_was_missed(&mut self) {
+        if !std::mem::take(&mut self.services.has_missed_links) {
+            return;
+        }
+        for subscription in self.subscriptions.clone() {
+            match subscription.kind {
+                SubscriptionKind::Ipc => self.link_to_ipc_publications(&subscription),
+                SubscriptionKind::Spy(_) => self.link_to_network_publications(&subscription),
+                SubscriptionKind::Network(_) => self.link_to_images(&subscription),
+            }
+        }
+    }
+
+    fn link_to_images(&mut self, subscription: &Arc<Subscription>) {
+        for image in &mut self.images {
+            link_to_image(image, subscription, &mut self.services);
         }
     }
 
@@ -290,7 +308,7 @@ pub(super) fn is_match(
 }
 
 /// Gives a subscription its position in a stream and tells its client; nothing when counters have run out, which is
-/// recorded.
+/// recorded, and tried again at the next timer tick.
 fn join_stream(
     subscription: &Arc<Subscription>,
     image: &AvailableImage,
@@ -301,6 +319,7 @@ fn join_stream(
         Ok(counter) => counter,
         Err(error) => {
             services.record(&error);
+            services.has_missed_links = true;
             return None;
         }
     };

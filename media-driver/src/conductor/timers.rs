@@ -39,6 +39,7 @@ impl Conductor {
         self.check_network_publications();
         self.check_images();
         self.check_blocked_commands();
+        self.link_what_was_missed();
     }
 
     fn check_clients(&mut self) {

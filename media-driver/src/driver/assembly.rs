@@ -147,6 +147,7 @@ pub fn assemble(
         errors: ErrorRecorder::new(DistinctErrorLog::new(cnc.error_log()), system.errors.clone()),
         events,
         losses: LossReport::new(losses.view().clone()),
+        has_missed_links: false,
         system: system.clone(),
     };
     let unrecorded_errors = services.errors.unrecorded().clone();

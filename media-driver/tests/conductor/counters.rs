@@ -195,3 +195,30 @@ fn whatever_a_client_writes_into_counters_the_driver_goes_on() {
     let (id, told) = driver.ask_as(2, add_static(77));
     assert!(matches!(told.last(), Some(Told::StaticCounter(of, _)) if *of == id), "{told:?}");
 }
+
+#[test]
+fn a_subscription_that_found_no_counter_gets_its_images_once_there_are_some() {
+    for (channel, heard) in [
+        ("aeron:ipc", "aeron:ipc"),
+        ("aeron:udp?endpoint=127.0.0.1:20121", "aeron-spy:aeron:udp?endpoint=127.0.0.1:20121"),
+    ] {
+        let mut driver = Driver::new();
+        driver.publish(channel);
+        let mut taken = Vec::new();
+        loop {
+            let (id, told) = driver.ask(add());
+            match told[..] {
+                [Told::Counter(..)] => taken.push(id),
+                _ => break,
+            }
+        }
+        let (subscription, told) = driver.subscribe(heard);
+        assert!(matches!(told[..], [Told::Subscription { .. }]), "{told:?}");
+        driver.ask(remove(taken[0]));
+        driver.wait_alive(Duration::from_secs(3), CLIENT);
+        let told = driver.told();
+        let is_its =
+            |told: &&Told| matches!(told, Told::Available { subscription: id, .. } if *id == subscription);
+        assert_eq!(told.iter().filter(is_its).count(), 1, "{channel}: {told:?}");
+    }
+}
