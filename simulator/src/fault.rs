@@ -126,15 +126,38 @@ pub enum Disturbance {
     SlowSubscriber(usize, usize),
     /// The name of a stream's endpoint moves to another host, and its subscriber too.
     MoveName(usize, usize),
+    /// The first destination of a stream's publishers is removed, by its id or by its channel, and added again at the end.
+    RemoveDestination {
+        /// The stream.
+        stream: usize,
+        /// Whether by id.
+        by_id: bool,
+    },
+    /// The first source of a stream's subscribers is removed, and added again at the end.
+    RemoveReceiveDestination(usize),
     /// A client adds and removes publications, subscriptions and counters as quickly as it can.
     Storm(usize),
 }
 
-/// A kind of fault, as it is counted.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "named as in Disturbance, or by what they say")]
-pub enum FaultKind {
+/// Names the kinds of faults once, for the type and for the list of all.
+macro_rules! fault_kinds {
+    ($($kind:ident,)*) => {
+        /// A kind of fault, as it is counted.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize)]
+        #[serde(rename_all = "snake_case")]
+        #[expect(missing_docs, reason = "named as in Disturbance, or by what they say")]
+        pub enum FaultKind {
+            $($kind,)*
+        }
+
+        impl FaultKind {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$kind,)*];
+        }
+    };
+}
+
+fault_kinds! {
     Loss,
     Duplication,
     Reordering,
@@ -174,11 +197,21 @@ pub enum FaultKind {
     FullCommandBuffer,
     SlowConsumer,
     AddressChange,
+    DestinationRemoval,
+    ReceiveDestinationRemoval,
     AddRemoveStorm,
     TermIdWrap,
     PositionNearMaximum,
     ImageRejection,
     Revocation,
+}
+
+impl FaultKind {
+    /// Whether it is what links do all the time.
+    #[must_use]
+    pub const fn is_of_links(self) -> bool {
+        matches!(self, Self::Loss | Self::Duplication | Self::Reordering)
+    }
 }
 
 impl Disturbance {
@@ -224,6 +257,8 @@ impl Disturbance {
             Self::FillCommands(_) => FaultKind::FullCommandBuffer,
             Self::SlowSubscriber(..) => FaultKind::SlowConsumer,
             Self::MoveName(..) => FaultKind::AddressChange,
+            Self::RemoveDestination { .. } => FaultKind::DestinationRemoval,
+            Self::RemoveReceiveDestination(_) => FaultKind::ReceiveDestinationRemoval,
             Self::Storm(_) => FaultKind::AddRemoveStorm,
         }
     }

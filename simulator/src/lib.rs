@@ -18,31 +18,23 @@
 //! | --- | --- |
 //! | what a seed decides: streams, network, pace, faults | [`scenario`] |
 //! | what goes wrong | [`fault`] |
-//! | how time passes | [`clock`] |
-//! | what must hold | [`ledger`] for messages, [`watch`] for counters, [`resources`] for what is left behind |
+//! | hosts, names, links, how time passes | `surroundings` |
+//! | who publishes and subscribes | `applications` |
+//! | what must hold | [`invariants`] |
+//! | the smallest world that fails like another | [`mod@minimise`] |
 //! | what happened | [`trace`], and [`capture`] for Wireshark |
 
 pub mod capture;
-pub mod clock;
 pub mod fault;
-pub mod ledger;
+pub mod invariants;
+pub mod minimise;
 pub mod outcome;
-pub mod resources;
 pub mod scenario;
 pub mod trace;
-pub mod watch;
 pub mod world;
 
-mod client;
-mod content;
-mod excuses;
-mod host;
-mod network_faults;
-mod publisher;
-mod storm;
-mod subscriber;
+mod applications;
 mod surroundings;
-mod turn;
 
 pub use outcome::{Failure, Figures, Outcome};
 pub use scenario::Scenario;

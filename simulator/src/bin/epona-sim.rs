@@ -5,6 +5,7 @@
 //! epona-sim --until-failure --from 1000       # until one fails
 //! epona-sim --seed 7 --trace                  # one world, everything that happens in it
 //! epona-sim --seed 7 --pcap seed-7.pcap       # one world, its datagrams for Wireshark
+//! epona-sim --seed 7 --minimise               # one world that fails, made smaller while it fails alike
 //! ```
 
 use std::{
@@ -22,22 +23,29 @@ use epona_simulator::{
     Figures, Outcome, Scenario,
     capture::Capture,
     fault::FaultCounts,
+    minimise::{Smallest, minimise},
     run,
     trace::{Event, Trace, line},
 };
+
+/// Worlds that are run unless told otherwise.
+const DEFAULT_SEEDS: u64 = 100;
+
+/// Worlds that are run to find a small one.
+const MOST_RUNS: usize = 400;
 
 /// Runs whole worlds of drivers, clients and networks, each from a seed, and checks that nothing gets lost.
 #[derive(Parser, Debug)]
 #[command(name = "epona-sim", version)]
 struct Arguments {
-    /// How many worlds to run.
-    #[arg(long, default_value_t = 100, conflicts_with = "seed")]
-    seeds: u64,
+    /// How many worlds to run; 100 unless told otherwise.
+    #[arg(long, conflicts_with = "seed")]
+    seeds: Option<u64>,
     /// First seed of many.
     #[arg(long, default_value_t = 0)]
     from: u64,
-    /// Run worlds until one fails, however many that takes.
-    #[arg(long, conflicts_with_all = ["seed", "seeds"])]
+    /// Run worlds until one fails: however many that takes, unless --seeds says how many at most.
+    #[arg(long, conflicts_with = "seed")]
     until_failure: bool,
     /// One seed to run alone.
     #[arg(long)]
@@ -48,6 +56,9 @@ struct Arguments {
     /// Write what passes the network into a capture file for Wireshark.
     #[arg(long, requires = "seed", value_name = "FILE")]
     pcap: Option<PathBuf>,
+    /// Shrink a world that fails to the smallest one found in which the same invariant breaks; print that, with its trace.
+    #[arg(long, requires = "seed")]
+    minimise: bool,
     /// Print the scenario before running it, to standard error.
     #[arg(long, requires = "seed")]
     scenario: bool,
@@ -81,7 +92,7 @@ fn main() -> ExitCode {
     let start = Instant::now();
     let mut total = Totals::default();
     if let Some(seed) = arguments.seed {
-        match run_one(&Scenario::from_seed(seed), &arguments) {
+        match run_seed(seed, &arguments) {
             Ok(outcome) => total.add(outcome),
             Err(error) => {
                 tell(&format!("epona-sim: {error}"));
@@ -89,7 +100,7 @@ fn main() -> ExitCode {
             }
         }
     } else {
-        let count = if arguments.until_failure { u64::MAX } else { arguments.seeds };
+        let count = arguments.seeds.unwrap_or(if arguments.until_failure { u64::MAX } else { DEFAULT_SEEDS });
         for seed in (arguments.from..).take(usize::try_from(count).unwrap_or(usize::MAX)) {
             total.add(run(&Scenario::from_seed(seed), Trace::tail()));
             if arguments.until_failure && total.failures > 0 {
@@ -101,15 +112,40 @@ fn main() -> ExitCode {
     if total.failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
+/// Runs the world of a seed, or the smallest that fails like it.
+fn run_seed(seed: u64, arguments: &Arguments) -> io::Result<Outcome> {
+    let scenario = Scenario::from_seed(seed);
+    if !arguments.minimise {
+        return run_one(&scenario, arguments.scenario, arguments.trace, arguments.pcap.as_deref());
+    }
+    match minimise(&scenario, MOST_RUNS) {
+        Some(Smallest { scenario, runs }) => {
+            let outcome = run_one(&scenario, true, true, arguments.pcap.as_deref());
+            let (streams, faults) = (scenario.streams.len(), scenario.faults.len());
+            tell(&format!("minimised to {streams} streams and {faults} faults, after {runs} worlds\n"));
+            outcome
+        }
+        None => {
+            tell(&format!("seed {seed} does not fail: there is nothing to minimise"));
+            run_one(&scenario, arguments.scenario, arguments.trace, arguments.pcap.as_deref())
+        }
+    }
+}
+
 /// Runs one world, and shows of it what was asked for.
-fn run_one(scenario: &Scenario, arguments: &Arguments) -> io::Result<Outcome> {
-    if arguments.scenario {
+fn run_one(
+    scenario: &Scenario,
+    is_shown: bool,
+    is_traced: bool,
+    capture: Option<&Path>,
+) -> io::Result<Outcome> {
+    if is_shown {
         tell(&format!("{scenario:#?}"));
     }
-    let capture = arguments.pcap.as_deref().map(create_capture).transpose()?;
+    let capture = capture.map(create_capture).transpose()?;
     let written = Rc::new(RefCell::new(Ok(())));
     let trace = Trace::observed({
-        let (is_traced, capture, written) = (arguments.trace, capture.clone(), Rc::clone(&written));
+        let (capture, written) = (capture.clone(), Rc::clone(&written));
         move |at, event| {
             if is_traced {
                 tell(&line(at, event));
@@ -122,7 +158,7 @@ fn run_one(scenario: &Scenario, arguments: &Arguments) -> io::Result<Outcome> {
         }
     });
     let outcome = run(scenario, trace);
-    if arguments.trace {
+    if is_traced {
         tell(&format!("digest of the trace: {:016x}", outcome.digest));
     }
     written.replace(Ok(()))?;

@@ -2,104 +2,209 @@
 
 use std::time::Duration;
 
-use super::{Scenario, moving_name};
-use crate::fault::{Disturbance, Fault, FrameType, MILD, Moment, Role, Way};
+use super::{Scenario, Stream, moving_name};
+use crate::fault::{Disturbance, Fault, FaultKind, FrameType, MILD, Moment, Role, Way};
 
-/// Adds none in every third world, a few mild ones in another third, and severe ones too in the rest.
-pub(super) fn add(scenario: &mut Scenario, random: &mut fastrand::Rng) {
+/// What may be mild, if it is short; what is here twice is drawn twice as often.
+const MILD_KINDS: [FaultKind; 31] = [
+    FaultKind::SingleLoss,
+    FaultKind::BurstLoss,
+    FaultKind::MultiGapLoss,
+    FaultKind::LostData,
+    FaultKind::LostHeartbeat,
+    FaultKind::LostSetup,
+    FaultKind::LostStatusMessage,
+    FaultKind::LostNak,
+    FaultKind::LostRoundTrip,
+    FaultKind::LostError,
+    FaultKind::LostResponseSetup,
+    FaultKind::Corruption,
+    FaultKind::Truncation,
+    FaultKind::ForeignVersion,
+    FaultKind::OneWayPartition,
+    FaultKind::Partition,
+    FaultKind::MtuMismatch,
+    FaultKind::DriverPause,
+    FaultKind::SenderPause,
+    FaultKind::ReceiverPause,
+    FaultKind::ResourcesPause,
+    FaultKind::ConductorPause,
+    FaultKind::ClientPause,
+    FaultKind::ClockJump,
+    FaultKind::FullCommandBuffer,
+    FaultKind::SlowConsumer,
+    FaultKind::SlowConsumer,
+    FaultKind::DestinationRemoval,
+    FaultKind::ReceiveDestinationRemoval,
+    FaultKind::AddRemoveStorm,
+    FaultKind::AddRemoveStorm,
+];
+
+/// What is severe however short it is, or what is severe when it is long.
+const SEVERE_KINDS: [FaultKind; 16] = [
+    FaultKind::DriverRestart,
+    FaultKind::DriverRestart,
+    FaultKind::DriverRestart,
+    FaultKind::ClientDeath,
+    FaultKind::ClientDeathInClaim,
+    FaultKind::ClientDeathInClaim,
+    FaultKind::ClientDeathAfterCommit,
+    FaultKind::ClientDeathInCommand,
+    FaultKind::ClientDeathBeforeAnswer,
+    FaultKind::FullStorage,
+    FaultKind::ClockJump,
+    FaultKind::ClientPause,
+    FaultKind::DriverPause,
+    FaultKind::ConductorPause,
+    FaultKind::Partition,
+    FaultKind::DestinationRemoval,
+];
+
+/// Kinds that say nothing new when there are many of them.
+const RARE_KINDS: [FaultKind; 2] = [FaultKind::FullErrorLog, FaultKind::FullCounters];
+
+/// One in so many faults is one of the rare ones.
+const RARITY: u8 = 80;
+
+/// Adds none in every third world, a few mild ones in another third, and severe ones too in the rest; in any case the one
+/// that the world is about.
+pub(super) fn add(scenario: &mut Scenario, theme: FaultKind, random: &mut fastrand::Rng) {
     move_names(scenario, random);
-    let class = random.u8(..3);
-    if class == 0 {
-        return;
-    }
+    let severest = random.u8(..3);
     let mut at = Duration::from_millis(random.u64(..500));
-    for _ in 0..random.usize(1..=5) {
-        let what =
-            if class == 2 && random.bool() { severe(scenario, random) } else { mild(scenario, random) };
-        let lasts = lasts(what, class == 2, random);
-        scenario.faults.push(Fault { at, lasts, what });
-        at += Duration::from_millis(random.u64(100..=if class == 2 { 8000 } else { 2000 }));
+    if let Some(what) = disturbance(theme, scenario, random) {
+        // At once, for what happens only at the beginning.
+        let lasts = lasts(what, severest == 2, random).max(MILD / 2);
+        scenario.faults.push(Fault { at: Duration::ZERO, lasts: lasting(what, lasts), what });
+    }
+    let count = if severest == 0 { 0 } else { random.usize(1..=4) };
+    for _ in 0..count {
+        let kind = if random.u8(..RARITY) == 0 {
+            RARE_KINDS[random.usize(..RARE_KINDS.len())]
+        } else if severest == 2 && random.bool() {
+            SEVERE_KINDS[random.usize(..SEVERE_KINDS.len())]
+        } else {
+            MILD_KINDS[random.usize(..MILD_KINDS.len())]
+        };
+        if let Some(what) = disturbance(kind, scenario, random) {
+            let lasts = lasts(what, severest == 2, random);
+            scenario.faults.push(Fault { at, lasts: lasting(what, lasts), what });
+        }
+        at += Duration::from_millis(random.u64(100..=if severest == 2 { 8000 } else { 2000 }));
     }
     let end = scenario.faults.iter().map(Fault::end).max().unwrap_or_default();
     scenario.runs_for = scenario.runs_for.max(end + Duration::from_millis(200));
 }
 
-fn way(scenario: &Scenario, random: &mut fastrand::Rng) -> Way {
-    Way { from: random.usize(..scenario.hosts), to: random.usize(..scenario.hosts) }
-}
-
-/// What may be mild, if it is short.
-fn mild(scenario: &Scenario, random: &mut fastrand::Rng) -> Disturbance {
-    let way = way(scenario, random);
+/// A fault of a kind, where the world has what it takes.
+fn disturbance(kind: FaultKind, scenario: &Scenario, random: &mut fastrand::Rng) -> Option<Disturbance> {
     let host = random.usize(..scenario.hosts);
     let client = random.usize(..scenario.clients.len());
-    match random.u8(..22) {
-        0 => Disturbance::LoseOne(way),
-        1 => Disturbance::LoseBurst(way, random.u64(2..=40)),
-        2 => Disturbance::LoseGaps(way, random.u64(2..=8)),
-        3..=5 => Disturbance::LoseFrames(way, frame(random)),
-        6 => Disturbance::Corrupt(way),
-        7 => Disturbance::Truncate(way),
-        8 => Disturbance::ForeignVersion(way),
-        9 => Disturbance::Cut(way),
-        10 => Disturbance::Partition(way.from, way.to),
-        11 => Disturbance::LimitLength(way, random.usize(80..=1400)),
-        12 => Disturbance::PauseDriver(host),
-        13 | 14 => Disturbance::PauseRole(host, Role::ALL[random.usize(..4)]),
-        15 => Disturbance::PauseClient(client),
-        16 => Disturbance::JumpClock(random.i64(-5000..=5000)),
-        17 => Disturbance::FillCommands(host),
-        18 | 19 => {
-            let stream = random.usize(..scenario.streams.len());
-            let place = random.usize(..scenario.streams[stream].subscribers.len());
-            Disturbance::SlowSubscriber(scenario.streams[stream].number, place)
+    let way = way(scenario, any_stream(scenario, random), random);
+    let frames = |frame, random: &mut fastrand::Rng| lose_frames(frame, scenario, random);
+    let dies = |moment| Some(Disturbance::KillClient(client, moment));
+    Some(match kind {
+        FaultKind::SingleLoss => Disturbance::LoseOne(way),
+        FaultKind::BurstLoss => Disturbance::LoseBurst(way, random.u64(2..=40)),
+        FaultKind::MultiGapLoss => Disturbance::LoseGaps(way, random.u64(2..=8)),
+        FaultKind::LostData => return frames(FrameType::Data, random),
+        FaultKind::LostHeartbeat => return frames(FrameType::Heartbeat, random),
+        FaultKind::LostSetup => return frames(FrameType::Setup, random),
+        FaultKind::LostStatusMessage => return frames(FrameType::StatusMessage, random),
+        FaultKind::LostNak => return frames(FrameType::Nak, random),
+        FaultKind::LostRoundTrip => return frames(FrameType::RoundTrip, random),
+        FaultKind::LostError => return frames(FrameType::Error, random),
+        FaultKind::LostResponseSetup => return frames(FrameType::ResponseSetup, random),
+        FaultKind::Corruption => Disturbance::Corrupt(way),
+        FaultKind::Truncation => Disturbance::Truncate(way),
+        FaultKind::ForeignVersion => Disturbance::ForeignVersion(way),
+        FaultKind::OneWayPartition => Disturbance::Cut(way),
+        FaultKind::Partition => Disturbance::Partition(way.from, way.to),
+        FaultKind::MtuMismatch => Disturbance::LimitLength(way, random.usize(80..=1400)),
+        FaultKind::DriverPause => Disturbance::PauseDriver(host),
+        FaultKind::SenderPause => Disturbance::PauseRole(host, Role::Sender),
+        FaultKind::ReceiverPause => Disturbance::PauseRole(host, Role::Receiver),
+        FaultKind::ResourcesPause => Disturbance::PauseRole(host, Role::Resources),
+        FaultKind::ConductorPause => Disturbance::PauseRole(host, Role::Conductor),
+        FaultKind::DriverRestart => Disturbance::RestartDriver(host),
+        FaultKind::ClientPause => Disturbance::PauseClient(client),
+        FaultKind::ClientDeath => return dies(Moment::Idle),
+        FaultKind::ClientDeathInClaim => return dies(Moment::Claimed),
+        FaultKind::ClientDeathAfterCommit => return dies(Moment::Committed),
+        FaultKind::ClientDeathInCommand => return dies(Moment::CommandClaimed),
+        FaultKind::ClientDeathBeforeAnswer => return dies(Moment::CommandSent),
+        FaultKind::ClockJump => {
+            let furthest = if random.bool() { 5000 } else { 60_000 };
+            Disturbance::JumpClock(random.i64(-furthest..=furthest))
         }
-        20 if random.u8(..4) == 0 => Disturbance::FillErrorLog(host),
-        _ => Disturbance::Storm(client),
-    }
+        FaultKind::FullStorage => Disturbance::FillStorage(host),
+        FaultKind::FullCounters => Disturbance::FillCounters(client),
+        FaultKind::FullErrorLog => Disturbance::FillErrorLog(host),
+        FaultKind::FullCommandBuffer => Disturbance::FillCommands(host),
+        FaultKind::SlowConsumer => {
+            let stream = any_stream(scenario, random);
+            Disturbance::SlowSubscriber(stream.number, random.usize(..stream.subscribers.len()))
+        }
+        FaultKind::DestinationRemoval => {
+            let sends = |stream: &&Stream| stream.publishers.iter().any(|p| !p.destinations.is_empty());
+            let stream = scenario.streams.iter().find(sends)?.number;
+            Disturbance::RemoveDestination { stream, by_id: random.bool() }
+        }
+        FaultKind::ReceiveDestinationRemoval => {
+            let hears = |stream: &&Stream| stream.subscribers.iter().any(|s| !s.destinations.is_empty());
+            Disturbance::RemoveReceiveDestination(scenario.streams.iter().find(hears)?.number)
+        }
+        FaultKind::AddRemoveStorm => Disturbance::Storm(client),
+        // What links do, and what streams are.
+        FaultKind::Loss
+        | FaultKind::Duplication
+        | FaultKind::Reordering
+        | FaultKind::AddressChange
+        | FaultKind::TermIdWrap
+        | FaultKind::PositionNearMaximum
+        | FaultKind::ImageRejection
+        | FaultKind::Revocation => return None,
+    })
 }
 
-/// What is severe however short it is, or what is severe when it is long.
-fn severe(scenario: &Scenario, random: &mut fastrand::Rng) -> Disturbance {
-    let host = random.usize(..scenario.hosts);
-    let client = random.usize(..scenario.clients.len());
-    match random.u8(..16) {
-        0..=2 => Disturbance::RestartDriver(host),
-        3..=8 => {
-            let moments = [
-                Moment::Idle,
-                Moment::Claimed,
-                Moment::Committed,
-                Moment::CommandClaimed,
-                Moment::CommandSent,
-            ];
-            Disturbance::KillClient(client, moments[random.usize(..moments.len())])
-        }
-        9 => Disturbance::FillStorage(host),
-        10 if random.u8(..3) == 0 => Disturbance::FillCounters(client),
-        11 => Disturbance::JumpClock(random.i64(-60_000..=60_000)),
-        12 => Disturbance::PauseClient(client),
-        13 => Disturbance::PauseDriver(host),
-        14 => Disturbance::PauseRole(host, Role::ALL[random.usize(..4)]),
-        _ => {
-            let way = way(scenario, random);
-            Disturbance::Partition(way.from, way.to)
-        }
-    }
+fn any_stream<'a>(scenario: &'a Scenario, random: &mut fastrand::Rng) -> &'a Stream {
+    &scenario.streams[random.usize(..scenario.streams.len())]
 }
 
-fn frame(random: &mut fastrand::Rng) -> FrameType {
-    let all = [
-        FrameType::Data,
-        FrameType::Heartbeat,
-        FrameType::Setup,
-        FrameType::StatusMessage,
-        FrameType::Nak,
-        FrameType::RoundTrip,
-        FrameType::Error,
-        FrameType::ResponseSetup,
-    ];
-    all[random.usize(..all.len())]
+/// Mostly a way of the datagrams of a stream.
+fn way(scenario: &Scenario, stream: &Stream, random: &mut fastrand::Rng) -> Way {
+    if random.u8(..4) == 0 {
+        return Way { from: random.usize(..scenario.hosts), to: random.usize(..scenario.hosts) };
+    }
+    let there = along(scenario, stream, random);
+    if random.bool() { there } else { Way { from: there.to, to: there.from } }
+}
+
+/// From a publisher of a stream to a subscriber.
+fn along(scenario: &Scenario, stream: &Stream, random: &mut fastrand::Rng) -> Way {
+    let publisher = &stream.publishers[random.usize(..stream.publishers.len())];
+    let subscriber = &stream.subscribers[random.usize(..stream.subscribers.len())];
+    Way { from: scenario.clients[publisher.client], to: scenario.clients[subscriber.client] }
+}
+
+/// Loss of one type of frames, where a stream sends such and in the direction in which it does.
+fn lose_frames(frame: FrameType, scenario: &Scenario, random: &mut fastrand::Rng) -> Option<Disturbance> {
+    let sends = |stream: &&Stream| match frame {
+        FrameType::RoundTrip => stream.subscribers.iter().any(|s| s.channel.contains("cc=cubic")),
+        FrameType::Error => stream.subscribers.iter().any(|s| s.rejects_after.is_some()),
+        FrameType::ResponseSetup => {
+            stream.channel.contains("endpoint=") && stream.channel.contains("response-")
+        }
+        _ => stream.channel.starts_with("aeron:udp"),
+    };
+    let streams: Vec<_> = scenario.streams.iter().filter(sends).collect();
+    let stream = streams.get(random.usize(..streams.len().max(1)))?;
+    let there = along(scenario, stream, random);
+    let way = match frame {
+        FrameType::Data | FrameType::Heartbeat | FrameType::Setup => there,
+        _ => Way { from: there.to, to: there.from },
+    };
+    Some(Disturbance::LoseFrames(way, frame))
 }
 
 fn lasts(what: Disturbance, may_be_severe: bool, random: &mut fastrand::Rng) -> Duration {
@@ -109,13 +214,19 @@ fn lasts(what: Disturbance, may_be_severe: bool, random: &mut fastrand::Rng) -> 
     match what {
         // Longer than the heartbeat of the dead driver seems alive.
         Disturbance::RestartDriver(_) => Duration::from_millis(random.u64(10_100..=16_000)),
+        Disturbance::FillCommands(_) | Disturbance::Storm(_) => mild,
+        _ if may_be_severe && random.bool() => long,
+        _ => mild,
+    }
+}
+
+/// How long a fault can last at all.
+const fn lasting(what: Disturbance, lasts: Duration) -> Duration {
+    match what {
         Disturbance::KillClient(..) | Disturbance::JumpClock(_) | Disturbance::FillErrorLog(_) => {
             Duration::ZERO
         }
-        Disturbance::FillCommands(_) => mild,
-        Disturbance::Storm(_) => mild,
-        _ if may_be_severe && random.bool() => long,
-        _ => mild,
+        _ => lasts,
     }
 }
 

@@ -4,15 +4,18 @@ mod faults;
 mod streams;
 
 use std::{
-    net::{IpAddr, Ipv4Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     time::Duration,
 };
 
 use epona_media_driver::media::simulated::Conditions;
 
-use crate::{clock::Pace, content::mix, fault::Fault};
+use crate::{
+    fault::{Fault, FaultKind},
+    invariants::content::mix,
+};
 
-pub use crate::content::Lengths;
+pub use crate::{invariants::content::Lengths, surroundings::clock::Pace};
 
 /// A world to be: hosts, network, pace, streams, faults.
 #[derive(Clone, PartialEq, Debug)]
@@ -21,6 +24,10 @@ pub struct Scenario {
     pub seed: u64,
     /// Number of hosts, each with a driver, 2..=5.
     pub hosts: usize,
+    /// Whether their addresses are of IPv6.
+    pub is_ipv6: bool,
+    /// Whether drivers resolve names by gossip; each starts from the next one alone.
+    pub gossips: bool,
     /// Host of each client, 2..=8 of them.
     pub clients: Vec<usize>,
     /// How each host's datagrams fare, by the host that sends them.
@@ -70,6 +77,8 @@ pub struct Publisher {
     pub starts_at: Duration,
     /// Destinations that it adds to its publication.
     pub destinations: Vec<String>,
+    /// Whether its channel names a host that its driver may not have heard of yet.
+    pub awaits_gossip: bool,
     /// Whether the publication is its own.
     pub exclusive: bool,
     /// Messages that it sends, at most.
@@ -95,7 +104,7 @@ pub struct Subscriber {
     pub starts_at: Duration,
     /// When it closes it, if before the others.
     pub ends_at: Option<Duration>,
-    /// Channel of its subscription.
+    /// Channel of its subscription; `{tag S.P}` stands for the tag of another one, once that is there.
     pub channel: String,
     /// Destinations that it adds to its subscription.
     pub destinations: Vec<String>,
@@ -107,6 +116,8 @@ pub struct Subscriber {
     pub is_lossy: bool,
     /// Whether it may fall off and come back, because it holds nobody back.
     pub is_untethered: bool,
+    /// Whether its driver writes the time into reserved values.
+    pub is_stamped: bool,
     /// Whether it is behind a flow control that does not wait for it, so that it may get nowhere.
     pub is_left_behind: bool,
     /// After how many messages it rejects the image that brings them.
@@ -117,27 +128,37 @@ pub struct Subscriber {
     pub controlled: bool,
 }
 
-/// Address of a host of the simulated network.
-#[must_use]
-pub fn address(host: usize) -> IpAddr {
-    IpAddr::V4(Ipv4Addr::new(10, 0, 0, u8::try_from(host + 1).unwrap_or(u8::MAX)))
-}
-
 /// Name of the endpoint of a stream that moves.
 #[must_use]
 pub fn moving_name(stream: usize) -> String {
     format!("moves-{stream}")
 }
 
+/// Name of a host's driver, where drivers gossip.
+#[must_use]
+pub fn host_name(host: usize) -> String {
+    format!("host-{host}")
+}
+
+/// Tag of a subscription's channel, by stream and place.
+#[must_use]
+pub const fn tag((stream, place): (usize, usize)) -> usize {
+    7000 + 10 * stream + place
+}
+
 impl Scenario {
     /// Two to five drivers, as many clients or more, a handful of streams of all kinds, and up to half a dozen faults.
+    ///
+    /// Each world has a theme, one after the other: a kind of fault that it is sure to have, with a stream that it matters
+    /// to.
     #[must_use]
     pub fn from_seed(seed: u64) -> Self {
         let random = &mut fastrand::Rng::with_seed(mix(seed, 0));
+        let theme = FaultKind::ALL[(seed % FaultKind::ALL.len() as u64) as usize];
         let hosts = [2, 2, 2, 3, 3, 4, 5][random.usize(..7)];
         let more = random.usize(0..=3.min(8 - hosts));
         let clients: Vec<_> = (0..hosts).chain((0..more).map(|_| random.usize(..hosts))).collect();
-        let is_perfect = random.u8(..10) == 0;
+        let is_perfect = random.u8(..10) == 0 && !theme.is_of_links();
         let links = (0..hosts).map(|_| if is_perfect { perfect(random) } else { lossy(random) }).collect();
         let pace = Pace {
             busy: Duration::from_micros(random.u64(2..=100)),
@@ -147,6 +168,8 @@ impl Scenario {
         let mut scenario = Self {
             seed,
             hosts,
+            is_ipv6: random.u8(..6) == 0,
+            gossips: random.u8(..4) == 0,
             clients,
             links,
             pace,
@@ -155,18 +178,34 @@ impl Scenario {
             streams: Vec::new(),
             faults: Vec::new(),
         };
-        for _ in 0..random.usize(2..=4) {
-            streams::add(&mut scenario, random);
+        streams::add(&mut scenario, Some(theme), random);
+        for _ in 0..random.usize(1..=3) {
+            streams::add(&mut scenario, None, random);
         }
-        faults::add(&mut scenario, random);
+        faults::add(&mut scenario, theme, random);
         streams::spread(&mut scenario, random);
         scenario
+    }
+
+    /// Address of a host of the simulated network.
+    #[must_use]
+    pub fn address(&self, host: usize) -> IpAddr {
+        address(host, self.is_ipv6)
     }
 
     /// Whether streams may end and requests be refused.
     #[must_use]
     pub fn is_severe(&self) -> bool {
         self.faults.iter().any(Fault::is_severe)
+    }
+}
+
+fn address(host: usize, is_ipv6: bool) -> IpAddr {
+    let number = u8::try_from(host + 1).unwrap_or(u8::MAX);
+    if is_ipv6 {
+        IpAddr::V6(Ipv6Addr::new(0xFD00, 0, 0, 0, 0, 0, 0, number.into()))
+    } else {
+        IpAddr::V4(Ipv4Addr::new(10, 0, 0, number))
     }
 }
 

@@ -1,8 +1,9 @@
 //! Streams of a scenario: every kind of channel that a driver has.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
-use super::{Lengths, Publisher, Scenario, Stream, Subscriber, address, moving_name};
+use super::{Lengths, Publisher, Scenario, Stream, Subscriber, address, host_name, moving_name, tag};
+use crate::fault::FaultKind;
 
 /// Parameters that make untethered subscriptions fall off and come back quickly.
 const UNTETHERED: &str =
@@ -29,32 +30,91 @@ enum Topology {
     Responses,
     /// To a name that moves.
     MovingName,
+    /// To the name of a driver, which gossip tells of.
+    GossipedName,
+}
+
+/// What a unicast stream has beside endpoint and log.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Variant {
+    Plain,
+    Cubic,
+    Rejoin,
+    NoRejoin,
+    NakDelay,
+    Windows,
+    MaxFlowControl,
+    Session,
+    Tags,
+    Timestamps,
+    SocketBuffers,
+}
+
+impl Variant {
+    const ALL: [Self; 13] = [
+        Self::Plain,
+        Self::Plain,
+        Self::Cubic,
+        Self::Cubic,
+        Self::Rejoin,
+        Self::NoRejoin,
+        Self::NakDelay,
+        Self::Windows,
+        Self::MaxFlowControl,
+        Self::Session,
+        Self::Tags,
+        Self::Timestamps,
+        Self::SocketBuffers,
+    ];
+
+    /// Parameters of its publications.
+    const fn sends(self) -> &'static str {
+        match self {
+            Self::Windows => "|max-resend=64|pub-wnd=16k",
+            Self::MaxFlowControl => "|fc=max",
+            Self::SocketBuffers => "|so-sndbuf=128k",
+            _ => "",
+        }
+    }
+
+    /// Parameters of its subscriptions.
+    const fn hears(self) -> &'static str {
+        match self {
+            Self::Cubic => "|cc=cubic",
+            Self::Rejoin => "|rejoin=true|rcv-wnd=16k",
+            Self::NoRejoin => "|rejoin=false",
+            Self::NakDelay => "|nak-delay=2ms",
+            Self::Timestamps => "|channel-rcv-ts-offset=reserved",
+            Self::SocketBuffers => "|so-rcvbuf=256k",
+            _ => "",
+        }
+    }
+
+    /// Whether it says what all channels of an endpoint must say.
+    const fn has_own_port(self) -> bool {
+        matches!(self, Self::Tags | Self::Timestamps | Self::SocketBuffers)
+    }
 }
 
 /// Who may be where.
 struct Plan<'a> {
     number: usize,
+    theme: Option<FaultKind>,
+    is_ipv6: bool,
     hosts: usize,
     clients: &'a [usize],
     random: &'a mut fastrand::Rng,
 }
 
-/// Adds a stream, or two that belong together.
-pub(super) fn add(scenario: &mut Scenario, random: &mut fastrand::Rng) {
+/// Adds a stream, or two that belong together; one to which the theme of the world matters, if one is given.
+pub(super) fn add(scenario: &mut Scenario, theme: Option<FaultKind>, random: &mut fastrand::Rng) {
     let number = scenario.streams.len();
-    let topology = match random.u8(..20) {
-        0..=2 => Topology::Ipc,
-        3..=7 => Topology::Unicast,
-        8 => Topology::Wildcard,
-        9..=11 => Topology::Multicast,
-        12 => Topology::DynamicDestinations,
-        13 => Topology::ManualDestinations,
-        14 | 15 => Topology::Multipath,
-        16 => Topology::SimulatedConnection,
-        17 | 18 => Topology::Responses,
-        _ => Topology::MovingName,
+    let topology = match theme.and_then(Topology::of) {
+        Some(topology) => topology,
+        None => Topology::any(scenario, random),
     };
-    let mut plan = Plan { number, hosts: scenario.hosts, clients: &scenario.clients, random };
+    let Scenario { hosts, is_ipv6, clients, .. } = scenario;
+    let mut plan = Plan { number, theme, is_ipv6: *is_ipv6, hosts: *hosts, clients, random };
     let streams = match topology {
         Topology::Ipc => vec![plan.ipc()],
         Topology::Unicast => vec![plan.unicast()],
@@ -66,8 +126,49 @@ pub(super) fn add(scenario: &mut Scenario, random: &mut fastrand::Rng) {
         Topology::SimulatedConnection => vec![plan.simulated_connection()],
         Topology::Responses => plan.responses(),
         Topology::MovingName => vec![plan.moving_name()],
+        Topology::GossipedName => vec![plan.gossiped_name()],
     };
     scenario.streams.extend(streams);
+}
+
+impl Topology {
+    /// The one that a theme needs.
+    const fn of(theme: FaultKind) -> Option<Self> {
+        Some(match theme {
+            FaultKind::LostRoundTrip
+            | FaultKind::LostError
+            | FaultKind::ImageRejection
+            | FaultKind::Revocation
+            | FaultKind::TermIdWrap
+            | FaultKind::PositionNearMaximum
+            | FaultKind::LostNak
+            | FaultKind::LostStatusMessage
+            | FaultKind::LostSetup
+            | FaultKind::LostHeartbeat => Self::Unicast,
+            FaultKind::LostResponseSetup => Self::Responses,
+            FaultKind::AddressChange => Self::MovingName,
+            FaultKind::DestinationRemoval => Self::ManualDestinations,
+            FaultKind::ReceiveDestinationRemoval => Self::Multipath,
+            _ => return None,
+        })
+    }
+
+    fn any(scenario: &Scenario, random: &mut fastrand::Rng) -> Self {
+        match random.u8(..20) {
+            0..=2 => Self::Ipc,
+            // The interface of a group is one of this machine's, which may have none of IPv6.
+            9..=11 if !scenario.is_ipv6 => Self::Multicast,
+            8 => Self::Wildcard,
+            12 => Self::DynamicDestinations,
+            13 => Self::ManualDestinations,
+            14 | 15 => Self::Multipath,
+            16 => Self::SimulatedConnection,
+            17 | 18 => Self::Responses,
+            19 => Self::MovingName,
+            6..=11 if scenario.gossips => Self::GossipedName,
+            _ => Self::Unicast,
+        }
+    }
 }
 
 /// Lets publishers send at their leisure while the world runs, or all at once.
@@ -108,6 +209,26 @@ impl Plan<'_> {
         self.random.u8(..times) == 0
     }
 
+    fn is_about(&self, theme: FaultKind) -> bool {
+        self.theme == Some(theme)
+    }
+
+    /// A port of a host, as channels name it.
+    fn at(&self, host: usize, port: u16) -> String {
+        SocketAddr::new(address(host, self.is_ipv6), port).to_string()
+    }
+
+    /// What may be said of any publication.
+    fn trimmings(&mut self) -> String {
+        let mut trimmings = String::new();
+        for said in ["|sparse=true", "|sparse=false", "|alias=world", "|ttl=4"] {
+            if self.one_in(8) {
+                trimmings += said;
+            }
+        }
+        trimmings
+    }
+
     /// First of the ports that only this stream uses.
     fn own_port(&self) -> u16 {
         20_200 + 10 * u16::try_from(self.number).unwrap_or(0)
@@ -141,6 +262,7 @@ impl Plan<'_> {
             client: self.client(host),
             starts_at: self.start(),
             destinations: destinations.to_vec(),
+            awaits_gossip: false,
             exclusive: self.random.bool(),
             messages: self.random.usize(50..=250),
             burst: self.random.usize(1..=8),
@@ -162,6 +284,7 @@ impl Plan<'_> {
             session: None,
             is_lossy: false,
             is_untethered: false,
+            is_stamped: false,
             is_left_behind: false,
             rejects_after: None,
             fragment_limit: self.random.usize(1..=20),
@@ -175,8 +298,10 @@ impl Plan<'_> {
 
     /// Lets a publication start somewhere: where term ids wrap, or close to the last position of all.
     fn start_somewhere(&mut self, stream: &mut Stream) {
-        let initial = [0, -1, i32::MAX, self.random.i32(..)][self.random.usize(..4)];
-        let terms = [0, 1, 2, i32::MAX - self.random.i32(1..=12)][self.random.usize(..4)];
+        let initial = if self.is_about(FaultKind::TermIdWrap) { 2 } else { self.random.usize(..4) };
+        let initial = [0, -1, i32::MAX, self.random.i32(..)][initial];
+        let terms = if self.is_about(FaultKind::PositionNearMaximum) { 3 } else { self.random.usize(..4) };
+        let terms = [0, 1, 2, i32::MAX - self.random.i32(1..=12)][terms];
         let offset = 32 * self.random.i32(0..2000);
         let term = initial.wrapping_add(terms);
         stream.channel += &format!("|init-term-id={initial}|term-id={term}|term-offset={offset}");
@@ -185,11 +310,11 @@ impl Plan<'_> {
 
     /// Ends that are not those of every day.
     fn ends(&mut self, stream: &mut Stream) {
-        if self.one_in(5) {
+        if self.is_about(FaultKind::Revocation) || self.one_in(5) {
             let revokes = &mut stream.publishers[0];
             (revokes.revokes, revokes.exclusive) = (true, true);
         }
-        if self.one_in(6) {
+        if self.is_about(FaultKind::ImageRejection) || self.is_about(FaultKind::LostError) || self.one_in(6) {
             let after = self.random.usize(1..=40);
             stream.subscribers[0].rejects_after = Some(after);
             stream.waits_for_subscribers = false;
@@ -200,6 +325,13 @@ impl Plan<'_> {
         if self.one_in(5) {
             stream.channel += "|eos=false";
         }
+        stream.channel += &self.trimmings();
+    }
+
+    fn starts_somewhere(&mut self) -> bool {
+        self.is_about(FaultKind::TermIdWrap)
+            || self.is_about(FaultKind::PositionNearMaximum)
+            || self.one_in(4)
     }
 
     fn ipc(&mut self) -> Stream {
@@ -213,7 +345,7 @@ impl Plan<'_> {
             subscribers.push(Subscriber { is_untethered: true, ..self.subscriber(host, &channel) });
         }
         let mut stream = self.stream(channel, publishers, subscribers);
-        if self.one_in(4) {
+        if self.starts_somewhere() {
             self.start_somewhere(&mut stream);
         }
         self.ends(&mut stream);
@@ -222,10 +354,14 @@ impl Plan<'_> {
 
     fn unicast(&mut self) -> Stream {
         let receiver = self.host();
-        // A small choice, so that streams share endpoints.
-        let endpoint = format!("endpoint={}:{}", address(receiver), self.random.u16(20_121..=20_122));
-        let mut channel = format!("aeron:udp?{endpoint}|{}", self.log());
-        let mut heard = format!("aeron:udp?{endpoint}");
+        let variant = match self.theme {
+            Some(FaultKind::LostRoundTrip) => Variant::Cubic,
+            Some(_) => Variant::Plain,
+            None => Variant::ALL[self.random.usize(..Variant::ALL.len())],
+        };
+        // A small choice, so that streams share endpoints; but for what all streams of an endpoint must agree on.
+        let port = if variant.has_own_port() { self.own_port() } else { self.random.u16(20_121..=20_122) };
+        let endpoint = format!("endpoint={}", self.at(receiver, port));
         let mut publishers: Vec<_> = (0..self.random.usize(1..=2))
             .map(|_| {
                 let host = self.host();
@@ -233,25 +369,48 @@ impl Plan<'_> {
             })
             .collect();
         let mut session = None;
-        match self.random.u8(..8) {
-            0 => heard += "|cc=cubic",
-            1 => heard += "|rejoin=true|rcv-wnd=16k",
-            2 => heard += "|nak-delay=2ms",
-            3 => channel += "|max-resend=64|pub-wnd=16k",
-            4 => {
-                session = Some(self.random.i32(2000..=3000));
-                channel += &format!("|session-id={}", session.unwrap_or_default());
-                publishers.truncate(1);
-                publishers[0].exclusive = true;
-            }
-            _ => {}
+        if variant == Variant::Session {
+            session = Some(self.random.i32(2000..=3000));
+            publishers.truncate(1);
+            publishers[0].exclusive = true;
+        }
+        let mut channel = format!("aeron:udp?{endpoint}|{}{}", self.log(), variant.sends());
+        if let Some(session) = session {
+            channel += &format!("|session-id={session}");
         }
         let is_lossy = self.one_in(6);
-        if is_lossy {
-            heard += "|reliable=false";
+        let reliable = if is_lossy { "|reliable=false" } else { "" };
+        let heard = format!("aeron:udp?{endpoint}{}{reliable}", variant.hears());
+        let subscribers = self.unicast_subscribers(receiver, (&heard, reliable), variant, session);
+        let mut stream = self.stream(channel, publishers, subscribers);
+        stream.subscribers.iter_mut().for_each(|subscriber| subscriber.is_lossy = is_lossy);
+        if self.one_in(4) {
+            let host = self.clients[stream.publishers[0].client];
+            let spy = self.subscriber(host, &format!("aeron:udp?{endpoint}"));
+            stream.subscribers.push(Subscriber { is_spy: true, ..spy });
         }
+        // A later session is another image, which may come back; one whose driver shall not let it does not.
+        stream.is_fragile = matches!(variant, Variant::Session | Variant::NoRejoin | Variant::Tags);
+        if self.starts_somewhere() {
+            self.start_somewhere(&mut stream);
+        }
+        self.ends(&mut stream);
+        if variant == Variant::NoRejoin {
+            // What was rejected would be gone for good.
+            stream.subscribers[0].rejects_after = None;
+        }
+        stream
+    }
+
+    fn unicast_subscribers(
+        &mut self,
+        receiver: usize,
+        (heard, reliable): (&str, &str),
+        variant: Variant,
+        session: Option<i32>,
+    ) -> Vec<Subscriber> {
         let mut subscribers: Vec<_> =
-            (0..self.random.usize(1..=2)).map(|_| self.subscriber(receiver, &heard)).collect();
+            (0..self.random.usize(1..=2)).map(|_| self.subscriber(receiver, heard)).collect();
         if let Some(session) = session {
             subscribers[0].session = Some(session);
             subscribers[0].channel += &format!("|session-id={session}");
@@ -259,30 +418,29 @@ impl Plan<'_> {
             let other = format!("{heard}|session-id={}", session + 1);
             subscribers.push(Subscriber { session: Some(session + 1), ..self.subscriber(receiver, &other) });
         }
-        if self.one_in(6) {
+        if variant == Variant::Tags {
+            // The second and later ones name the channel of the first by its tag.
+            let first = tag((self.number, 0));
+            subscribers[0].channel += &format!("|tags={first}");
+            let named = format!("aeron:udp?tags={{tag {}.0}}{reliable}", self.number);
+            let others = self.subscriber(receiver, &named);
+            subscribers.truncate(1);
+            subscribers.push(others);
+        } else if self.one_in(6) {
             let channel = format!("{heard}|tether=false|{UNTETHERED}");
             subscribers.push(Subscriber { is_untethered: true, ..self.subscriber(receiver, &channel) });
         }
-        subscribers.iter_mut().for_each(|subscriber| subscriber.is_lossy = is_lossy);
-        if self.one_in(4) {
-            let host = self.clients[publishers[0].client];
-            let spy = self.subscriber(host, &format!("aeron:udp?{endpoint}"));
-            subscribers.push(Subscriber { is_spy: true, ..spy });
-        }
-        let mut stream = self.stream(channel, publishers, subscribers);
-        stream.is_fragile = session.is_some();
-        if self.one_in(4) {
-            self.start_somewhere(&mut stream);
-        }
-        self.ends(&mut stream);
-        stream
+        subscribers.iter_mut().for_each(|subscriber| subscriber.is_stamped = variant == Variant::Timestamps);
+        subscribers
     }
 
     fn wildcard(&mut self) -> Stream {
         let (receiver, sender) = (self.host(), self.host());
-        let heard = format!("aeron:udp?endpoint={}:0", address(receiver));
+        let heard = format!("aeron:udp?endpoint={}", self.at(receiver, 0));
         let log = self.log();
-        let channel = format!("aeron:udp?endpoint={}:{{port {}.0}}|{log}", address(receiver), self.number);
+        let place = self.at(receiver, 0);
+        let host = place.trim_end_matches('0');
+        let channel = format!("aeron:udp?endpoint={host}{{port {}.0}}|{log}", self.number);
         let publishers = vec![self.publisher(sender, &[])];
         let subscribers = vec![self.subscriber(receiver, &heard)];
         let mut stream = self.stream(channel, publishers, subscribers);
@@ -317,7 +475,7 @@ impl Plan<'_> {
             follow_slowest(&mut stream);
         }
         stream.waits_for_subscribers &= stream.follows_slowest;
-        if self.one_in(4) {
+        if self.starts_somewhere() {
             self.start_somewhere(&mut stream);
         }
         stream
@@ -326,12 +484,16 @@ impl Plan<'_> {
     fn dynamic_destinations(&mut self) -> Stream {
         let sender = self.host();
         let port = self.own_port();
-        let control = format!("control={}:{port}", address(sender));
+        let control = format!("control={}", self.at(sender, port));
         let channel =
             format!("aeron:udp?{control}|control-mode=dynamic|{}|{}", everybody(self.hosts), self.log());
         let publishers = (0..self.random.usize(1..=2)).map(|_| self.publisher(sender, &[])).collect();
-        let hear = |host| format!("aeron:udp?endpoint={}:{}|{control}", address(host), port + 1);
-        let subscribers = (0..self.hosts).map(|host| self.subscriber(host, &hear(host))).collect();
+        let subscribers = (0..self.hosts)
+            .map(|host| {
+                let endpoint = format!("endpoint={}", self.at(host, port + 1));
+                self.subscriber(host, &format!("aeron:udp?{endpoint}|{control}"))
+            })
+            .collect();
         let mut stream = self.stream(channel, publishers, subscribers);
         follow_slowest(&mut stream);
         stream
@@ -341,7 +503,7 @@ impl Plan<'_> {
         let port = self.own_port();
         let channel = format!("aeron:udp?control-mode=manual|{}|{}", everybody(self.hosts), self.log());
         let endpoints: Vec<_> =
-            (0..self.hosts).map(|host| format!("aeron:udp?endpoint={}:{port}", address(host))).collect();
+            (0..self.hosts).map(|host| format!("aeron:udp?endpoint={}", self.at(host, port))).collect();
         let publishers = (0..self.random.usize(1..=2))
             .map(|_| {
                 let host = self.host();
@@ -360,7 +522,7 @@ impl Plan<'_> {
         let port = self.own_port();
         let channel = format!("aeron:udp?control-mode=manual|{}|{}", everybody(1), self.log());
         let paths: Vec<_> = (port..port + self.random.u16(2..=3))
-            .map(|port| format!("aeron:udp?endpoint={}:{port}", address(receiver)))
+            .map(|port| format!("aeron:udp?endpoint={}", self.at(receiver, port)))
             .collect();
         let publishers = vec![Publisher { exclusive: true, ..self.publisher(sender, &paths) }];
         let one = self.subscriber(receiver, "aeron:udp?control-mode=manual");
@@ -369,7 +531,7 @@ impl Plan<'_> {
 
     fn simulated_connection(&mut self) -> Stream {
         let (host, nobody) = (self.host(), self.host());
-        let endpoint = format!("endpoint={}:{}", address(nobody), self.own_port());
+        let endpoint = format!("endpoint={}", self.at(nobody, self.own_port()));
         let channel = format!("aeron:udp?{endpoint}|ssc=true|{}", self.log());
         let publishers = vec![self.publisher(host, &[])];
         let spies = (0..self.random.usize(1..=2))
@@ -382,8 +544,8 @@ impl Plan<'_> {
         let (server, requester) = (self.host(), self.host());
         let (asked, answered) = (self.number, self.number + 1);
         let port = self.own_port();
-        let endpoint = format!("aeron:udp?endpoint={}:{port}", address(server));
-        let control = format!("aeron:udp?control={}:{}|control-mode=response", address(server), port + 1);
+        let endpoint = format!("aeron:udp?endpoint={}", self.at(server, port));
+        let control = format!("aeron:udp?control={}|control-mode=response", self.at(server, port + 1));
         let log = self.log();
         let channel = format!("{endpoint}|{log}|response-correlation-id={{subscription {answered}.0}}");
         let publishers = vec![Publisher { closes_early: false, ..self.publisher(requester, &[]) }];
@@ -411,9 +573,19 @@ impl Plan<'_> {
         let channel = format!("aeron:udp?endpoint={}:{port}|{}", moving_name(self.number), self.log());
         let publishers = vec![self.publisher(sender, &[])];
         let subscribers = [from, to]
-            .map(|host| self.subscriber(host, &format!("aeron:udp?endpoint={}:{port}", address(host))));
+            .map(|host| self.subscriber(host, &format!("aeron:udp?endpoint={}", self.at(host, port))));
         let mut stream = self.stream(channel, publishers, subscribers.to_vec());
         stream.waits_for_subscribers = false;
         stream
+    }
+
+    fn gossiped_name(&mut self) -> Stream {
+        let (sender, receiver) = (self.host(), self.host());
+        let port = self.own_port();
+        let channel = format!("aeron:udp?endpoint={}:{port}|{}", host_name(receiver), self.log());
+        let publishers = vec![Publisher { awaits_gossip: true, ..self.publisher(sender, &[]) }];
+        let heard = format!("aeron:udp?endpoint={}", self.at(receiver, port));
+        let subscribers = vec![self.subscriber(receiver, &heard)];
+        self.stream(channel, publishers, subscribers)
     }
 }

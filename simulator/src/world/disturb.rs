@@ -7,14 +7,15 @@ use epona_media_driver::clock::Clock;
 use super::World;
 use crate::{
     Violation,
-    client::Client,
+    applications::client::Client,
+    applications::destinations::Removal,
+    applications::storm::Storm,
     ensure,
     fault::{Disturbance, Fault, Moment, Role},
-    host::Host,
+    invariants::{datagrams::SentFrames, watch::CounterWatch},
     scenario,
-    storm::Storm,
+    surroundings::host::Host,
     trace::Event,
-    watch::CounterWatch,
 };
 
 /// How often a driver tries to start in a directory whose driver seems to be alive, because the clock went back.
@@ -61,8 +62,13 @@ impl World {
     fn start_fault(&mut self, fault: &Fault) -> Result<(), Violation> {
         let end = self.clock.now_nanos() + fault.lasts;
         if fault.is_severe() {
+            // Clients that are dead are told so by the wall clock.
+            let felt_for = match fault.what {
+                Disturbance::JumpClock(millis) if millis < 0 => Duration::from_millis(millis.unsigned_abs()),
+                _ => Duration::ZERO,
+            };
             for host in self.touched(fault.what) {
-                self.excuses.add(host, end);
+                self.excuses.add(host, end + felt_for);
             }
         }
         if fault.what.way().is_some() {
@@ -85,7 +91,8 @@ impl World {
             }
             Disturbance::FillStorage(host) => self.hosts[host].room.set_full(true),
             Disturbance::FillCounters(client) | Disturbance::Storm(client) => {
-                self.storms.push(Storm::new(client, self.clients[client].host, fault.what));
+                let host = self.clients[client].host;
+                self.storms.push(Storm::new(client, (host, self.scenario.address(host)), fault.what));
             }
             Disturbance::FillErrorLog(host) => self.hosts[host].fill_error_log(),
             Disturbance::FillCommands(host) => {
@@ -97,8 +104,11 @@ impl World {
                 let subscriber = stream.and_then(|stream| stream.subscribers.get_mut(place));
                 subscriber.into_iter().for_each(|subscriber| subscriber.pause(end));
             }
+            Disturbance::RemoveDestination { .. } | Disturbance::RemoveReceiveDestination(_) => {
+                self.send_destinations_away(fault.what, true);
+            }
             Disturbance::MoveName(stream, host) => {
-                self.names.set(&scenario::moving_name(stream), scenario::address(host));
+                self.names.set(&scenario::moving_name(stream), self.scenario.address(host));
             }
             _ => {}
         }
@@ -109,13 +119,17 @@ impl World {
         match due.fault.what {
             what if what.way().is_some() => self.network_faults.stop(what),
             Disturbance::FillStorage(host) => self.hosts[host].room.set_full(false),
+            Disturbance::RemoveDestination { .. } | Disturbance::RemoveReceiveDestination(_) => {
+                self.send_destinations_away(due.fault.what, false);
+            }
             what @ (Disturbance::FillCounters(_) | Disturbance::Storm(_)) => {
                 let ended = self.storms.iter().position(|storm| storm.cause == what);
                 ended.into_iter().for_each(|place| drop(self.storms.swap_remove(place)));
             }
             Disturbance::RestartDriver(host) if !self.hosts[host].is_running() => {
+                self.sent_frames[host] = SentFrames::default();
                 if let Err(violation) = self.hosts[host].start(&self.clock) {
-                    ensure!(self.clock.has_gone_back(), "{violation}");
+                    ensure!(!self.clock.gone_back().is_zero(), "{violation}");
                     let at = self.elapsed() + TRY_AGAIN;
                     self.agenda.push(Due { at, ..due });
                     self.agenda.sort_by_key(|due| (std::cmp::Reverse(due.at), due.starts));
@@ -125,6 +139,26 @@ impl World {
             _ => {}
         }
         Ok(())
+    }
+
+    /// The first destinations of a stream are removed, or added again.
+    fn send_destinations_away(&mut self, what: Disturbance, are_away: bool) {
+        for stream in &mut self.streams {
+            match what {
+                Disturbance::RemoveDestination { stream: number, by_id } if number == stream.spec.number => {
+                    let removal = if by_id { Removal::ById } else { Removal::ByChannel };
+                    let publishers = stream.publishers.iter_mut();
+                    publishers
+                        .for_each(|publisher| publisher.send_destination_away(are_away.then_some(removal)));
+                }
+                Disturbance::RemoveReceiveDestination(number) if number == stream.spec.number => {
+                    let away = are_away.then_some(Removal::ByChannel);
+                    let subscribers = stream.subscribers.iter_mut();
+                    subscribers.for_each(|subscriber| subscriber.send_destination_away(away));
+                }
+                _ => {}
+            }
+        }
     }
 
     /// Hosts whose streams may end because of a fault.

@@ -27,24 +27,25 @@ use self::{
 };
 use crate::{
     Violation,
-    client::{Client, Turned},
-    clock::{Pace, VirtualClock},
-    content::mix,
+    applications::client::{Client, Turned},
+    applications::storm::Storm,
+    applications::turn::{Known, Phase, Turn},
     ensure,
-    excuses::Excuses,
     fault::{Disturbance, FaultKind, Role},
-    host::Host,
-    ledger::Ledger,
-    network_faults::NetworkFaults,
+    invariants::content::mix,
+    invariants::datagrams::SentFrames,
+    invariants::excuses::Excuses,
+    invariants::ledger::Ledger,
+    invariants::resources::Resources,
+    invariants::watch::Health,
     outcome::{Failure, Figures, Outcome},
-    resources::Resources,
     scenario::{self, Scenario},
-    storm::Storm,
-    surroundings::Names,
+    surroundings::clock::{Pace, VirtualClock},
+    surroundings::host::{Host, WINDOW},
+    surroundings::network_faults::NetworkFaults,
+    surroundings::system::Names,
     trace::{Event, Trace},
-    turn::{Known, Phase, Turn},
     violation,
-    watch::Health,
 };
 
 /// Virtual time in which all clients must have connected, and everything have arrived in the end.
@@ -61,13 +62,13 @@ const RELEASE_LIMIT: Duration = Duration::from_secs(60);
 const RELEASE_CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// How time passes while there is nothing to do but wait for timeouts.
-const WAITING: Pace = Pace { busy: Duration::from_micros(500), idle: Duration::from_millis(20) };
+const WAITING: Pace = Pace { busy: Duration::from_micros(500), idle: Duration::from_millis(2) };
 
-/// Window of a receiver whose terms are as small as they can be, in bytes: half a term.
-const WINDOW: i64 = 32 << 10;
+/// Longest round trip that a driver believes, with some room for the way.
+const LONGEST_ROUND_TRIP: Duration = Duration::from_secs(9);
 
 /// Most counters of a driver in any world but one whose counters are all taken.
-const MOST_COUNTERS: usize = 1000;
+const MOST_COUNTERS: usize = 3000;
 
 /// What an application works with, while the world's streams, clients and storms are borrowed beside it.
 macro_rules! turn {
@@ -115,6 +116,8 @@ struct World {
     graveyard: Graveyard,
     tasks: Vec<Task>,
     ledger: Ledger,
+    /// By host.
+    sent_frames: Vec<SentFrames>,
     trace: Trace,
     figures: Figures,
 }
@@ -162,20 +165,16 @@ impl World {
         let seed = scenario.seed;
         let network = SimulatedNetwork::new(mix(seed, 1));
         network.record(true);
-        let network_faults = NetworkFaults::new(mix(seed, 3));
+        let addresses: Vec<_> = (0..scenario.hosts).map(|host| scenario.address(host)).collect();
+        let network_faults = NetworkFaults::new(mix(seed, 3), &addresses);
         network.set_meddler(network_faults.clone());
-        let addresses: Vec<_> = (0..scenario.hosts).map(scenario::address).collect();
         for (from, conditions) in addresses.iter().zip(&scenario.links) {
             addresses.iter().for_each(|to| network.set_link(*from, *to, *conditions));
         }
         let names = name_endpoints(scenario);
         let clock = VirtualClock::new();
-        let mut hosts: Vec<_> = addresses
-            .iter()
-            .enumerate()
-            .map(|(index, address)| {
-                Host::new(*address, &network, &names, clock.now(), mix(seed, 100 + index as u64))
-            })
+        let mut hosts: Vec<_> = (0..scenario.hosts)
+            .map(|host| Host::new(scenario, host, &network, &names, clock.now()))
             .collect();
         hosts.iter_mut().try_for_each(|host| host.start(&clock))?;
         let clients: Vec<_> =
@@ -206,6 +205,7 @@ impl World {
             graveyard: Graveyard::default(),
             tasks,
             ledger: Ledger::new(seed),
+            sent_frames: vec![SentFrames::default(); scenario.hosts],
             trace,
             figures,
         })
@@ -218,7 +218,7 @@ impl World {
         self.enter(Phase::Recovering, "recover");
         self.ledger.heal();
         let healed = self.elapsed();
-        self.step_until(Some(RECOVERY_LIMIT), Self::is_recovered)?;
+        self.step_until(Some(RECOVERY_LIMIT + self.clock.gone_back()), Self::is_recovered)?;
         if !self.scenario.faults.is_empty() {
             self.figures.worst_recovery = self.elapsed().saturating_sub(healed);
         }
@@ -269,7 +269,9 @@ impl World {
     }
 
     fn step_until_gone(&mut self, baseline: &[Resources], with_clients: bool) -> Result<(), Violation> {
-        let deadline = self.clock.now_nanos() + RELEASE_LIMIT;
+        // Clients are told dead by the wall clock.
+        let limit = RELEASE_LIMIT + self.clock.gone_back();
+        let deadline = self.clock.now_nanos() + limit;
         loop {
             let held = self.resources(with_clients);
             if held == baseline {
@@ -278,7 +280,7 @@ impl World {
             }
             ensure!(
                 self.clock.now_nanos() < deadline,
-                "{RELEASE_LIMIT:?} after closing there is left: {}",
+                "{limit:?} after closing there is left: {}",
                 Resources::difference(baseline, &held)
             );
             let next = self.clock.now_nanos() + RELEASE_CHECK_INTERVAL;
@@ -302,9 +304,9 @@ impl World {
         }
         self.tasks = tasks;
         self.record_network();
-        for host in &mut self.hosts {
+        for (host, sent) in self.hosts.iter_mut().zip(&self.sent_frames) {
             if let Some(watch) = host.watch_mut() {
-                self.figures.checks += watch.check()?;
+                self.figures.checks += watch.check()? + sent.check(watch.counters())?;
             }
         }
         self.check_flow_control()?;
@@ -388,6 +390,8 @@ impl World {
             };
             kind.into_iter().for_each(|kind| self.figures.faults.count(kind));
             self.figures.datagrams += 1;
+            let host = (0..self.hosts.len()).find(|host| self.scenario.address(*host) == entry.source.ip());
+            host.into_iter().for_each(|host| self.sent_frames[host].record(&entry));
             self.trace.record(entry.at, Event::Datagram(entry));
         }
     }
@@ -445,7 +449,7 @@ impl World {
         }
         for subscriber in self.streams.iter().flat_map(|stream| &stream.subscribers) {
             ensure!(
-                !subscriber.has_unknown_images(),
+                !subscriber.has_unknown_images(&self.ledger),
                 "subscriber {:?} has an image of a session that nobody publishes there",
                 subscriber.place()
             );
@@ -471,11 +475,15 @@ impl World {
         let health = Health {
             is_disturbed: !is_calm(&self.scenario)
                 || specs().any(|subscriber| subscriber.rejects_after.is_some())
+                // Names that gossip has not told of yet are errors.
+                || self.scenario.gossips
                 || faults
                     .iter()
                     .any(|fault| matches!(fault.what, Disturbance::Storm(_) | Disturbance::FillErrorLog(_))),
             // At the last position of all, setups announce a term that cannot be.
             is_unaltered: self.figures.faults.of(FaultKind::PositionNearMaximum) == 0
+                // A round trip that takes longer is not believed.
+                && faults.iter().all(|fault| fault.lasts < LONGEST_ROUND_TRIP)
                 && !faults.iter().any(|fault| {
                     matches!(
                         fault.what,
@@ -500,7 +508,7 @@ impl World {
 
     fn resources(&self, with_clients: bool) -> Vec<Resources> {
         let of = |(index, host): (usize, &Host)| {
-            let sockets = self.network.sockets(scenario::address(index));
+            let sockets = self.network.sockets(self.scenario.address(index));
             host.watch().map_or_else(Resources::default, |watch| {
                 Resources::of(host.path(), watch.counters(), sockets, with_clients)
             })
@@ -533,10 +541,8 @@ fn name_endpoints(scenario: &Scenario) -> Names {
     let names = Names::default();
     for stream in &scenario.streams {
         if let Some(first) = stream.subscribers.first() {
-            names.set(
-                &scenario::moving_name(stream.number),
-                scenario::address(scenario.clients[first.client]),
-            );
+            names
+                .set(&scenario::moving_name(stream.number), scenario.address(scenario.clients[first.client]));
         }
     }
     names

@@ -2,13 +2,13 @@
 
 use crate::{
     Violation,
-    client::Client,
-    content::mix,
-    ledger::Ledger,
-    publisher::Publisher,
+    applications::client::Client,
+    applications::publisher::Publisher,
+    applications::subscriber::Subscriber,
+    applications::turn::{Phase, Turn},
+    invariants::content::mix,
+    invariants::ledger::Ledger,
     scenario,
-    subscriber::Subscriber,
-    turn::{Phase, Turn},
 };
 
 pub(super) struct Stream {
@@ -53,6 +53,7 @@ impl Stream {
         if !publisher.is_open() {
             return publisher.register(aeron, (&self.spec, generation), turn);
         }
+        let work = publisher.change_destinations(turn)?;
         if turn.phase == Phase::Finishing {
             if publisher.spec().closes_early || publisher.spec().revokes {
                 publisher.close(turn);
@@ -61,9 +62,9 @@ impl Stream {
             return Ok(0);
         }
         if turn.phase == Phase::Running && self.spec.waits_for_subscribers && !everybody_is_there {
-            return Ok(0);
+            return Ok(work);
         }
-        publisher.send(turn)
+        Ok(work + publisher.send(turn)?)
     }
 
     /// Whether it must get on whatever happened.

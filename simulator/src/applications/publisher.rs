@@ -3,16 +3,20 @@
 use std::time::Duration;
 
 use epona_client::{Aeron, ClientError, ExclusivePublication, OfferError, Pending, Publication};
-use epona_protocol::types::{Nanos, Position, RegistrationId, SessionId};
+use epona_protocol::{
+    command::ErrorCode,
+    types::{Nanos, Position, RegistrationId, SessionId},
+};
 
 use crate::{
     Violation,
-    content::Limits,
+    applications::destinations::{Destinations, HasDestinations, Removal},
+    applications::turn::{Phase, Turn, fill_in},
     ensure,
     fault::{FaultKind, Moment},
+    invariants::content::Limits,
     scenario::{self, Lengths},
     trace::{Event, Who},
-    turn::{Known, Phase, Turn},
     violation,
 };
 
@@ -38,6 +42,7 @@ pub(crate) struct Publisher {
     spec: scenario::Publisher,
     lengths: Lengths,
     state: State,
+    destinations: Destinations,
     sent: usize,
     message: Vec<u8>,
     /// Number of the message that is ready to be sent.
@@ -54,7 +59,7 @@ enum State {
     Waiting,
     AddingShared(Pending<Publication>),
     AddingExclusive(Pending<ExclusivePublication>),
-    AddingDestinations(Box<Handle>, Vec<Pending<RegistrationId>>),
+    AddingDestinations(Box<Handle>),
     Open(Box<Handle>),
     Closed,
 }
@@ -80,6 +85,7 @@ impl Publisher {
         Self {
             who: Who::Publisher(stream, place),
             home: (stream, host),
+            destinations: Destinations::new(&spec.destinations),
             spec,
             lengths,
             state: State::Waiting,
@@ -139,9 +145,12 @@ impl Publisher {
         match self.try_register(aeron, (stream, generation), turn) {
             Ok(work) => Ok(work),
             Err(error) => {
-                let is_excused = turn.is_excused(&[self.home.1]) || turn.now.nanos < self.cleared_at;
+                let is_excused = turn.is_excused(&[self.home.1])
+                    || turn.now.nanos < self.cleared_at
+                    || (self.spec.awaits_gossip && is_unknown_host(&error));
                 ensure!(is_excused, "a publication was refused: {error}");
                 self.state = State::Waiting;
+                self.destinations.start_anew();
                 self.acts_at = turn.now.nanos + RETRY;
                 Ok(1)
             }
@@ -157,7 +166,11 @@ impl Publisher {
         let id = stream.stream_id;
         let handle = match &mut self.state {
             State::Waiting => {
-                let Some(channel) = fill_in(&stream.channel, generation, turn.known) else { return Ok(0) };
+                let Some(channel) =
+                    fill_in(&stream.channel.replace("{generation}", &generation.to_string()), turn.known)
+                else {
+                    return Ok(0);
+                };
                 self.state = if self.spec.exclusive {
                     State::AddingExclusive(aeron.add_exclusive_publication_async(&channel, id)?)
                 } else {
@@ -171,25 +184,20 @@ impl Publisher {
             State::Open(_) | State::Closed => None,
         };
         let Some(handle) = handle else { return Ok(0) };
-        let destinations = self.spec.destinations.iter().map(|channel| handle.add_destination(channel));
-        let pending = destinations.collect::<Result<_, _>>()?;
-        self.state = State::AddingDestinations(Box::new(handle), pending);
+        self.destinations.add_all(&handle)?;
+        self.state = State::AddingDestinations(Box::new(handle));
         self.await_destinations(turn)
     }
 
     /// Is ready to send once all destinations are there.
     fn await_destinations(&mut self, turn: &mut Turn<'_>) -> Result<usize, ClientError> {
-        let State::AddingDestinations(handle, mut pending) =
-            std::mem::replace(&mut self.state, State::Waiting)
-        else {
+        let State::AddingDestinations(handle) = std::mem::replace(&mut self.state, State::Waiting) else {
             return Ok(0);
         };
-        while let Some(next) = pending.last_mut() {
-            if next.poll()?.is_none() {
-                self.state = State::AddingDestinations(handle, pending);
-                return Ok(0);
-            }
-            pending.pop();
+        let work = self.destinations.step(&*handle)?;
+        if !self.destinations.is_settled() {
+            self.state = State::AddingDestinations(handle);
+            return Ok(work);
         }
         let Ok(position) = handle.position() else { return Ok(0) };
         let session = handle.session();
@@ -259,6 +267,24 @@ impl Publisher {
         Ok(work)
     }
 
+    /// Takes its first destination away, or adds it again.
+    pub(crate) fn send_destination_away(&mut self, away: Option<Removal>) {
+        self.destinations.send_away(away);
+    }
+
+    /// Removes and adds destinations, as it was told to.
+    pub(crate) fn change_destinations(&mut self, turn: &Turn<'_>) -> Result<usize, Violation> {
+        let State::Open(handle) = &self.state else { return Ok(0) };
+        match self.destinations.step(&**handle) {
+            Ok(work) => Ok(work),
+            Err(error) => {
+                ensure!(turn.is_excused(&[self.home.1]), "a destination could not be changed: {error}");
+                self.destinations.start_anew();
+                Ok(1)
+            }
+        }
+    }
+
     pub(crate) fn close(&mut self, turn: &mut Turn<'_>) {
         if self.is_closed() {
             return;
@@ -283,10 +309,9 @@ impl Publisher {
             return Ok(());
         }
         let length = turn.random.usize(..handle.limits().max_payload);
-        if handle.claim_for_ever(length) {
-            turn.ledger.publication_at(session, handle.position()?)?;
-        }
-        Ok(())
+        handle.claim_for_ever(length);
+        // Refused or not: what does not fit the term fills it up.
+        turn.ledger.publication_at(session, handle.position()?)
     }
 
     /// Its client is gone: starts anew with the next one.
@@ -298,6 +323,7 @@ impl Publisher {
         let comes_back = !channel.contains("|session-id=");
         self.session = None;
         self.composed = None;
+        self.destinations.start_anew();
         self.is_exhausted = false;
         self.acts_at = Nanos::new(i64::MIN);
         self.cleared_at = turn.now.nanos + CLEARED;
@@ -309,16 +335,6 @@ impl Publisher {
             ),
         }
     }
-}
-
-/// A channel with what others know in the place of placeholders; `None` while they do not know it.
-fn fill_in(channel: &str, generation: u32, known: &Known) -> Option<String> {
-    let mut filled = channel.replace("{generation}", &generation.to_string());
-    while let (Some(start), Some(end)) = (filled.find('{'), filled.find('}')) {
-        let value = known.get(&filled[start..=end])?;
-        filled.replace_range(start..=end, value);
-    }
-    Some(filled)
 }
 
 impl Handle {
@@ -333,13 +349,6 @@ impl Handle {
         match self {
             Self::Shared(publication) => publication.is_closed(),
             Self::Exclusive(publication) => publication.is_closed(),
-        }
-    }
-
-    fn add_destination(&self, channel: &str) -> Result<Pending<RegistrationId>, ClientError> {
-        match self {
-            Self::Shared(publication) => publication.add_destination(channel),
-            Self::Exclusive(publication) => publication.add_destination(channel),
         }
     }
 
@@ -401,14 +410,41 @@ impl Handle {
         Ok(())
     }
 
-    /// Claims and never commits; whether there was room.
-    fn claim_for_ever(&mut self, length: usize) -> bool {
+    /// Claims, if there is room, and never commits.
+    fn claim_for_ever(&mut self, length: usize) {
         let claim = match self {
             Self::Shared(publication) => publication.try_claim(length),
             Self::Exclusive(publication) => publication.try_claim(length),
         };
-        claim.map(std::mem::forget).is_ok()
+        let _ = claim.map(std::mem::forget);
     }
+}
+
+impl HasDestinations for Handle {
+    fn add(&self, channel: &str) -> Result<Pending<RegistrationId>, ClientError> {
+        match self {
+            Self::Shared(publication) => publication.add_destination(channel),
+            Self::Exclusive(publication) => publication.add_destination(channel),
+        }
+    }
+
+    fn remove(&self, channel: &str) -> Result<Pending<()>, ClientError> {
+        match self {
+            Self::Shared(publication) => publication.remove_destination(channel),
+            Self::Exclusive(publication) => publication.remove_destination(channel),
+        }
+    }
+
+    fn remove_by_id(&self, id: RegistrationId) -> Result<Pending<()>, ClientError> {
+        match self {
+            Self::Shared(publication) => publication.remove_destination_by_id(id),
+            Self::Exclusive(publication) => publication.remove_destination_by_id(id),
+        }
+    }
+}
+
+fn is_unknown_host(error: &ClientError) -> bool {
+    matches!(error, ClientError::Registration { code: ErrorCode::UnknownHost, .. })
 }
 
 fn closed(error: OfferError) -> Violation {

@@ -14,12 +14,14 @@ use epona_client::{
 use epona_protocol::types::{Nanos, Position, RegistrationId, SessionId, StreamId};
 
 use crate::{
-    Violation, ensure,
+    Violation,
+    applications::destinations::{Destinations, Removal},
+    applications::turn::{Phase, Turn, fill_in},
+    ensure,
     fault::FaultKind,
-    ledger::Place,
+    invariants::ledger::{Ledger, Place},
     scenario,
     trace::{Event, Who},
-    turn::{Phase, Turn},
 };
 
 /// How long an application waits before it asks again for what was refused.
@@ -33,6 +35,7 @@ pub(crate) struct Subscriber {
     host: usize,
     spec: scenario::Subscriber,
     state: State,
+    destinations: Destinations,
     assembler: Assembler,
     inbox: Inbox,
     images: ImageEvents,
@@ -51,7 +54,7 @@ pub(crate) struct Remains {
 enum State {
     Waiting,
     Adding(Pending<Subscription>),
-    AddingDestinations(Subscription, Vec<Pending<RegistrationId>>),
+    AddingDestinations(Subscription),
     Open(Subscription),
     Closed,
 }
@@ -69,6 +72,8 @@ struct Arrival {
     session: SessionId,
     stream: StreamId,
     position: Position,
+    /// What the publisher, or a driver that stamps what it receives, left in the header.
+    reserved: i64,
     payload: Vec<u8>,
 }
 
@@ -95,6 +100,7 @@ impl Subscriber {
         Self {
             place,
             host,
+            destinations: Destinations::new(&spec.destinations),
             spec,
             state: State::Waiting,
             assembler,
@@ -171,7 +177,8 @@ impl Subscriber {
         match &mut self.state {
             State::Waiting => {
                 let prefix = if self.spec.is_spy { "aeron-spy:" } else { "" };
-                let channel = self.spec.channel.replacen("aeron:", &format!("{prefix}aeron:"), 1);
+                let Some(channel) = fill_in(&self.spec.channel, turn.known) else { return Ok(0) };
+                let channel = channel.replacen("aeron:", &format!("{prefix}aeron:"), 1);
                 let pending =
                     aeron.add_subscription_with_async(&channel, stream.stream_id, self.handlers())?;
                 self.state = State::Adding(pending);
@@ -179,33 +186,29 @@ impl Subscriber {
             }
             State::Adding(pending) => {
                 let Some(subscription) = pending.poll()? else { return Ok(0) };
-                let destinations = &self.spec.destinations;
-                let pending = destinations.iter().map(|channel| subscription.add_destination(channel));
-                let pending = pending.collect::<Result<_, _>>()?;
-                self.state = State::AddingDestinations(subscription, pending);
+                self.destinations.add_all(&subscription)?;
+                self.state = State::AddingDestinations(subscription);
                 self.await_destinations(turn)
             }
-            State::AddingDestinations(..) => self.await_destinations(turn),
+            State::AddingDestinations(_) => self.await_destinations(turn),
             State::Open(_) | State::Closed => Ok(0),
         }
     }
 
     /// Is ready to receive once all destinations are there.
     fn await_destinations(&mut self, turn: &mut Turn<'_>) -> Result<usize, ClientError> {
-        let State::AddingDestinations(subscription, mut pending) =
-            std::mem::replace(&mut self.state, State::Waiting)
+        let State::AddingDestinations(subscription) = std::mem::replace(&mut self.state, State::Waiting)
         else {
             return Ok(0);
         };
-        while let Some(next) = pending.last_mut() {
-            if next.poll()?.is_none() {
-                self.state = State::AddingDestinations(subscription, pending);
-                return Ok(0);
-            }
-            pending.pop();
+        let work = self.destinations.step(&subscription)?;
+        if !self.destinations.is_settled() {
+            self.state = State::AddingDestinations(subscription);
+            return Ok(work);
         }
         let id = subscription.registration_id().to_string();
         turn.known.insert(self.placeholder("subscription"), id);
+        turn.known.insert(self.placeholder("tag"), scenario::tag(self.place).to_string());
         self.state = State::Open(subscription);
         turn.record(Event::Added { who: self.who(), session: None });
         Ok(1)
@@ -233,7 +236,7 @@ impl Subscriber {
 
     /// Polls once, and checks what came.
     pub(crate) fn poll(&mut self, expected: StreamId, turn: &mut Turn<'_>) -> Result<usize, Violation> {
-        let mut work = self.take_image_events(turn)?;
+        let mut work = self.take_image_events(turn)? + self.change_destinations(turn)?;
         if turn.now.nanos < self.acts_at {
             return Ok(work);
         }
@@ -254,12 +257,16 @@ impl Subscriber {
                 self.spec.fragment_limit,
             ),
         };
-        for Arrival { session, stream, position, payload } in self.inbox.take() {
+        for Arrival { session, stream, position, reserved, payload } in self.inbox.take() {
             ensure!(stream == expected, "{who} of stream {expected} got a message of stream {stream}");
             ensure!(
                 self.spec.session.is_none_or(|only| only == session.get()),
                 "{who} asked for session {:?} and got {session}",
                 self.spec.session
+            );
+            ensure!(
+                (reserved != 0) == self.spec.is_stamped,
+                "{who} got a message with {reserved} for a reserved value"
             );
             let (number, took) = turn.ledger.delivered(place, session, position, &payload, turn.now.nanos)?;
             self.delivered += 1;
@@ -274,6 +281,23 @@ impl Subscriber {
         }
         self.reject(turn);
         Ok(work)
+    }
+
+    /// Takes its first source away, or adds it again.
+    pub(crate) fn send_destination_away(&mut self, away: Option<Removal>) {
+        self.destinations.send_away(away);
+    }
+
+    fn change_destinations(&mut self, turn: &Turn<'_>) -> Result<usize, Violation> {
+        let State::Open(subscription) = &self.state else { return Ok(0) };
+        match self.destinations.step(subscription) {
+            Ok(work) => Ok(work),
+            Err(error) => {
+                ensure!(turn.is_excused(&[self.host]), "a source could not be changed: {error}");
+                self.destinations.start_anew();
+                Ok(1)
+            }
+        }
     }
 
     /// Rejects its image, once, when it has had enough.
@@ -319,8 +343,9 @@ impl Subscriber {
     }
 
     /// Whether it has heard of a session that nobody knows.
-    pub(crate) fn has_unknown_images(&self) -> bool {
-        !self.images.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    pub(crate) fn has_unknown_images(&self, ledger: &Ledger) -> bool {
+        let events = self.images.lock().unwrap_or_else(PoisonError::into_inner);
+        events.iter().any(|event| !ledger.knows(self.place, event.session))
     }
 
     pub(crate) fn close(&mut self, turn: &mut Turn<'_>) {
@@ -337,9 +362,10 @@ impl Subscriber {
         }
         turn.record(Event::Closed(self.who()));
         turn.ledger.forget(self.place);
-        for what in ["subscription", "image", "port"] {
+        for what in ["subscription", "tag", "image", "port"] {
             turn.known.remove(&self.placeholder(what));
         }
+        self.destinations.start_anew();
         self.inbox = Inbox::default();
         self.assembler = assembler(&self.spec, &self.inbox, self.seed);
         self.images = ImageEvents::default();
@@ -370,6 +396,7 @@ impl Arrival {
             session: header.session_id(),
             stream: header.stream_id(),
             position: header.position(),
+            reserved: header.reserved_value(),
             payload: payload.to_vec(),
         }
     }

@@ -6,9 +6,9 @@ use std::{collections::BTreeMap, time::Duration};
 use epona_protocol::types::{Nanos, Position, SessionId};
 
 use crate::{
-    Violation,
-    content::{self, Lengths, Limits},
-    ensure, violation,
+    Violation, ensure,
+    invariants::content::{self, Lengths, Limits},
+    violation,
 };
 
 /// Sessions of all streams, and how far each subscriber has come in each.

@@ -11,10 +11,7 @@ use epona_protocol::{
     types::Nanos,
 };
 
-use crate::{
-    fault::{Disturbance, FaultCounts, FrameType},
-    scenario,
-};
+use crate::fault::{Disturbance, FaultCounts, FrameType, Way};
 
 /// Share of datagrams that a fault of a type, a version or a header hits.
 const RATE: f64 = 0.5;
@@ -28,6 +25,7 @@ pub(crate) struct NetworkFaults {
 #[derive(Debug)]
 struct State {
     random: fastrand::Rng,
+    addresses: Vec<IpAddr>,
     rules: Vec<Rule>,
     counts: FaultCounts,
 }
@@ -40,9 +38,11 @@ struct Rule {
 }
 
 impl NetworkFaults {
-    pub(crate) fn new(seed: u64) -> Self {
+    /// None yet, between hosts with these addresses.
+    pub(crate) fn new(seed: u64, addresses: &[IpAddr]) -> Self {
         let random = fastrand::Rng::with_seed(seed);
-        let state = State { random, rules: Vec::new(), counts: FaultCounts::default() };
+        let addresses = addresses.to_vec();
+        let state = State { random, addresses, rules: Vec::new(), counts: FaultCounts::default() };
         Self { state: Arc::new(Mutex::new(state)) }
     }
 
@@ -70,7 +70,9 @@ impl NetworkFaults {
 
 impl Meddler for NetworkFaults {
     fn meddle(&mut self, _: Nanos, from: IpAddr, to: IpAddr, bytes: &mut Vec<u8>) -> Fate {
-        let State { random, rules, counts } = &mut *self.lock();
+        let State { random, addresses, rules, counts } = &mut *self.lock();
+        let host = |ip| addresses.iter().position(|address| *address == ip);
+        let (Some(from), Some(to)) = (host(from), host(to)) else { return Fate::Untouched };
         for rule in rules {
             if !concerns(rule.what, from, to) {
                 continue;
@@ -85,10 +87,9 @@ impl Meddler for NetworkFaults {
     }
 }
 
-fn concerns(what: Disturbance, from: IpAddr, to: IpAddr) -> bool {
-    let Some(way) = what.way() else { return false };
-    let ends = (scenario::address(way.from), scenario::address(way.to));
-    ends == (from, to) || (matches!(what, Disturbance::Partition(..)) && ends == (to, from))
+fn concerns(what: Disturbance, from: usize, to: usize) -> bool {
+    what.way() == Some(Way { from, to })
+        || (matches!(what, Disturbance::Partition(..)) && what.way() == Some(Way { from: to, to: from }))
 }
 
 impl Rule {
@@ -115,6 +116,8 @@ impl Rule {
             }
             Disturbance::ForeignVersion(_) => {
                 bytes[layout::VERSION] ^= 1 + random.u8(..255);
+                // What another version means by the rest is its own affair.
+                random.fill(&mut bytes[HEADER_LENGTH..]);
                 Fate::Altered
             }
             Disturbance::Truncate(_) => {

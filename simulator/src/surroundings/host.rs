@@ -1,7 +1,7 @@
 //! A machine: a driver, role by role, in a real directory. It may die and start anew.
 
 use std::{
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
 };
 
@@ -9,7 +9,7 @@ use epona_media_driver::{
     Context,
     clock::Clock,
     commands::ConductorCommand,
-    config::{ProbedSocketBuffers, ThreadingMode},
+    config::{ProbedSocketBuffers, Resolver, ResolverKind, ThreadingMode},
     directory::DriverDirectory,
     driver::{Environment, Roles, assemble, fresh_directory},
     duty_cycle::DutyCycle,
@@ -26,22 +26,34 @@ use epona_protocol::{
 
 use crate::{
     Violation,
-    clock::VirtualClock,
-    content::mix,
     fault::Role,
-    surroundings::{Names, Room},
+    invariants::content::mix,
+    invariants::watch::CounterWatch,
+    scenario::{self, Scenario},
+    surroundings::clock::VirtualClock,
+    surroundings::system::{Names, Room},
     violation,
-    watch::CounterWatch,
 };
 
 /// Socket buffers of a simulated system, in bytes: what Linux gives unasked.
 const SYSTEM_BUFFERS: ProbedSocketBuffers = ProbedSocketBuffers { send: 212_992, receive: 212_992 };
+
+/// Length of the values of counters, in bytes: as few as there may be, so that they can all be taken.
+const COUNTERS_LENGTH: usize = 1 << 20;
+
+/// Window of a receiver, in bytes. It is less than half a term, so that padding, of which a sender counts the header alone
+/// as Aeron's does, takes no sender beyond what a receiver takes that has missed what came before.
+pub(crate) const WINDOW: i64 = 16 << 10;
+
+/// Port at which drivers gossip.
+const GOSSIP_PORT: u16 = 8050;
 
 /// Length of the texts that fill an error log, in bytes.
 const LONG_ERROR: usize = 60_000;
 
 pub(crate) struct Host {
     address: IpAddr,
+    settings: Settings,
     path: PathBuf,
     network: SimulatedNetwork,
     names: Names,
@@ -63,19 +75,20 @@ struct Driver {
 
 impl Host {
     pub(crate) fn new(
-        address: IpAddr,
+        scenario: &Scenario,
+        index: usize,
         network: &SimulatedNetwork,
         names: &Names,
         now: Now,
-        seed: u64,
     ) -> Self {
         Self {
-            address,
+            address: scenario.address(index),
+            settings: Settings::of(scenario, index),
             path: fresh_directory(),
             network: network.clone(),
             names: names.clone(),
             room: Room::default(),
-            seed,
+            seed: mix(scenario.seed, 100 + index as u64),
             starts: 0,
             paused_until: [Nanos::new(i64::MIN); 4],
             driver: None,
@@ -86,7 +99,7 @@ impl Host {
     /// Starts a driver in the directory, whatever another one left there.
     pub(crate) fn start(&mut self, clock: &VirtualClock) -> Result<(), Violation> {
         let broken = |error: &dyn std::fmt::Display| violation!("the driver does not start: {error}");
-        let context = context(&self.path);
+        let context = self.settings.context(&self.path);
         context.validate().map_err(|error| broken(&error))?;
         let directory =
             DriverDirectory::take_over(&context.directory, clock, |_| ()).map_err(|error| broken(&error))?;
@@ -217,11 +230,36 @@ impl Drop for Host {
     }
 }
 
-/// As shipped, but small.
-fn context(path: &Path) -> Context {
-    let mut context =
-        Context::default().dir(path).threading_mode(ThreadingMode::Invoker).term_lengths(TermLength::MIN);
-    context.buffers.counter_values_length = 1 << 20;
-    context.buffers.loss_report_length = 64 << 10;
-    context
+/// What sets the driver of one host apart.
+struct Settings {
+    /// How it gossips, where names are told so: it starts from the next host alone.
+    gossip: Option<Resolver>,
+}
+
+impl Settings {
+    fn of(scenario: &Scenario, index: usize) -> Self {
+        let gossips_at = |host| SocketAddr::new(scenario.address(host), GOSSIP_PORT).to_string();
+        let gossip = || Resolver {
+            kind: ResolverKind::Driver,
+            name: Some(scenario::host_name(index)),
+            interface: Some(gossips_at(index)),
+            bootstrap_neighbors: Some(gossips_at((index + 1) % scenario.hosts)),
+            ..Resolver::default()
+        };
+        Self { gossip: scenario.gossips.then(gossip) }
+    }
+
+    /// As shipped, but small, and with round trips measured.
+    fn context(&self, path: &Path) -> Context {
+        let mut context =
+            Context::default().dir(path).threading_mode(ThreadingMode::Invoker).term_lengths(TermLength::MIN);
+        context.buffers.counter_values_length = COUNTERS_LENGTH;
+        context.buffers.loss_report_length = 64 << 10;
+        context.network.initial_window = WINDOW as usize;
+        context.congestion_control.cubic.measure_rtt = true;
+        if let Some(gossip) = &self.gossip {
+            context.resolver = gossip.clone();
+        }
+        context
+    }
 }

@@ -14,6 +14,9 @@ pub(crate) struct Client {
     state: State,
     starts_at: Nanos,
     paused_until: Nanos,
+    /// Whether it has stood still and its conductor had no turn since. Applications wait for that: as with Aeron, a client
+    /// that the driver gave up meanwhile does not know so before, and would take the counters of others for its own.
+    is_unaware: bool,
     /// How many clients there have been in its place before.
     pub(crate) generation: u32,
 }
@@ -40,7 +43,15 @@ impl Client {
     pub(crate) fn new(host: usize, directory: PathBuf) -> Self {
         let state = connecting(&directory);
         let never = Nanos::new(i64::MIN);
-        Self { host, directory, state, starts_at: never, paused_until: never, generation: 0 }
+        Self {
+            host,
+            directory,
+            state,
+            starts_at: never,
+            paused_until: never,
+            is_unaware: false,
+            generation: 0,
+        }
     }
 
     pub(crate) const fn aeron(&self) -> Option<&Aeron> {
@@ -50,19 +61,22 @@ impl Client {
         }
     }
 
+    /// Whether its applications stand still.
     pub(crate) fn is_paused(&self, now: Nanos) -> bool {
-        now < self.paused_until
+        now < self.paused_until || self.is_unaware
     }
 
     pub(crate) fn pause(&mut self, until: Nanos) {
         self.paused_until = self.paused_until.max(until);
+        self.is_unaware = true;
     }
 
     /// One turn of the conductor.
     pub(crate) fn step(&mut self, now: Now) -> Turned {
-        if self.is_paused(now.nanos) || now.nanos < self.starts_at {
+        if now.nanos < self.paused_until.max(self.starts_at) {
             return Turned::Worked(0);
         }
+        self.is_unaware = false;
         match &mut self.state {
             State::Connecting(connecting) => match connecting.poll(now) {
                 Ok(None) => Turned::Worked(0),

@@ -1,6 +1,6 @@
 //! Applications that add and remove as quickly as they can, and those that take all counters that there are.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use epona_client::{Aeron, ClientError, Counter, ExclusivePublication, Pending, Publication, Subscription};
 use epona_protocol::{
@@ -8,7 +8,7 @@ use epona_protocol::{
     types::{CounterTypeId, Nanos},
 };
 
-use crate::{Violation, ensure, fault::Disturbance, turn::Turn};
+use crate::{Violation, applications::turn::Turn, ensure, fault::Disturbance};
 
 /// Most things that a storm holds.
 const HELD: usize = 24;
@@ -16,16 +16,16 @@ const HELD: usize = 24;
 /// Time between turns in which it acts.
 const PERIOD: Duration = Duration::from_millis(2);
 
-/// Requests of one turn of an application that takes all counters.
+/// Requests that an application which takes all counters has open at one time: more would wait for minutes.
 const GREED: usize = 256;
 
-/// Channels of a storm, of which some clash with each other.
+/// Channels of a storm, of which some clash with each other; `{host}` stands for the address of its own host.
 const CHANNELS: [&str; 6] = [
     "aeron:ipc?term-length=64k",
     "aeron:ipc?term-length=128k",
-    "aeron:udp?endpoint=10.0.0.1:20900|term-length=64k",
+    "aeron:udp?endpoint={host}:20900|term-length=64k",
     "aeron:udp?endpoint=224.20.30.99:20900|interface=127.0.0.1|term-length=64k",
-    "aeron:udp?control=127.0.0.1:20901|control-mode=dynamic|term-length=64k",
+    "aeron:udp?control={host}:20901|control-mode=dynamic|term-length=64k",
     "aeron:udp?endpoint=nobody:20900",
 ];
 
@@ -37,6 +37,7 @@ pub(crate) struct Storm {
     pub(crate) client: usize,
     pub(crate) cause: Disturbance,
     host: usize,
+    address: IpAddr,
     held: Vec<Held>,
     is_full: bool,
     acts_at: Nanos,
@@ -53,8 +54,9 @@ enum Held {
 }
 
 impl Storm {
-    pub(crate) const fn new(client: usize, host: usize, cause: Disturbance) -> Self {
-        Self { client, cause, host, held: Vec::new(), is_full: false, acts_at: Nanos::new(i64::MIN) }
+    /// `host` and `address` are those of its client.
+    pub(crate) const fn new(client: usize, (host, address): (usize, IpAddr), cause: Disturbance) -> Self {
+        Self { client, cause, host, address, held: Vec::new(), is_full: false, acts_at: Nanos::new(i64::MIN) }
     }
 
     pub(crate) fn step(&mut self, aeron: &Aeron, turn: &mut Turn<'_>) -> Result<usize, Violation> {
@@ -84,7 +86,7 @@ impl Storm {
             if self.held.len() >= HELD || (!self.held.is_empty() && turn.random.u8(..3) == 0) {
                 let index = turn.random.usize(..self.held.len());
                 self.held.swap_remove(index);
-            } else if let Ok(held) = add(aeron, turn.random) {
+            } else if let Ok(held) = add(aeron, self.address, turn.random) {
                 self.held.push(held);
             }
         }
@@ -95,12 +97,13 @@ impl Storm {
         if self.is_full {
             return 0;
         }
-        for _ in 0..GREED {
+        let pending = self.held.iter().filter(|held| matches!(held, Held::PendingCounter(_))).count();
+        for _ in pending..GREED {
             if let Ok(pending) = aeron.add_counter_async(COUNTER, b"", "taken") {
                 self.held.push(Held::PendingCounter(pending));
             }
         }
-        GREED
+        GREED - pending.min(GREED)
     }
 
     /// Its client is gone: what it held is the next one's not.
@@ -109,8 +112,9 @@ impl Storm {
     }
 }
 
-fn add(aeron: &Aeron, random: &mut fastrand::Rng) -> Result<Held, ClientError> {
-    let channel = CHANNELS[random.usize(..CHANNELS.len())];
+fn add(aeron: &Aeron, host: IpAddr, random: &mut fastrand::Rng) -> Result<Held, ClientError> {
+    let host = if host.is_ipv6() { format!("[{host}]") } else { host.to_string() };
+    let channel = &CHANNELS[random.usize(..CHANNELS.len())].replace("{host}", &host);
     let stream = random.i32(5000..5004);
     Ok(match random.u8(..4) {
         0 => Held::PendingPublication(aeron.add_publication_async(channel, stream)?),

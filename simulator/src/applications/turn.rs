@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use epona_protocol::types::Now;
 
 use crate::{
-    excuses::Excuses,
-    ledger::Ledger,
+    invariants::excuses::Excuses,
+    invariants::ledger::Ledger,
     outcome::Figures,
     trace::{Event, Trace},
 };
@@ -24,6 +24,16 @@ pub(crate) enum Phase {
 
 /// What some applications know and others need: registration ids, images and ports, by the placeholder in a channel.
 pub(crate) type Known = BTreeMap<String, String>;
+
+/// A channel with what others know in the place of placeholders; `None` while they do not know it.
+pub(crate) fn fill_in(channel: &str, known: &Known) -> Option<String> {
+    let mut filled = channel.to_owned();
+    while let (Some(start), Some(end)) = (filled.find('{'), filled.find('}')) {
+        let value = known.get(&filled[start..=end])?;
+        filled.replace_range(start..=end, value);
+    }
+    Some(filled)
+}
 
 /// One turn.
 pub(crate) struct Turn<'a> {

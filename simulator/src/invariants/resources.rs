@@ -28,8 +28,14 @@ impl Resources {
             ["publications", "images"].iter().flat_map(|kind| files(&directory.join(kind), kind)).collect();
         logs.sort();
         let is_own = |type_id| {
-            type_id == CounterTypeId::SYSTEM_COUNTER
-                || (type_id == CounterTypeId::CLIENT_HEARTBEAT && !with_clients)
+            matches!(
+                type_id,
+                // The labels of a resolver's counters tell what it has found.
+                CounterTypeId::SYSTEM_COUNTER
+                    | CounterTypeId::NAME_RESOLVER_NEIGHBORS
+                    | CounterTypeId::NAME_RESOLVER_CACHE_ENTRIES
+                    | CounterTypeId::BOOTSTRAP_NEIGHBOR
+            ) || (type_id == CounterTypeId::CLIENT_HEARTBEAT && !with_clients)
         };
         let mut labels: Vec<_> =
             counters.iter().filter(|found| !is_own(found.type_id)).map(|found| found.label).collect();

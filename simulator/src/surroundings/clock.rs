@@ -22,11 +22,11 @@ pub struct Pace {
 
 /// The one clock of a world.
 #[derive(Clone, Debug)]
-pub struct VirtualClock {
+pub(crate) struct VirtualClock {
     elapsed: Duration,
     /// By how much the wall clock has jumped, in milliseconds.
     jumped: i64,
-    gone_back: bool,
+    gone_back: Duration,
     /// Steps without work in a row.
     idle_steps: u32,
 }
@@ -34,13 +34,13 @@ pub struct VirtualClock {
 impl VirtualClock {
     /// A clock at the start of time.
     #[must_use]
-    pub const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         // Not zero, which some read as "never".
-        Self { elapsed: Duration::from_secs(1), jumped: 0, gone_back: false, idle_steps: 0 }
+        Self { elapsed: Duration::from_secs(1), jumped: 0, gone_back: Duration::ZERO, idle_steps: 0 }
     }
 
     /// Moves on after a step: a little if it had work, otherwise to the next datagram or the end of an idle time.
-    pub fn advance(
+    pub(crate) fn advance(
         &mut self,
         had_work: bool,
         pace: Pace,
@@ -62,20 +62,22 @@ impl VirtualClock {
 
     /// The time of intervals.
     #[must_use]
-    pub fn now_nanos(&self) -> Nanos {
+    pub(crate) fn now_nanos(&self) -> Nanos {
         self.now().nanos
     }
 
-    /// Whether the wall clock has ever gone back.
+    /// By how much the wall clock has gone back, all in all.
     #[must_use]
-    pub const fn has_gone_back(&self) -> bool {
+    pub(crate) const fn gone_back(&self) -> Duration {
         self.gone_back
     }
 
     /// The wall clock jumps; time itself does not.
-    pub const fn jump(&mut self, millis: i64) {
+    pub(crate) fn jump(&mut self, millis: i64) {
         self.jumped += millis;
-        self.gone_back |= millis < 0;
+        if millis < 0 {
+            self.gone_back += Duration::from_millis(millis.unsigned_abs());
+        }
     }
 }
 
