@@ -16,6 +16,9 @@ use crate::fault::{Disturbance, FaultCounts, FrameType, Way};
 /// Share of datagrams that a fault of a type, a version or a header hits.
 const RATE: f64 = 0.5;
 
+/// Where all frames have named their stream and session, in bytes. Source: wire spec 1.
+const SESSION_AND_STREAM: usize = 24;
+
 /// The faults of a network that are under way. Clones are the same.
 #[derive(Clone, Debug)]
 pub(crate) struct NetworkFaults {
@@ -116,8 +119,9 @@ impl Rule {
             }
             Disturbance::ForeignVersion(_) => {
                 bytes[layout::VERSION] ^= 1 + random.u8(..255);
-                // What another version means by the rest is its own affair.
-                random.fill(&mut bytes[HEADER_LENGTH..]);
+                // It names the same stream, but what it means by the rest is its own affair.
+                let ids = bytes.len().min(SESSION_AND_STREAM);
+                random.fill(&mut bytes[ids..]);
                 Fate::Altered
             }
             Disturbance::Truncate(_) => {
