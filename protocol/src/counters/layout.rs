@@ -152,12 +152,12 @@ impl Records {
 
     pub(super) fn key(&self, slot: Slot) -> [u8; MAX_KEY_LENGTH] {
         let mut key = [0; MAX_KEY_LENGTH];
-        self.metadata.read(slot.metadata(KEY_OFFSET), &mut key);
+        self.metadata.read_relaxed(slot.metadata(KEY_OFFSET), &mut key);
         key
     }
 
     pub(super) fn set_key(&self, slot: Slot, key: &[u8]) {
-        self.metadata.write(slot.metadata(KEY_OFFSET), &key[..key.len().min(MAX_KEY_LENGTH)]);
+        self.metadata.write_relaxed(slot.metadata(KEY_OFFSET), &key[..key.len().min(MAX_KEY_LENGTH)]);
     }
 
     pub(super) fn zero_key(&self, slot: Slot) {
@@ -176,7 +176,7 @@ impl Records {
     /// Replaces the label, cut to its maximum; the length is stored with release.
     pub(super) fn set_label(&self, slot: Slot, label: &[u8]) {
         let label = &label[..label.len().min(MAX_LABEL_LENGTH)];
-        self.metadata.write(slot.metadata(LABEL_OFFSET), label);
+        self.metadata.write_relaxed(slot.metadata(LABEL_OFFSET), label);
         self.metadata.put_i32_release(slot.metadata(LABEL_LENGTH_OFFSET), label.len() as i32);
     }
 
@@ -184,7 +184,7 @@ impl Records {
     pub(super) fn append_label(&self, slot: Slot, text: &[u8]) -> usize {
         let length = self.label_length(slot);
         let text = &text[..text.len().min(MAX_LABEL_LENGTH - length)];
-        self.metadata.write(slot.metadata(LABEL_OFFSET) + length, text);
+        self.metadata.write_relaxed(slot.metadata(LABEL_OFFSET) + length, text);
         self.metadata.put_i32_release(slot.metadata(LABEL_LENGTH_OFFSET), (length + text.len()) as i32);
         text.len()
     }

@@ -263,12 +263,28 @@ impl AtomicView {
         unsafe { ptr::copy_nonoverlapping(source.as_ptr(), target.as_mut_ptr(), target.len()) };
     }
 
-    /// [`AtomicView::read`] into a fresh vector; for control-plane use.
+    /// [`AtomicView::write`] of bytes that others may read meanwhile: each is stored whole, relaxed. Slower.
+    pub fn write_relaxed(&self, offset: usize, source: &[u8]) {
+        self.check(offset, source.len());
+        for (at, byte) in source.iter().enumerate() {
+            self.put_u8(offset + at, *byte);
+        }
+    }
+
+    /// [`AtomicView::read`] of bytes that others may write meanwhile: each is loaded whole, relaxed. Slower.
+    pub fn read_relaxed(&self, offset: usize, target: &mut [u8]) {
+        self.check(offset, target.len());
+        for (at, byte) in target.iter_mut().enumerate() {
+            *byte = self.get_u8(offset + at);
+        }
+    }
+
+    /// [`AtomicView::read_relaxed`] into a fresh vector; for control-plane use.
     #[must_use]
     pub fn to_vec(&self, offset: usize, length: usize) -> Vec<u8> {
-        let _ = self.check(offset, length);
+        self.check(offset, length);
         let mut bytes = vec![0; length];
-        self.read(offset, &mut bytes);
+        self.read_relaxed(offset, &mut bytes);
         bytes
     }
 

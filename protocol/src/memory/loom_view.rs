@@ -151,6 +151,14 @@ impl AtomicView {
         }
     }
 
+    pub fn write_relaxed(&self, offset: usize, source: &[u8]) {
+        self.write(offset, source);
+    }
+
+    pub fn read_relaxed(&self, offset: usize, target: &mut [u8]) {
+        self.read(offset, target);
+    }
+
     pub fn to_vec(&self, offset: usize, length: usize) -> Vec<u8> {
         let mut bytes = vec![0; length];
         self.read(offset, &mut bytes);
