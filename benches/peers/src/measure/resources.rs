@@ -22,16 +22,18 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(super) fn run<P: Party>(parameters: &Parameters) -> Result<Measurement> {
     let driver = DriverProcess::spawn_stock(P::DRIVER).map_err(|error| error.to_string())?;
     let mut side = Side::<P>::of_a_process(driver.dir())?;
-    let channel = format!("{}|term-length=64k", udp::channel()?);
+    let channel = || Ok::<_, String>(format!("{}|term-length=64k", udp::channel()?));
     let memory = || -> Result<f64> {
         let anonymous = Usage::of(driver.id())?.anonymous_bytes;
         Ok((anonymous + bytes_in(driver.dir())) as f64 / 1024.0)
     };
-    // What is there once, however many publications there are, is not part of what one of them costs.
-    drop(side.add_publication_on(&channel, STREAM)?);
+    // What is there once, however many publications there are, is not part of what one of them costs. On a channel of its
+    // own: its socket may still be closing when its log has gone, and a driver asks then to try again.
+    drop(side.add_publication_on(&channel()?, STREAM)?);
     await_no_logs(&mut side, driver.dir())?;
     let at_rest = memory()?;
 
+    let channel = channel()?;
     let mut publications = Vec::with_capacity(parameters.publications);
     let mut slowest = Duration::ZERO;
     let start = Instant::now();
