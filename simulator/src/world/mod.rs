@@ -6,8 +6,10 @@
 //!                                   get on               arrive             be given back
 //! ```
 
+mod checks;
 mod disturb;
 mod stream;
+mod turns;
 
 use std::{
     any::Any,
@@ -19,29 +21,29 @@ use epona_media_driver::{
     clock::Clock,
     media::simulated::{self, SimulatedNetwork},
 };
-use epona_protocol::types::{Nanos, StreamId};
+use epona_protocol::types::Nanos;
 
 use self::{
     disturb::{Due, Graveyard, agenda},
     stream::Stream,
+    turns::{Task, tasks},
 };
 use crate::{
     Violation,
-    applications::client::{Client, Turned},
+    applications::client::Client,
     applications::storm::Storm,
-    applications::turn::{Known, Phase, Turn},
+    applications::turn::{Known, Phase},
     ensure,
-    fault::{Disturbance, FaultKind, Role},
+    fault::{Disturbance, FaultKind},
     invariants::content::mix,
     invariants::datagrams::SentFrames,
     invariants::excuses::Excuses,
     invariants::ledger::Ledger,
     invariants::resources::Resources,
-    invariants::watch::Health,
     outcome::{Failure, Figures, Outcome},
     scenario::{self, Scenario},
     surroundings::clock::{Pace, VirtualClock},
-    surroundings::host::{Host, WINDOW},
+    surroundings::host::Host,
     surroundings::network_faults::NetworkFaults,
     surroundings::system::Names,
     trace::{Event, Trace},
@@ -63,37 +65,6 @@ const RELEASE_CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// How time passes while there is nothing to do but wait for timeouts.
 const WAITING: Pace = Pace { busy: Duration::from_micros(500), idle: Duration::from_millis(2) };
-
-/// Longest round trip that a driver believes, with some room for the way.
-const LONGEST_ROUND_TRIP: Duration = Duration::from_secs(9);
-
-/// Most counters of a driver in any world but one whose counters are all taken.
-const MOST_COUNTERS: usize = 3000;
-
-/// What an application works with, while the world's streams, clients and storms are borrowed beside it.
-macro_rules! turn {
-    ($world:ident) => {
-        Turn {
-            now: $world.clock.now(),
-            phase: $world.phase,
-            random: &mut $world.random,
-            ledger: &mut $world.ledger,
-            excuses: &$world.excuses,
-            known: &mut $world.known,
-            trace: &mut $world.trace,
-            figures: &mut $world.figures,
-        }
-    };
-}
-
-/// Whose turn it is.
-#[derive(Clone, Copy, Debug)]
-enum Task {
-    Role(usize, Role),
-    Client(usize),
-    Publisher(usize, usize),
-    Subscriber(usize, usize),
-}
 
 struct World {
     network: SimulatedNetwork,
@@ -314,70 +285,6 @@ impl World {
         Ok(())
     }
 
-    /// Streams, and what their applications work with.
-    fn split(&mut self) -> (&mut Vec<Stream>, Turn<'_>) {
-        (&mut self.streams, turn!(self))
-    }
-
-    fn take_turn(&mut self, task: Task) -> Result<usize, Violation> {
-        let now = self.clock.now();
-        match task {
-            Task::Role(host, role) => Ok(self.hosts[host].step(role, now)),
-            Task::Client(client) => match self.clients[client].step(now) {
-                Turned::Worked(work) => Ok(work),
-                Turned::Ended(why) => self.client_ended(client, &why.to_string()).map(|()| 1),
-            },
-            Task::Publisher(stream, place) => self.publish(stream, place),
-            Task::Subscriber(stream, place) => self.subscribe(stream, place),
-        }
-    }
-
-    fn publish(&mut self, stream: usize, place: usize) -> Result<usize, Violation> {
-        let elapsed = self.elapsed();
-        let mut turn = turn!(self);
-        let stream = &mut self.streams[stream];
-        let spec = stream.publishers[place].spec();
-        let client = &self.clients[spec.client];
-        let Some(aeron) = client.aeron().filter(|_| !client.is_paused(turn.now.nanos)) else { return Ok(0) };
-        if elapsed < spec.starts_at {
-            return Ok(0);
-        }
-        stream.publish(place, (aeron, client.generation), &mut turn)
-    }
-
-    fn subscribe(&mut self, stream: usize, place: usize) -> Result<usize, Violation> {
-        let elapsed = self.elapsed();
-        let mut turn = turn!(self);
-        let Stream { spec, subscribers, .. } = &mut self.streams[stream];
-        let subscriber = &mut subscribers[place];
-        let client = &self.clients[subscriber.spec().client];
-        let Some(aeron) = client.aeron().filter(|_| !client.is_paused(turn.now.nanos)) else { return Ok(0) };
-        if elapsed < subscriber.spec().starts_at || subscriber.is_closed() {
-            return Ok(0);
-        }
-        if subscriber.spec().ends_at.is_some_and(|end| elapsed >= end) {
-            subscriber.close(&mut turn);
-            return Ok(1);
-        }
-        if subscriber.is_registered() {
-            subscriber.poll(StreamId::new(spec.stream_id), &mut turn)
-        } else {
-            subscriber.register(aeron, spec, &mut turn)
-        }
-    }
-
-    fn step_storms(&mut self) -> Result<usize, Violation> {
-        let mut work = 0;
-        let mut turn = turn!(self);
-        for storm in &mut self.storms {
-            let client = &self.clients[storm.client];
-            if let Some(aeron) = client.aeron().filter(|_| !client.is_paused(turn.now.nanos)) {
-                work += storm.step(aeron, &mut turn)?;
-            }
-        }
-        Ok(work)
-    }
-
     fn record_network(&mut self) {
         for entry in self.network.take_trace() {
             let kind = match entry.event {
@@ -394,33 +301,6 @@ impl World {
             host.into_iter().for_each(|host| self.sent_frames[host].record(&entry));
             self.trace.record(entry.at, Event::Datagram(entry));
         }
-    }
-
-    /// Who follows its slowest receiver is never further ahead of it than the receiver's window.
-    fn check_flow_control(&mut self) -> Result<(), Violation> {
-        let now = self.clock.now_nanos();
-        for stream in self.streams.iter().filter(|stream| stream.spec.follows_slowest) {
-            for (subscriber, publisher, session) in stream.pairs() {
-                let (Some(id), Some(position)) =
-                    (publisher.session_id(), self.ledger.position_of(subscriber.place(), session))
-                else {
-                    continue;
-                };
-                if self.excuses.cover(&[subscriber.host(), publisher.host()], now) {
-                    continue;
-                }
-                let stream_id = StreamId::new(stream.spec.stream_id);
-                let watch = self.hosts[publisher.host()].watch();
-                let Some(limit) = watch.and_then(|watch| watch.sender_limit(stream_id, id)) else { continue };
-                ensure!(
-                    limit <= position.get() + WINDOW,
-                    "the sender of session {id} may go to {limit}, but subscriber {:?} is at {position:?} and takes {WINDOW} bytes",
-                    subscriber.place()
-                );
-                self.figures.checks += 1;
-            }
-        }
-        Ok(())
     }
 
     fn close_streams(&mut self) {
@@ -440,70 +320,6 @@ impl World {
     /// Whether everybody has got everything.
     fn is_delivered(&self) -> bool {
         self.streams.iter().all(|stream| stream.is_delivered(&self.ledger))
-    }
-
-    /// Who was there from the start has missed nothing.
-    fn check_completeness(&mut self) -> Result<(), Violation> {
-        if !is_calm(&self.scenario) {
-            return Ok(());
-        }
-        for subscriber in self.streams.iter().flat_map(|stream| &stream.subscribers) {
-            ensure!(
-                !subscriber.has_unknown_images(&self.ledger),
-                "subscriber {:?} has an image of a session that nobody publishes there",
-                subscriber.place()
-            );
-        }
-        for stream in self.streams.iter().filter(|stream| stream.spec.waits_for_subscribers) {
-            let pairs = stream.pairs().filter(|(subscriber, ..)| !subscriber.spec().is_untethered);
-            for (subscriber, _, session) in pairs {
-                ensure!(
-                    self.ledger.joined_at_start(subscriber.place(), session),
-                    "subscriber {:?} was there first, but joined late: {}",
-                    subscriber.place(),
-                    self.ledger.progress(subscriber.place(), session)
-                );
-                self.figures.checks += 1;
-            }
-        }
-        Ok(())
-    }
-
-    fn check_health(&mut self) -> Result<(), Violation> {
-        let faults = &self.scenario.faults;
-        let specs = || self.scenario.streams.iter().flat_map(|stream| &stream.subscribers);
-        let health = Health {
-            is_disturbed: !is_calm(&self.scenario)
-                || specs().any(|subscriber| subscriber.rejects_after.is_some())
-                // Names that gossip has not told of yet are errors.
-                || self.scenario.gossips
-                || faults
-                    .iter()
-                    .any(|fault| matches!(fault.what, Disturbance::Storm(_) | Disturbance::FillErrorLog(_))),
-            // At the last position of all, setups announce a term that cannot be.
-            is_unaltered: self.figures.faults.of(FaultKind::PositionNearMaximum) == 0
-                // A round trip that takes longer is not believed.
-                && faults.iter().all(|fault| fault.lasts < LONGEST_ROUND_TRIP)
-                && !faults.iter().any(|fault| {
-                    matches!(
-                        fault.what,
-                        Disturbance::Corrupt(_) | Disturbance::Truncate(_) | Disturbance::ForeignVersion(_)
-                    )
-                }),
-            is_reliable: !specs().any(|subscriber| subscriber.is_lossy),
-        };
-        let takes_all = |what| matches!(what, Disturbance::FillCounters(_));
-        let is_bounded = !faults.iter().any(|fault| takes_all(fault.what));
-        for host in &self.hosts {
-            let (Some(watch), Some(cnc)) = (host.watch(), host.cnc()) else { continue };
-            self.figures.checks += watch.check_health(cnc, health)?;
-            ensure!(
-                watch.most() < MOST_COUNTERS || !is_bounded,
-                "a driver had {} counters at once",
-                watch.most()
-            );
-        }
-        Ok(())
     }
 
     fn resources(&self, with_clients: bool) -> Vec<Resources> {
@@ -563,14 +379,4 @@ fn count_positions(scenario: &Scenario, figures: &mut Figures) {
             figures.faults.count(FaultKind::TermIdWrap);
         }
     }
-}
-
-fn tasks(hosts: &[Host], clients: &[Client], streams: &[Stream]) -> Vec<Task> {
-    let roles = (0..hosts.len()).flat_map(|host| Role::ALL.map(|role| Task::Role(host, role)));
-    let conductors = (0..clients.len()).map(Task::Client);
-    let applications = streams.iter().enumerate().flat_map(|(index, stream)| {
-        let publishers = (0..stream.publishers.len()).map(move |place| Task::Publisher(index, place));
-        publishers.chain((0..stream.subscribers.len()).map(move |place| Task::Subscriber(index, place)))
-    });
-    roles.chain(conductors).chain(applications).collect()
 }
