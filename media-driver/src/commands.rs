@@ -13,7 +13,7 @@ use crate::{
     directory::storage::TermLengthOrigin,
     endpoint_id::{ReceiveEndpointId, SendEndpointId},
     error::DriverError,
-    media::{ChannelPurpose, UdpChannel},
+    media::{ChannelPurpose, OffloadRefusal, UdpChannel},
     name_resolution::ResolutionError,
     re_resolution::ReResolution,
     receiver::{
@@ -172,6 +172,13 @@ pub enum ConductorCommand {
     },
     /// A response publication has its receiver: the source of this image need not be told of it any more.
     ResponseConnected(CorrelationId),
+    /// The kernel does not cut up runs of datagrams for a socket any more; comes once.
+    OffloadRefused {
+        /// Whose socket.
+        endpoint: SendEndpointId,
+        /// How it said so.
+        refusal: OffloadRefusal,
+    },
     /// Something went wrong that belongs in the error log.
     Error(Box<DriverError>),
 }

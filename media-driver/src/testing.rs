@@ -34,8 +34,8 @@ use crate::{
     endpoint_id::ReceiveEndpointId,
     event_log::EventLog,
     media::{
-        ChannelPurpose, ChannelResolver, ReceiveBuffers, Received, RecvOutcome, SendOutcome, SendRun,
-        Transport, UdpChannel,
+        ChannelPurpose, ChannelResolver, Offload, ReceiveBuffers, Received, RecvOutcome, SendOutcome,
+        SendRun, Transport, UdpChannel,
     },
     name_resolution::DefaultNameResolver,
     proxy::{Inbox, Proxy, queue},
@@ -75,6 +75,7 @@ struct WireState {
     incoming: VecDeque<(SocketAddr, Vec<u8>, usize)>,
     accepts: Option<usize>,
     refuses: bool,
+    offload: Offload,
     blocked: Vec<(SocketAddr, Option<io::ErrorKind>)>,
     calls: usize,
 }
@@ -112,6 +113,11 @@ impl Wire {
     /// The socket refuses everything with an error from now on.
     pub(crate) fn refuse(&self, refuses: bool) {
         self.state().refuses = refuses;
+    }
+
+    /// Whether the kernel cuts up runs from the next send on.
+    pub(crate) fn set_offload(&self, offload: Offload) {
+        self.state().offload = offload;
     }
 
     /// The socket takes nothing for this destination from now on: with an error, or because it is full.
@@ -185,6 +191,10 @@ impl Transport for RecordingTransport {
         }
         outcome.more = true;
         outcome
+    }
+
+    fn offload(&self) -> Offload {
+        self.0.state().offload
     }
 
     fn local_address(&self) -> SocketAddr {

@@ -42,7 +42,8 @@ impl Conductor {
         self.services.events.image_removed(id, session, state.stream_id, channel, now);
     }
 
-    fn send_channel(&self, endpoint: SendEndpointId) -> &str {
+    /// The channel of a send endpoint, for texts.
+    pub(super) fn send_channel(&self, endpoint: SendEndpointId) -> &str {
         self.send_endpoints.get(endpoint.index()).map_or("", |entry| entry.channel.text())
     }
 }

@@ -11,6 +11,7 @@
 //! | `receive_destinations` | add sockets, spies and IPC to subscriptions that take several, and remove them |
 //! | `clients`, `endpoints` | tables of who and what exists |
 //! | `re_resolutions` | has names resolved again whose peers fell silent |
+//! | `offload_refusals` | counts sockets for which the kernel does not cut up runs of datagrams |
 //! | `client_counters` | counters that clients ask for |
 //! | `streams` | publications and images, the busy ones of which get every turn |
 //! | `timers` | what happens when time passes |
@@ -32,6 +33,7 @@ mod events;
 mod images;
 mod ipc_publications;
 mod network_publications;
+mod offload_refusals;
 mod publications;
 mod re_resolutions;
 mod receive_endpoints;
@@ -54,6 +56,7 @@ use self::{
     clients::Clients,
     endpoints::{Endpoints, ReceiveEndpointEntry, SendEndpointEntry},
     images::PendingImage,
+    offload_refusals::OffloadRefusals,
     re_resolutions::ReResolutions,
     requests::PendingCommand,
     services::Services,
@@ -134,6 +137,7 @@ pub struct Conductor {
     pending_command: Option<PendingCommand>,
     pending_image: Option<PendingImage>,
     re_resolutions: ReResolutions,
+    offload_refusals: OffloadRefusals,
     blocked_commands: BlockedCommands,
     record: Vec<u8>,
     time_of_next_timer: Nanos,
@@ -180,6 +184,7 @@ impl Conductor {
             pending_command: None,
             pending_image: None,
             re_resolutions: ReResolutions::default(),
+            offload_refusals: OffloadRefusals::default(),
             record: Vec::with_capacity(4096),
             time_of_next_timer: now - Duration::from_nanos(1),
             context,
@@ -254,6 +259,9 @@ impl Conductor {
                 self.on_response_setup(subscription, response_session_id);
             }
             ConductorCommand::ResponseConnected(image) => self.on_response_connected(image),
+            ConductorCommand::OffloadRefused { endpoint, refusal } => {
+                self.on_offload_refused(endpoint, refusal);
+            }
             ConductorCommand::Error(error) => self.services.record(&error),
         }
     }

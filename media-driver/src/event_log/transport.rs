@@ -10,8 +10,8 @@ use epona_protocol::{
 
 use super::{DriverEvent, EventLog, record::MAX_BYTES};
 use crate::media::transport::{
-    OpenError, ReceiveBuffers, Received, RecvOutcome, SendOutcome, SendRun, Transport, TransportFactory,
-    TransportSpec,
+    Offload, OpenError, ReceiveBuffers, Received, RecvOutcome, SendOutcome, SendRun, Transport,
+    TransportFactory, TransportSpec,
 };
 
 /// Makes the transports of another factory log what passes.
@@ -95,8 +95,8 @@ impl Transport for LoggingTransport {
         })
     }
 
-    fn is_offloaded(&self) -> bool {
-        self.inner.is_offloaded()
+    fn offload(&self) -> Offload {
+        self.inner.offload()
     }
 
     fn local_address(&self) -> SocketAddr {

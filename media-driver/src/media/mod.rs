@@ -21,8 +21,9 @@ pub mod udp_transport;
 pub use poller::{PollOutcome, PollToken, Poller, PollerConfig};
 pub use port_manager::{PortManager, PortRange};
 pub use transport::{
-    Affinity, MAX_BATCH, MAX_SEGMENTS, Multicast, OpenError, ReceiveBuffers, Received, RecvOutcome,
-    SendOutcome, SendRun, Transport, TransportFactory, TransportSpec, segments_per_message,
+    Affinity, MAX_BATCH, MAX_SEGMENTS, Multicast, Offload, OffloadRefusal, OpenError, ReceiveBuffers,
+    Received, RecvOutcome, SendOutcome, SendRun, Transport, TransportFactory, TransportSpec,
+    segments_per_message,
 };
 pub use udp_channel::{ChannelError, ChannelPurpose, ChannelResolver, UdpChannel};
 pub use udp_transport::{UdpTransport, UdpTransportFactory, probe_socket_buffers};

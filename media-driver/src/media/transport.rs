@@ -90,6 +90,36 @@ pub struct SendOutcome {
     pub error: Option<io::Error>,
 }
 
+/// Whether the kernel cuts up runs of datagrams for a transport, so that one costs about as much as a single datagram.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Offload {
+    /// It was not asked to, or does not know how.
+    #[default]
+    Off,
+    /// It does, as far as is known.
+    On,
+    /// It would not, and is not asked again: datagrams go one by one.
+    Refused(OffloadRefusal),
+}
+
+impl Offload {
+    /// Whether runs are cut up.
+    #[inline]
+    #[must_use]
+    pub const fn is_on(self) -> bool {
+        matches!(self, Self::On)
+    }
+}
+
+/// How a kernel ceased to cut up runs of datagrams.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OffloadRefusal {
+    /// The system's error code.
+    pub code: i32,
+    /// Whether it had cut up a run of this transport before: the route has changed since.
+    pub has_worked: bool,
+}
+
 /// One datagram, or several of equal size that arrived as one, lent for the time of the call.
 #[derive(Clone, Copy, Debug)]
 pub struct Received<'a> {
@@ -147,9 +177,9 @@ pub trait Transport: Send + fmt::Debug {
         handler: &mut dyn FnMut(Received<'_>),
     ) -> RecvOutcome;
 
-    /// Whether a run of datagrams costs about as much as a single one: the kernel cuts it up.
-    fn is_offloaded(&self) -> bool {
-        false
+    /// Whether the kernel cuts up runs of datagrams.
+    fn offload(&self) -> Offload {
+        Offload::Off
     }
 
     /// The address bound to, with the port that was assigned when none was asked for.

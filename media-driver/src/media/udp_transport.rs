@@ -12,7 +12,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::{
     sys::{self, ControlMessages, Segmentation},
     transport::{
-        Affinity, Multicast, OpenError, ReceiveBuffers, Received, RecvOutcome, SendOutcome, SendRun,
+        Affinity, Multicast, Offload, OpenError, ReceiveBuffers, Received, RecvOutcome, SendOutcome, SendRun,
         Transport, TransportFactory, TransportSpec,
     },
 };
@@ -182,8 +182,8 @@ impl Transport for UdpTransport {
         outcome
     }
 
-    fn is_offloaded(&self) -> bool {
-        self.segmentation.is_on()
+    fn offload(&self) -> Offload {
+        self.segmentation.offload()
     }
 
     fn local_address(&self) -> SocketAddr {

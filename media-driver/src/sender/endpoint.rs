@@ -16,7 +16,7 @@ use crate::{
     event_log::EventLog,
     media::{
         timestamps::SendTimestamps,
-        transport::{MAX_BATCH, SendRun, Transport},
+        transport::{MAX_BATCH, Offload, OffloadRefusal, SendRun, Transport},
         udp_channel::UdpChannel,
     },
     re_resolution::{ReResolution, SILENCE, SilentPeer},
@@ -41,6 +41,9 @@ pub struct SendEndpoint {
     id: SendEndpointId,
     channel: Arc<UdpChannel>,
     transport: Box<dyn Transport>,
+    /// As the last send left it.
+    offload: Offload,
+    refusal: Option<OffloadRefusal>,
     route: Route,
     /// The name of the one peer, if it has one that may come to stand for another address.
     name: Option<Arc<str>>,
@@ -71,6 +74,8 @@ impl SendEndpoint {
         Self {
             id,
             channel,
+            offload: transport.offload(),
+            refusal: None,
             transport,
             route,
             name,
@@ -105,7 +110,7 @@ impl SendEndpoint {
     #[inline]
     #[must_use]
     pub fn is_offloaded(&self) -> bool {
-        self.transport.is_offloaded()
+        self.offload.is_on()
     }
 
     /// The socket, to read control frames from.
@@ -114,7 +119,24 @@ impl SendEndpoint {
     }
 
     /// Sends runs to `learned` when given, else along the endpoint's route. Runs carry no destination yet.
+    #[inline]
     pub fn send(&mut self, now: Nanos, runs: &mut [SendRun<'_>], learned: Option<SocketAddr>) -> Sent {
+        let sent = self.send_along(now, runs, learned);
+        if self.offload.is_on() {
+            self.watch_offload();
+        }
+        sent
+    }
+
+    #[inline]
+    fn watch_offload(&mut self) {
+        self.offload = self.transport.offload();
+        if let Offload::Refused(refusal) = self.offload {
+            self.refusal = Some(refusal);
+        }
+    }
+
+    fn send_along(&mut self, now: Nanos, runs: &mut [SendRun<'_>], learned: Option<SocketAddr>) -> Sent {
         let destination = match (&mut self.route, learned) {
             (_, Some(address)) => Some(address),
             (Route::Connected, None) => None,
@@ -147,6 +169,12 @@ impl SendEndpoint {
     #[inline]
     pub fn take_error(&mut self) -> Option<SendFailure> {
         self.error.take()
+    }
+
+    /// How the kernel ceased to cut up runs, once.
+    #[inline]
+    pub fn take_refusal(&mut self) -> Option<OffloadRefusal> {
+        self.refusal.take()
     }
 
     /// The destinations, where there are several.

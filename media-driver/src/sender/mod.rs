@@ -115,7 +115,7 @@ impl Sender {
             if let Some(endpoint) = endpoint_of(endpoints, publication.endpoint()) {
                 bytes += publication.send(now, endpoint, system);
                 is_blocked |= publication.is_blocked();
-                report_send_error(conductor, endpoint);
+                report_trouble(conductor, endpoint);
             }
         });
         if bytes > 0 {
@@ -232,7 +232,7 @@ impl Sender {
             let Some(endpoint) = endpoint_of(endpoints, *id) else { return RecvOutcome::default() };
             let with = &mut control_frames::Collaborators { now, conductor, system, news: &mut news };
             let mut outcome = control_frames::receive(endpoint, publications, buffers, control_frames, with);
-            report_send_error(with.conductor, endpoint);
+            report_trouble(with.conductor, endpoint);
             if let Some(error) = outcome.error.take() {
                 report(with.conductor, "receive", &error);
             }
@@ -282,9 +282,12 @@ fn endpoint_of(endpoints: &mut [Option<Slot>], id: SendEndpointId) -> Option<&mu
 }
 
 #[inline]
-fn report_send_error(conductor: &mut Proxy<ConductorCommand>, endpoint: &mut SendEndpoint) {
+fn report_trouble(conductor: &mut Proxy<ConductorCommand>, endpoint: &mut SendEndpoint) {
     if let Some(failure) = endpoint.take_error() {
         report_failure(conductor, endpoint, &failure);
+    }
+    if let Some(refusal) = endpoint.take_refusal() {
+        conductor.send(ConductorCommand::OffloadRefused { endpoint: endpoint.id(), refusal });
     }
 }
 

@@ -4,6 +4,7 @@ mod announcing;
 mod control_frames;
 mod data;
 mod destinations;
+mod offload;
 mod quiet;
 mod response;
 mod retransmit;
@@ -20,6 +21,7 @@ use epona_protocol::{
 };
 
 use super::{
+    destinations::ManualDestination,
     endpoint::Route,
     publication::{SenderCounters, SenderParams, SenderPublication},
     retransmit_handler::{RetransmitConfig, RetransmitHandler},
@@ -27,6 +29,7 @@ use super::{
 };
 use crate::{
     flow_control::{FlowControl, GroupOptions},
+    media::{Offload, OffloadRefusal},
     proxy::queue,
     publication::{
         response::ResponseRole,
@@ -50,6 +53,7 @@ struct Wish {
     ssc: bool,
     response: ResponseRole,
     destinations: Option<Destinations>,
+    offload: Offload,
 }
 
 impl Default for Wish {
@@ -63,6 +67,7 @@ impl Default for Wish {
             ssc: false,
             response: ResponseRole::None,
             destinations: None,
+            offload: Offload::Off,
         }
     }
 }
@@ -164,6 +169,7 @@ impl World {
             response: wish.response,
             ttl: 0,
         };
+        self.wire.set_offload(wish.offload);
         let endpoint = SendEndpoint::new(
             id,
             channel("aeron:udp?endpoint=127.0.0.1:24325"),

@@ -1,7 +1,9 @@
 //! A driver without threads, and the client that talks to it through shared memory.
 
 use std::{
-    net::{IpAddr, Ipv4Addr},
+    io,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    os::fd::RawFd,
     path::Path,
     sync::{Arc, Mutex},
     time::Duration,
@@ -17,7 +19,10 @@ use epona_media_driver::{
     event_log::EventLog,
     media::{
         simulated::{SimulatedFactory, SimulatedNetwork},
-        transport::{OpenError, Transport, TransportFactory, TransportSpec},
+        transport::{
+            Offload, OpenError, ReceiveBuffers, Received, RecvOutcome, SendOutcome, SendRun, Transport,
+            TransportFactory, TransportSpec,
+        },
     },
     name_resolution::{DefaultNameResolver, NameResolver},
 };
@@ -182,12 +187,56 @@ impl Clock for Still {
 struct Recording {
     inner: SimulatedFactory,
     opened: Arc<Mutex<Vec<TransportSpec>>>,
+    offload: Arc<Mutex<Offload>>,
 }
 
 impl TransportFactory for Recording {
     fn open(&mut self, spec: &TransportSpec) -> Result<Box<dyn Transport>, OpenError> {
         self.opened.lock().unwrap().push(*spec);
-        self.inner.open(spec)
+        let inner = self.inner.open(spec)?;
+        Ok(Box::new(Offloaded { inner, offload: Arc::clone(&self.offload) }))
+    }
+}
+
+/// A socket of which a test says whether runs are cut up for it.
+#[derive(Debug)]
+struct Offloaded {
+    inner: Box<dyn Transport>,
+    offload: Arc<Mutex<Offload>>,
+}
+
+impl Transport for Offloaded {
+    fn send_batch(&mut self, now: Nanos, runs: &[SendRun<'_>]) -> SendOutcome {
+        self.inner.send_batch(now, runs)
+    }
+
+    fn recv_batch(
+        &mut self,
+        now: Nanos,
+        buffers: &mut ReceiveBuffers,
+        handler: &mut dyn FnMut(Received<'_>),
+    ) -> RecvOutcome {
+        self.inner.recv_batch(now, buffers, handler)
+    }
+
+    fn offload(&self) -> Offload {
+        *self.offload.lock().unwrap()
+    }
+
+    fn local_address(&self) -> SocketAddr {
+        self.inner.local_address()
+    }
+
+    fn reconnect(&mut self, address: SocketAddr) -> io::Result<()> {
+        self.inner.reconnect(address)
+    }
+
+    fn descriptor(&self) -> Option<RawFd> {
+        self.inner.descriptor()
+    }
+
+    fn receive_buffer_length(&self) -> io::Result<usize> {
+        self.inner.receive_buffer_length()
     }
 }
 
@@ -196,6 +245,8 @@ pub(crate) struct Driver {
     pub(crate) roles: Roles,
     /// What the driver asked of each socket, in the order of opening.
     pub(crate) opened: Arc<Mutex<Vec<TransportSpec>>>,
+    /// What the system says of cutting up runs for sockets of the sender.
+    pub(crate) offload: Arc<Mutex<Offload>>,
     pub(crate) now: Now,
     pub(crate) cnc: Cnc,
     commands: Producer,
@@ -234,11 +285,13 @@ impl Driver {
         let path = context.directory.path.clone();
         let driver_directory = DriverDirectory::take_over(&context.directory, &Still(now), |_| ()).unwrap();
         let opened = Arc::<Mutex<Vec<TransportSpec>>>::default();
+        let offload = Arc::<Mutex<Offload>>::default();
         let environment = Environment {
             events: EventLog::off(),
             transports: Box::new(Recording {
                 inner: network.host(IpAddr::V4(host)),
                 opened: Arc::clone(&opened),
+                offload: Arc::clone(&offload),
             }),
             names,
             file_system: Box::new(SystemStorage),
@@ -254,6 +307,7 @@ impl Driver {
         Self {
             roles,
             opened,
+            offload,
             now,
             commands: Producer::new(cnc.to_driver()).unwrap(),
             events: CopyReceiver::new(cnc.to_clients()).unwrap(),

@@ -13,6 +13,7 @@ mod ipc_publications;
 mod meetings;
 mod names;
 mod network_publications;
+mod offload;
 mod receive_destinations;
 mod refusals;
 mod rejections;

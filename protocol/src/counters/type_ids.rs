@@ -48,6 +48,9 @@ impl CounterTypeId {
     /// Which host an entry of the CSV name table answers with.
     pub const NAME_TABLE_ENTRY: Self = Self::new(2001);
 
+    /// Sockets for which the kernel would not cut up runs of datagrams. Epona's own, far from Aeron's and most users'.
+    pub const OFFLOAD_REFUSALS: Self = Self::new(0x4550_0001);
+
     /// What the labels of counters of this type begin with, where it is always the same.
     #[must_use]
     pub const fn label_name(self) -> Option<&'static str> {

@@ -111,7 +111,7 @@ fn check_offload(context: &Context) -> Finding {
     let spec =
         TransportSpec { offload: true, ..TransportSpec::bound(Affinity::Sender, ([127, 0, 0, 1], 0).into()) };
     match UdpTransport::open(&spec) {
-        Ok(transport) if transport.is_offloaded() => {
+        Ok(transport) if transport.offload().is_on() => {
             Finding::ok(OFFLOAD, "the kernel cuts up runs of datagrams (UDP_SEGMENT)")
         }
         Ok(_) => Finding::warn(

@@ -10,44 +10,57 @@
 use std::{io, mem::MaybeUninit, os::fd::BorrowedFd};
 
 use super::options::has_segmentation;
-use crate::media::transport::{SendRun, segments_per_message};
+use crate::media::transport::{Offload, OffloadRefusal, SendRun, segments_per_message};
 use epona_protocol::memory::SharedBytes;
 
 /// Whether a socket's runs are cut up by the kernel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(in crate::media) struct Segmentation(bool);
+pub(in crate::media) struct Segmentation {
+    offload: Offload,
+    /// Whether a run was.
+    has_worked: bool,
+}
 
 impl Segmentation {
     /// Datagram by datagram.
-    pub(in crate::media) const OFF: Self = Self(false);
+    pub(in crate::media) const OFF: Self = Self { offload: Offload::Off, has_worked: false };
 
     /// On where the kernel knows it.
     pub(in crate::media) fn probe(socket: BorrowedFd<'_>) -> Self {
-        Self(has_segmentation(socket))
+        let offload = if has_segmentation(socket) { Offload::On } else { Offload::Off };
+        Self { offload, ..Self::OFF }
     }
 
     /// Whether the kernel does it, as far as is known.
     #[inline]
-    pub(in crate::media) const fn is_on(self) -> bool {
-        self.0
+    pub(in crate::media) const fn offload(self) -> Offload {
+        self.offload
+    }
+
+    /// A run was cut up.
+    #[inline]
+    pub(super) fn on_cut(&mut self) {
+        self.has_worked = true;
     }
 
     /// The kernel would not: off for good.
-    pub(super) fn give_up(&mut self) {
-        self.0 = false;
+    #[cold]
+    pub(super) fn give_up(&mut self, code: i32) {
+        self.offload = Offload::Refused(OffloadRefusal { code, has_worked: self.has_worked });
     }
 
     /// Bytes of a run's datagrams that fit one message.
     #[inline]
     pub(super) fn message_length(self, segment_size: usize) -> usize {
         let size = segment_size.max(1);
-        if self.0 { size * segments_per_message(size) } else { size }
+        if self.offload.is_on() { size * segments_per_message(size) } else { size }
     }
 
-    /// Whether an error tells that this message must not be cut up by the kernel, rather than not be sent at all.
-    pub(super) fn is_refusal(error: &io::Error) -> bool {
+    /// The code of an error that tells that this message must not be cut up by the kernel, rather than not be sent at
+    /// all.
+    pub(super) fn refusal(error: &io::Error) -> Option<i32> {
         let refusals = [libc::EINVAL, libc::EIO, libc::EMSGSIZE, libc::EOPNOTSUPP, libc::ENOPROTOOPT];
-        error.raw_os_error().is_some_and(|code| refusals.contains(&code))
+        error.raw_os_error().filter(|code| refusals.contains(code))
     }
 }
 

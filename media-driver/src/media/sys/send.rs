@@ -32,9 +32,9 @@ pub(in crate::media) fn send_runs(
         return send_one(socket.as_raw_fd(), run);
     }
     let mut outcome = SendOutcome::default();
-    while send_messages(socket.as_raw_fd(), runs, *segmentation, &mut outcome) == Flushed::Refused {
+    while let Flushed::Refused(code) = send_messages(socket.as_raw_fd(), runs, segmentation, &mut outcome) {
         outcome.error = None;
-        segmentation.give_up();
+        segmentation.give_up(code);
     }
     outcome
 }
@@ -43,16 +43,16 @@ pub(in crate::media) fn send_runs(
 fn send_messages(
     fd: RawFd,
     runs: &[SendRun<'_>],
-    segmentation: Segmentation,
+    segmentation: &mut Segmentation,
     outcome: &mut SendOutcome,
 ) -> Flushed {
     let mut batch = Batch::new();
     let mut skipped = outcome.datagrams;
     for run in runs {
         let datagrams = if skipped > 0 { run.datagrams() } else { 0 };
-        for message in segmentation::messages(run, skipped, segmentation) {
+        for message in segmentation::messages(run, skipped, *segmentation) {
             if batch.length == MAX_BATCH {
-                let flushed = batch.flush(fd, outcome);
+                let flushed = batch.flush(fd, segmentation, outcome);
                 if flushed != Flushed::All {
                     return flushed;
                 }
@@ -61,7 +61,7 @@ fn send_messages(
         }
         skipped = skipped.saturating_sub(datagrams);
     }
-    batch.flush(fd, outcome)
+    batch.flush(fd, segmentation, outcome)
 }
 
 /// What became of the messages of a batch.
@@ -71,8 +71,8 @@ enum Flushed {
     All,
     /// One was not, and nor were those after it.
     Short,
-    /// One was not, because the kernel would not cut it up.
-    Refused,
+    /// One was not, because the kernel would not cut it up: the error code.
+    Refused(i32),
 }
 
 fn send_one(fd: RawFd, run: &SendRun<'_>) -> SendOutcome {
@@ -161,7 +161,7 @@ impl Batch {
     }
 
     /// Sends what was added and starts anew.
-    fn flush(&mut self, fd: RawFd, outcome: &mut SendOutcome) -> Flushed {
+    fn flush(&mut self, fd: RawFd, segmentation: &mut Segmentation, outcome: &mut SendOutcome) -> Flushed {
         let length = self.length;
         for index in 0..length {
             self.prepare(index);
@@ -172,17 +172,23 @@ impl Batch {
             match self.send(fd, done, length) {
                 Ok(sent) => {
                     let datagrams = self.datagrams[done..done + sent].iter().map(|&count| usize::from(count));
-                    outcome.datagrams += datagrams.sum::<usize>();
+                    let datagrams = datagrams.sum::<usize>();
+                    if datagrams > sent {
+                        segmentation.on_cut();
+                    }
+                    outcome.datagrams += datagrams;
                     done += sent;
                     // A call that got somewhere does not say why it got no further; what was to be cut up must be asked about.
                     if done < length && (sent == 0 || self.datagrams[done] == 1) {
                         return Flushed::Short;
                     }
                 }
-                Err(error) if self.datagrams[done] > 1 && Segmentation::is_refusal(&error) => {
-                    return Flushed::Refused;
-                }
                 Err(error) => {
+                    if self.datagrams[done] > 1
+                        && let Some(code) = Segmentation::refusal(&error)
+                    {
+                        return Flushed::Refused(code);
+                    }
                     outcome.error = (!is_nothing_now(&error)).then_some(error);
                     return Flushed::Short;
                 }
@@ -225,31 +231,59 @@ mod tests {
     use epona_protocol::memory::SharedBytes;
 
     use super::*;
-    use crate::media::sys::options::set_option;
+    use crate::media::{
+        sys::options::set_option,
+        transport::{Offload, OffloadRefusal},
+    };
 
     #[test]
     fn what_the_kernel_refuses_to_cut_up_goes_datagram_by_datagram_from_then_on() {
         let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
         let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
         let mut segmentation = Segmentation::probe(sender.as_fd());
-        if !segmentation.is_on() {
+        if !segmentation.offload().is_on() {
             eprintln!("skipped: this kernel has no UDP_SEGMENT");
             return;
         }
-        // Without checksums there is nothing that the kernel could finish per segment.
-        set_option(sender.as_fd(), libc::SOL_SOCKET, libc::SO_NO_CHECK, 1).unwrap();
+        refuse_segmentation(&sender);
         let bytes: Vec<u8> = (0..=250).cycle().take(10 * 96 + 32).collect();
         let destination = Some(receiver.local_addr().unwrap());
         let first = SendRun::datagram(SharedBytes::from_slice(&bytes[..64]), destination);
         let run = SendRun { bytes: SharedBytes::from_slice(&bytes), segment_size: 96, destination };
         let outcome = send_runs(sender.as_fd(), &[first, run, first], &mut segmentation);
         assert!(outcome.datagrams == 13 && outcome.error.is_none(), "{outcome:?}");
-        assert!(!segmentation.is_on());
+        assert!(matches!(
+            segmentation.offload(),
+            Offload::Refused(OffloadRefusal { code: 1.., has_worked: false })
+        ));
         let mut buffer = [0; 2048];
         let expected = std::iter::once(&bytes[..64]).chain(bytes.chunks(96)).chain([&bytes[..64]]);
         for expected in expected {
             let length = receiver.recv(&mut buffer).unwrap();
             assert_eq!(&buffer[..length], expected);
         }
+    }
+
+    #[test]
+    fn a_refusal_tells_whether_the_kernel_has_cut_up_runs_before() {
+        let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let mut segmentation = Segmentation::probe(sender.as_fd());
+        if !segmentation.offload().is_on() {
+            eprintln!("skipped: this kernel has no UDP_SEGMENT");
+            return;
+        }
+        let destination = Some(receiver.local_addr().unwrap());
+        let run = SendRun { bytes: SharedBytes::from_slice(&[7; 300]), segment_size: 100, destination };
+        assert_eq!(send_runs(sender.as_fd(), &[run], &mut segmentation).datagrams, 3);
+        assert!(segmentation.offload().is_on());
+        refuse_segmentation(&sender);
+        assert_eq!(send_runs(sender.as_fd(), &[run], &mut segmentation).datagrams, 3);
+        assert!(matches!(segmentation.offload(), Offload::Refused(OffloadRefusal { has_worked: true, .. })));
+    }
+
+    /// Without checksums there is nothing that the kernel could finish per segment.
+    fn refuse_segmentation(socket: &UdpSocket) {
+        set_option(socket.as_fd(), libc::SOL_SOCKET, libc::SO_NO_CHECK, 1).unwrap();
     }
 }
