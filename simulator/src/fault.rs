@@ -304,8 +304,22 @@ impl Fault {
             | Disturbance::MoveName(..)
             | Disturbance::KillClient(_, Moment::CommandClaimed) => true,
             Disturbance::KillClient(..) => false,
-            Disturbance::JumpClock(millis) => millis.unsigned_abs() > 5000,
+            // Clients and drivers take each other for dead when they are silent for longer; ahead only.
+            Disturbance::JumpClock(millis) => millis > 5000,
             _ => self.lasts > MILD,
+        }
+    }
+
+    /// Whether clients or a driver may die of it, by themselves or because others take them for dead.
+    #[must_use]
+    pub fn is_deadly(&self) -> bool {
+        match self.what {
+            Disturbance::KillClient(..) | Disturbance::RestartDriver(_) => true,
+            Disturbance::PauseClient(_)
+            | Disturbance::PauseDriver(_)
+            | Disturbance::PauseRole(_, Role::Conductor)
+            | Disturbance::JumpClock(_) => self.is_severe(),
+            _ => false,
         }
     }
 }

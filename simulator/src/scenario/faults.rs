@@ -63,6 +63,13 @@ const SEVERE_KINDS: [FaultKind; 16] = [
 /// Kinds that say nothing new when there are many of them.
 const RARE_KINDS: [FaultKind; 2] = [FaultKind::FullErrorLog, FaultKind::FullCounters];
 
+/// Furthest that the wall clock jumps, in milliseconds.
+const DAY: i64 = 86_400_000;
+
+/// Furthest that it goes back where somebody may die, in milliseconds: for so much longer the dead seem alive, as they
+/// tell by the wall clock that they live.
+const MINUTE: i64 = 60_000;
+
 /// One in so many faults is one of the rare ones.
 const RARITY: u8 = 80;
 
@@ -92,8 +99,20 @@ pub(super) fn add(scenario: &mut Scenario, theme: FaultKind, random: &mut fastra
         }
         at += Duration::from_millis(random.u64(100..=if severest == 2 { 8000 } else { 2000 }));
     }
+    keep_the_dead_short(scenario);
     let end = scenario.faults.iter().map(Fault::end).max().unwrap_or_default();
     scenario.runs_for = scenario.runs_for.max(end + Duration::from_millis(200));
+}
+
+/// Worlds cannot wait for a day until somebody is found dead.
+fn keep_the_dead_short(scenario: &mut Scenario) {
+    if scenario.faults.iter().any(Fault::is_deadly) {
+        for fault in &mut scenario.faults {
+            if let Disturbance::JumpClock(millis) = &mut fault.what {
+                *millis = (*millis).max(-MINUTE);
+            }
+        }
+    }
 }
 
 /// A fault of a kind, where the world has what it takes.
@@ -134,7 +153,7 @@ fn disturbance(kind: FaultKind, scenario: &Scenario, random: &mut fastrand::Rng)
         FaultKind::ClientDeathInCommand => return dies(Moment::CommandClaimed),
         FaultKind::ClientDeathBeforeAnswer => return dies(Moment::CommandSent),
         FaultKind::ClockJump => {
-            let furthest = if random.bool() { 5000 } else { 60_000 };
+            let furthest = [5000, MINUTE, DAY, DAY][random.usize(..4)];
             Disturbance::JumpClock(random.i64(-furthest..=furthest))
         }
         FaultKind::FullStorage => Disturbance::FillStorage(host),

@@ -26,7 +26,6 @@ pub(crate) struct VirtualClock {
     elapsed: Duration,
     /// By how much the wall clock has jumped, in milliseconds.
     jumped: i64,
-    gone_back: Duration,
     /// Steps without work in a row.
     idle_steps: u32,
 }
@@ -36,7 +35,7 @@ impl VirtualClock {
     #[must_use]
     pub(crate) const fn new() -> Self {
         // Not zero, which some read as "never".
-        Self { elapsed: Duration::from_secs(1), jumped: 0, gone_back: Duration::ZERO, idle_steps: 0 }
+        Self { elapsed: Duration::from_secs(1), jumped: 0, idle_steps: 0 }
     }
 
     /// Moves on after a step: a little if it had work, otherwise to the next datagram or the end of an idle time.
@@ -66,18 +65,9 @@ impl VirtualClock {
         self.now().nanos
     }
 
-    /// By how much the wall clock has gone back, all in all.
-    #[must_use]
-    pub(crate) const fn gone_back(&self) -> Duration {
-        self.gone_back
-    }
-
     /// The wall clock jumps; time itself does not.
-    pub(crate) fn jump(&mut self, millis: i64) {
+    pub(crate) const fn jump(&mut self, millis: i64) {
         self.jumped += millis;
-        if millis < 0 {
-            self.gone_back += Duration::from_millis(millis.unsigned_abs());
-        }
     }
 }
 

@@ -44,6 +44,8 @@ pub(super) fn agenda(faults: &[Fault]) -> Vec<Due> {
 #[derive(Default)]
 pub(super) struct Graveyard {
     remains: Vec<Box<dyn Any>>,
+    /// For how much longer than usual they seem alive, because the wall clock went back by which they are found dead.
+    pub(super) seem_alive_for: Duration,
 }
 
 impl World {
@@ -62,13 +64,8 @@ impl World {
     fn start_fault(&mut self, fault: &Fault) -> Result<(), Violation> {
         let end = self.clock.now_nanos() + fault.lasts;
         if fault.is_severe() {
-            // Clients that are dead are told so by the wall clock.
-            let felt_for = match fault.what {
-                Disturbance::JumpClock(millis) if millis < 0 => Duration::from_millis(millis.unsigned_abs()),
-                _ => Duration::ZERO,
-            };
             for host in self.touched(fault.what) {
-                self.excuses.add(host, end + felt_for);
+                self.excuses.add(host, end);
             }
         }
         if fault.what.way().is_some() {
@@ -84,11 +81,7 @@ impl World {
             Disturbance::RestartDriver(host) => self.hosts[host].die(),
             Disturbance::PauseClient(client) => self.clients[client].pause(end),
             Disturbance::KillClient(client, moment) => self.kill(client, moment)?,
-            Disturbance::JumpClock(millis) => {
-                self.clock.jump(millis);
-                let watches = self.hosts.iter_mut().filter_map(Host::watch_mut);
-                watches.for_each(CounterWatch::look_at_once);
-            }
+            Disturbance::JumpClock(millis) => self.jump_clock(millis),
             Disturbance::FillStorage(host) => self.hosts[host].room.set_full(true),
             Disturbance::FillCounters(client) | Disturbance::Storm(client) => {
                 let host = self.clients[client].host;
@@ -129,7 +122,7 @@ impl World {
             Disturbance::RestartDriver(host) if !self.hosts[host].is_running() => {
                 self.sent_frames[host] = SentFrames::default();
                 if let Err(violation) = self.hosts[host].start(&self.clock) {
-                    ensure!(!self.clock.gone_back().is_zero(), "{violation}");
+                    ensure!(!self.graveyard.seem_alive_for.is_zero(), "{violation}");
                     let at = self.elapsed() + TRY_AGAIN;
                     self.agenda.push(Due { at, ..due });
                     self.agenda.sort_by_key(|due| (std::cmp::Reverse(due.at), due.starts));
@@ -139,6 +132,23 @@ impl World {
             _ => {}
         }
         Ok(())
+    }
+
+    /// The wall clock jumps. Nobody feels it when it goes back, but who is dead is found so for as much later.
+    fn jump_clock(&mut self, millis: i64) {
+        self.clock.jump(millis);
+        let watches = self.hosts.iter_mut().filter_map(Host::watch_mut);
+        watches.for_each(CounterWatch::look_at_once);
+        let deadly: Vec<_> =
+            self.scenario.faults.iter().filter(|fault| fault.is_deadly()).map(|fault| fault.what).collect();
+        if millis < 0 && !deadly.is_empty() {
+            let back = Duration::from_millis(millis.unsigned_abs());
+            self.graveyard.seem_alive_for += back;
+            let touched: Vec<_> = deadly.iter().flat_map(|what| self.touched(*what)).collect();
+            for host in touched {
+                self.excuses.add(host, self.clock.now_nanos() + back);
+            }
+        }
     }
 
     /// The first destinations of a stream are removed, or added again.

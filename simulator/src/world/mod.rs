@@ -189,7 +189,7 @@ impl World {
         self.enter(Phase::Recovering, "recover");
         self.ledger.heal();
         let healed = self.elapsed();
-        self.step_until(Some(RECOVERY_LIMIT + self.clock.gone_back()), Self::is_recovered)?;
+        self.step_until(Some(RECOVERY_LIMIT + self.graveyard.seem_alive_for), Self::is_recovered)?;
         if !self.scenario.faults.is_empty() {
             self.figures.worst_recovery = self.elapsed().saturating_sub(healed);
         }
@@ -240,8 +240,7 @@ impl World {
     }
 
     fn step_until_gone(&mut self, baseline: &[Resources], with_clients: bool) -> Result<(), Violation> {
-        // Clients are told dead by the wall clock.
-        let limit = RELEASE_LIMIT + self.clock.gone_back();
+        let limit = RELEASE_LIMIT + self.graveyard.seem_alive_for;
         let deadline = self.clock.now_nanos() + limit;
         loop {
             let held = self.resources(with_clients);
