@@ -119,7 +119,8 @@ pub use context::{Context, MAX_CLIENT_NAME_LENGTH};
 pub use counter::Counter;
 pub use error::ClientError;
 pub use explanation::{
-    Consumer, HeldBy, ImageExplanation, PublicationExplanation, ReceiverWindow, SubscriptionExplanation,
+    Consumer, HeldBy, ImageExplanation, PublicationExplanation, ReceiverPlace, ReceiverWindow, Receivers,
+    SubscriptionExplanation,
 };
 pub use handlers::{CounterEvent, NewPublication, NewSubscription, PublicationErrorFrame};
 pub use header::Header;

@@ -23,7 +23,7 @@ use crate::{
 #[derive(Args, Debug)]
 #[command(
     after_help = "It looks twice before it prints, so that it can tell who is slow from who stands still. The numbers \
-are those of BacklogStat; the lines that begin with => say what they mean. Since when somebody stands still it can tell \
+are those of BacklogStat, with the age of the last status message, which drivers of Aeron do not tell; the lines that begin with => say what they mean. Since when somebody stands still it can tell \
 if it was watching then.
 
 Examples:
@@ -149,6 +149,10 @@ fn print_publication(
                 write!(output, "is at position {}", sender.position)?;
             }
             writeln!(output, " ({} bytes remaining in the sender window)", sender.window())?;
+            match sender.status_message_age_ms {
+                Some(age) => writeln!(output, "  last status message {age} ms ago")?,
+                None => writeln!(output, "  no status message known of")?,
+            }
         }
         None => writeln!(output, "  no sender")?,
     }

@@ -191,8 +191,11 @@ fn backlog_tells_the_chain_from_publisher_to_subscriber_over_udp() {
         // The driver moves the limit between two offers: what is full now may take more a moment later.
         world.fill();
         let text = world.text(&["backlog"]).join("\n");
-        words.iter().all(|words| text.contains(words))
+        words.iter().all(|words| text.contains(words)) && text.contains("  last status message ")
     });
+    let json = world.json(&["backlog"]);
+    let age = json["publications"][0]["sender"]["status_message_age_ms"].as_u64();
+    assert!(age.is_some_and(|age| age < 60_000), "receivers report every 200 ms: {json}");
 }
 
 #[test]

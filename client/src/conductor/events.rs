@@ -189,7 +189,7 @@ impl Conductor {
             channel,
             channel_status_id: ready.channel_status_id,
         };
-        let publication = Arc::new(PublicationState::new(new, log, limit, self.now.nanos));
+        let publication = Arc::new(PublicationState::new(new, log, limit, self.now));
         self.publications.insert(id, Arc::clone(&publication));
         Ok(publication)
     }

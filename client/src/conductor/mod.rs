@@ -168,7 +168,7 @@ impl Conductor {
         let mut work = self.liveness.check(self.now, driver_heartbeat, &self.shared.counters)?;
         work += self.logs.check(self.now.nanos);
         work += self.check_registrations();
-        self.publications.values().for_each(|publication| publication.look(self.now.nanos));
+        self.publications.values().for_each(|publication| publication.look(self.now));
         Ok(work)
     }
 

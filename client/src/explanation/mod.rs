@@ -4,10 +4,12 @@
 
 mod consumer;
 mod publication;
+mod receivers;
 mod subscription;
 
 pub use consumer::Consumer;
 pub use publication::{HeldBy, PublicationExplanation, ReceiverWindow};
+pub use receivers::{ReceiverPlace, Receivers};
 pub use subscription::{ImageExplanation, SubscriptionExplanation};
 
 pub(crate) use publication::explain;

@@ -8,7 +8,7 @@ use epona_protocol::{
     uri::{ChannelUri, Media},
 };
 
-use super::Consumer;
+use super::{Consumer, Receivers};
 use crate::{offer_error::OfferError, state::PublicationState};
 
 /// How a publication stands: what the next offer meets, and who holds it up. Made by
@@ -33,9 +33,12 @@ pub struct PublicationExplanation {
     /// The counter that holds the limit.
     pub limit_id: CounterId,
     /// How long the limit has not moved, as far as this client has seen, to within
-    /// [`Context::idle_sleep`](crate::Context::idle_sleep). For a network publication this is the nearest that
-    /// counters tell of the age of the last status message that opened the window.
+    /// [`Context::idle_sleep`](crate::Context::idle_sleep).
     pub limit_age: Duration,
+    /// How long ago the driver heard the last status message of a receiver, by the clocks of driver and client, to within
+    /// [`Context::idle_sleep`](crate::Context::idle_sleep). `None` over IPC, before the first one, and with a driver that
+    /// does not tell, as Aeron's.
+    pub status_message_age: Option<Duration>,
     /// Whether there is a subscriber, as far as the driver knows.
     pub is_connected: bool,
     /// How long that has been so, as far as this client has seen.
@@ -69,10 +72,8 @@ pub enum HeldBy {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ReceiverWindow {
-    /// Where data goes, as the channel has it; a multicast group, or none for a publication with many destinations.
-    pub endpoint: Option<String>,
-    /// How many receivers flow control tracks, where it does (`min` and `tagged`).
-    pub receivers: Option<i64>,
+    /// Who receives.
+    pub receivers: Receivers,
     /// The counter of how far it was sent.
     pub sender_position_id: CounterId,
     /// How far it was sent.
@@ -118,9 +119,21 @@ impl Stream<'_> {
             limit_id: publication.limit.id(),
             limit_age: publication.watch.limit_age(self.limit),
             is_connected,
+            status_message_age: self.status_message_age(),
             connection_age: publication.watch.connection_age(is_connected),
             held_by: self.held_by(is_connected),
         }
+    }
+
+    fn status_message_age(&self) -> Option<Duration> {
+        let id = self.counters.find(CounterTypeId::SENDER_LIMIT, self.registration_id()?)?;
+        let last = self.counters.descriptor(id)?.confirmed?;
+        Some(self.publication.watch.epoch_age(last))
+    }
+
+    /// What the counters of the stream are registered with.
+    fn registration_id(&self) -> Option<i64> {
+        self.counters.registration_id(self.publication.limit.id())
     }
 
     /// As an appender decides. Source: shared-memory spec 8.2, 8.5.
@@ -183,15 +196,13 @@ impl Stream<'_> {
 
     /// The sending side; `None` over IPC.
     fn sender(&self, subscriber: Option<Consumer>) -> Option<ReceiverWindow> {
-        let id = self.counters.registration_id(self.publication.limit.id())?;
+        let id = self.registration_id()?;
         let counter = |type_id| self.counters.find(type_id, id);
         let value = |type_id| counter(type_id).and_then(|id| self.counters.value(id));
         let sender_position_id = counter(CounterTypeId::SENDER_POSITION)?;
         let sender_position = Position::new(self.counters.value(sender_position_id)?);
-        let uri = ChannelUri::parse(&self.publication.channel).ok().filter(|uri| uri.media() == Media::Udp);
         Some(ReceiverWindow {
-            endpoint: uri.and_then(|uri| uri.endpoint().map(str::to_owned)),
-            receivers: value(CounterTypeId::FLOW_CONTROL_RECEIVERS),
+            receivers: Receivers::of(&self.publication.channel, value(CounterTypeId::FLOW_CONTROL_RECEIVERS)),
             sender_position_id,
             sender_position,
             sender_limit: value(CounterTypeId::SENDER_LIMIT).map_or(sender_position, Position::new),
@@ -199,6 +210,12 @@ impl Stream<'_> {
             back_pressure_events: value(CounterTypeId::SENDER_BPE).unwrap_or_default(),
             subscriber,
         })
+    }
+}
+
+impl PublicationExplanation {
+    fn is_network(&self) -> bool {
+        ChannelUri::parse(&self.channel).is_ok_and(|uri| uri.media() == Media::Udp)
     }
 }
 
@@ -222,6 +239,11 @@ impl fmt::Display for PublicationExplanation {
             (Ok(()), HeldBy::Conductor) => f.write_str("every consumer has caught up"),
             (Err(OfferError::BackPressured), held_by) => write!(f, "waits for {held_by}"),
             (_, held_by) => write!(f, "limited by {held_by}"),
+        }?;
+        match self.status_message_age {
+            Some(age) => write!(f, "; last status message {age:.1?} ago"),
+            None if self.is_network() => f.write_str("; no status message known of"),
+            None => Ok(()),
         }
     }
 }
@@ -243,17 +265,14 @@ impl fmt::Display for HeldBy {
 
 impl fmt::Display for ReceiverWindow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.receivers {
-            Some(count) => write!(f, "the slowest of {count} receivers")?,
-            None => f.write_str("the receiver")?,
-        }
-        if let Some(endpoint) = &self.endpoint {
-            write!(f, " at {endpoint}")?;
-        }
         write!(
             f,
-            ": window full at {} (counter {}), {} bytes to send, {} times so far",
-            self.sender_limit, self.sender_position_id, self.behind, self.back_pressure_events
+            "{}: window full at {} (counter {}), {} bytes to send, {} times so far",
+            self.receivers,
+            self.sender_limit,
+            self.sender_position_id,
+            self.behind,
+            self.back_pressure_events
         )?;
         match &self.subscriber {
             Some(subscriber) => write!(f, "; there, {subscriber}"),

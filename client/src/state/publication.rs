@@ -11,7 +11,7 @@ use std::{
 use epona_protocol::{
     counters::ReadablePosition,
     logbuffer::LogBuffers,
-    types::{CounterId, Nanos, Position, RegistrationId, SessionId, StreamId},
+    types::{CounterId, Now, Position, RegistrationId, SessionId, StreamId},
 };
 
 use super::Watch;
@@ -41,12 +41,7 @@ pub(crate) struct NewPublicationState {
 }
 
 impl PublicationState {
-    pub(crate) fn new(
-        new: NewPublicationState,
-        log: LogBuffers,
-        limit: ReadablePosition,
-        now: Nanos,
-    ) -> Self {
+    pub(crate) fn new(new: NewPublicationState, log: LogBuffers, limit: ReadablePosition, now: Now) -> Self {
         let watch = Watch::new(log.metadata().is_connected(), limit.position(), now);
         Self {
             registration_id: new.registration_id,
@@ -76,7 +71,7 @@ impl PublicationState {
     }
 
     /// Notes since when it stands as it does. By the conductor.
-    pub(crate) fn look(&self, now: Nanos) {
+    pub(crate) fn look(&self, now: Now) {
         self.watch.look(self.log.metadata().is_connected(), self.limit.position(), now);
     }
 

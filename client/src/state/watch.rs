@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use epona_protocol::types::{Nanos, Position};
+use epona_protocol::types::{EpochMillis, Nanos, Now, Position};
 
 /// What the conductor saw of a publication when it last looked, and since when it is so.
 ///
@@ -13,6 +13,7 @@ use epona_protocol::types::{Nanos, Position};
 #[derive(Debug)]
 pub(crate) struct Watch {
     looked: AtomicI64,
+    looked_epoch: AtomicI64,
     limit: AtomicI64,
     limit_since: AtomicI64,
     connected: AtomicBool,
@@ -20,9 +21,11 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    pub(crate) const fn new(connected: bool, limit: Position, now: Nanos) -> Self {
+    pub(crate) const fn new(connected: bool, limit: Position, now: Now) -> Self {
+        let Now { nanos: now, epoch } = now;
         Self {
             looked: AtomicI64::new(now.get()),
+            looked_epoch: AtomicI64::new(epoch.get()),
             limit: AtomicI64::new(limit.get()),
             limit_since: AtomicI64::new(now.get()),
             connected: AtomicBool::new(connected),
@@ -31,7 +34,8 @@ impl Watch {
     }
 
     /// Notes how the publication stands. By the conductor.
-    pub(crate) fn look(&self, connected: bool, limit: Position, now: Nanos) {
+    pub(crate) fn look(&self, connected: bool, limit: Position, now: Now) {
+        let Now { nanos: now, epoch } = now;
         if self.limit.swap(limit.get(), Ordering::Relaxed) != limit.get() {
             self.limit_since.store(now.get(), Ordering::Relaxed);
         }
@@ -39,6 +43,7 @@ impl Watch {
             self.connected_since.store(now.get(), Ordering::Relaxed);
         }
         self.looked.store(now.get(), Ordering::Relaxed);
+        self.looked_epoch.store(epoch.get(), Ordering::Relaxed);
     }
 
     /// How long a limit has stood; zero for another than was last seen.
@@ -59,6 +64,11 @@ impl Watch {
         }
     }
 
+    /// How long before the last look something was that a driver stamped; zero for what came after it.
+    pub(crate) fn epoch_age(&self, moment: EpochMillis) -> Duration {
+        EpochMillis::new(self.looked_epoch.load(Ordering::Relaxed)).since(moment)
+    }
+
     fn age(&self, since: &AtomicI64) -> Duration {
         let looked = Nanos::new(self.looked.load(Ordering::Relaxed));
         looked.since(Nanos::new(since.load(Ordering::Relaxed)))
@@ -77,14 +87,18 @@ mod tests {
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
+    const START: Now = Now { nanos: Nanos::new(5), epoch: EpochMillis::new(1_700_000_000_000) };
+
+    fn after(duration: Duration) -> Now {
+        Now { nanos: START.nanos + duration, epoch: START.epoch + duration }
+    }
 
     #[test]
     fn what_does_not_change_grows_older_and_what_changes_is_new() {
-        let start = Nanos::new(5);
-        let watch = Watch::new(true, Position::ZERO, start);
-        watch.look(true, Position::ZERO, start + SECOND);
+        let watch = Watch::new(true, Position::ZERO, START);
+        watch.look(true, Position::ZERO, after(SECOND));
         assert_eq!((watch.limit_age(Position::ZERO), watch.connection_age(true)), (SECOND, SECOND));
-        watch.look(false, Position::ZERO, start + 2 * SECOND);
+        watch.look(false, Position::ZERO, after(2 * SECOND));
         assert_eq!(watch.limit_age(Position::ZERO), 2 * SECOND);
         assert_eq!(
             (watch.connection_age(false), watch.connection_age(true)),
@@ -94,10 +108,18 @@ mod tests {
     }
 
     #[test]
+    fn what_a_driver_stamped_is_as_old_as_the_last_look_and_never_younger_than_now() {
+        let watch = Watch::new(true, Position::ZERO, START);
+        watch.look(true, Position::ZERO, after(3 * SECOND));
+        assert_eq!(watch.epoch_age(after(SECOND).epoch), 2 * SECOND);
+        assert_eq!(watch.epoch_age(EpochMillis::new(i64::MAX)), Duration::ZERO);
+        assert_eq!(watch.epoch_age(EpochMillis::new(i64::MIN)).as_millis(), i64::MAX as u128);
+    }
+
+    #[test]
     fn ages_stay_when_the_clock_is_changed() {
-        let start = Nanos::new(5);
-        let watch = Watch::new(true, Position::ZERO, start);
-        watch.look(true, Position::ZERO, start + SECOND);
+        let watch = Watch::new(true, Position::ZERO, START);
+        watch.look(true, Position::ZERO, after(SECOND));
         watch.move_times(|moment| moment + 3600 * SECOND);
         assert_eq!(watch.limit_age(Position::ZERO), SECOND);
     }

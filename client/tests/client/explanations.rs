@@ -2,12 +2,12 @@ use std::time::Duration;
 
 use epona_client::{
     ChannelStatus, ClientId, Context, CounterTypeId, HeldBy, OfferError, Position, Publication,
-    PublicationExplanation,
+    PublicationExplanation, ReceiverPlace,
 };
 use epona_protocol::{
     counters::{AtomicCounter, NewCounter, StreamKey, stream_label, subscriber_position_label},
     logbuffer::appender::ConcurrentAppender,
-    types::StreamId,
+    types::{EpochMillis, StreamId},
 };
 
 use crate::fake_driver::{CHANNEL, DriverLog, SESSION, STREAM, TERM_LENGTH, World, position};
@@ -61,6 +61,12 @@ fn back_pressured(sent: i64, allowed: i64) -> (World, Publication, DriverLog) {
     (world, publication, log)
 }
 
+fn limit_of_sender(world: &World, publication: &Publication) -> AtomicCounter {
+    let counters = world.aeron.counters_reader();
+    let id = counters.find(CounterTypeId::SENDER_LIMIT, publication.registration_id().get()).unwrap();
+    counters.writable(id).unwrap()
+}
+
 #[test]
 fn a_full_receiver_window_is_named_with_endpoint_and_age() {
     let (mut world, publication, _log) = back_pressured(1024, 1024);
@@ -70,7 +76,7 @@ fn a_full_receiver_window_is_named_with_endpoint_and_age() {
     assert_eq!((explanation.position, explanation.limit), (position(WINDOW), position(WINDOW)));
     assert!(explanation.limit_age > LATER / 2, "{:?}", explanation.limit_age);
     let HeldBy::Receivers(window) = &explanation.held_by else { panic!("{explanation:?}") };
-    assert_eq!(window.endpoint.as_deref(), Some("localhost:20121"));
+    assert_eq!(window.receivers.place, ReceiverPlace::Endpoint("localhost:20121".to_owned()));
     assert_eq!((window.behind, window.back_pressure_events), (WINDOW - 1024, 3));
     let text = explanation.to_string();
     for part in
@@ -78,6 +84,33 @@ fn a_full_receiver_window_is_named_with_endpoint_and_age() {
     {
         assert!(text.contains(part), "{part} is missing in: {text}");
     }
+}
+
+#[test]
+fn the_age_of_the_last_status_message_is_told_where_the_driver_tells_it() {
+    let (mut world, publication, _log) = back_pressured(1024, 1024);
+    let limit = limit_of_sender(&world, &publication);
+    assert_eq!(publication.explain().status_message_age, None, "as with a driver of Aeron's");
+    assert!(publication.explain().to_string().ends_with("; no status message known of"));
+    limit.confirm(world.driver.now.epoch);
+    world.run(LATER);
+    let explanation = publication.explain();
+    let age = explanation.status_message_age.unwrap();
+    assert!(age > LATER / 2 && age <= LATER, "{age:?}");
+    assert!(explanation.to_string().contains("; last status message "), "{explanation}");
+}
+
+#[test]
+fn times_of_status_messages_that_cannot_be_are_no_age_or_none() {
+    let (mut world, publication, _log) = back_pressured(1024, 1024);
+    world.run(LATER);
+    let limit = limit_of_sender(&world, &publication);
+    for (time, age) in [(i64::MAX, Some(Duration::ZERO)), (-1, None), (i64::MIN, None), (0, None)] {
+        limit.confirm(EpochMillis::new(time));
+        assert_eq!(publication.explain().status_message_age, age, "{time}");
+    }
+    limit.confirm(EpochMillis::new(1));
+    assert!(publication.explain().status_message_age.unwrap() > Duration::from_secs(1_000_000_000));
 }
 
 #[test]

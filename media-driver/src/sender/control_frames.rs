@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use epona_protocol::{
     command::ErrorCode,
     frame::{self, ErrorFrame, FrameKind, Nak, ResponseSetup, Rttm, StatusMessageFlags, StatusMessageView},
-    types::{Nanos, TermLength},
+    types::{Now, TermLength},
 };
 
 use super::{
@@ -28,7 +28,7 @@ use crate::{
 
 /// What handling a control frame may touch besides its publication.
 pub(super) struct Collaborators<'a> {
-    pub(super) now: Nanos,
+    pub(super) now: Now,
     pub(super) conductor: &'a mut Proxy<ConductorCommand>,
     pub(super) system: &'a SystemCounters,
     /// Counts frames after which there may be something to do: not what receivers of idle streams repeat.
@@ -62,7 +62,7 @@ pub(super) fn receive(
     frames: &mut Vec<ControlFrame>,
     with: &mut Collaborators<'_>,
 ) -> RecvOutcome {
-    let (now, system) = (with.now, with.system);
+    let (now, system) = (with.now.nanos, with.system);
     let outcome = endpoint.transport_mut().recv_batch(now, buffers, &mut |received| {
         for datagram in received.datagrams() {
             match frame::classify(datagram) {
@@ -126,9 +126,9 @@ fn on_status_message(
             with.system.status_messages_rejected.increment();
             return Some(());
         }
-        endpoint.time_of_last_status_message = with.now;
+        endpoint.time_of_last_status_message = with.now.nanos;
     }
-    if let Learned::TooMany { is_first } = endpoint.learn_from(sm.receiver_id(), source, with.now) {
+    if let Learned::TooMany { is_first } = endpoint.learn_from(sm.receiver_id(), source, with.now.nanos) {
         with.system.status_messages_rejected.increment();
         if is_first {
             report_too_many(with.conductor, endpoint, source);
@@ -188,8 +188,15 @@ fn on_nak(
     nak.validate(publication.state().geometry.term_length()).ok()?;
     with.system.naks_received.increment();
     let (stream, range) = ((nak.session_id, nak.stream_id), Range::from(nak));
-    endpoint.events.nak(DriverEvent::NakReceived, source, stream, range, endpoint.channel().text(), with.now);
-    publication.on_nak(&nak, with.now, endpoint, with.system);
+    endpoint.events.nak(
+        DriverEvent::NakReceived,
+        source,
+        stream,
+        range,
+        endpoint.channel().text(),
+        with.now.nanos,
+    );
+    publication.on_nak(&nak, with.now.nanos, endpoint, with.system);
     Some(())
 }
 
@@ -201,7 +208,7 @@ fn on_rttm(
 ) -> Option<()> {
     let rttm = Rttm::parse(bytes).ok()?;
     if let Some(publication) = publications.find(endpoint.id(), rttm.stream_id, rttm.session_id) {
-        publication.on_rttm(&rttm, with.now, endpoint, with.system);
+        publication.on_rttm(&rttm, with.now.nanos, endpoint, with.system);
     }
     Some(())
 }

@@ -225,7 +225,7 @@ impl Sender {
     }
 
     /// Reads what receivers say on every endpoint; bytes read, and frames that may give the next turn something to do.
-    fn poll_control(&mut self, now: Nanos) -> (usize, usize) {
+    fn poll_control(&mut self, now: Now) -> (usize, usize) {
         let Self { endpoints, publications, conductor, system, poller, control_frames, .. } = self;
         let mut news = 0;
         let outcome = poller.poll(|id, buffers| {
@@ -246,8 +246,8 @@ impl Sender {
 }
 
 impl DutyCycle for Sender {
-    fn do_work(&mut self, now: Now) -> usize {
-        let now = now.nanos;
+    fn do_work(&mut self, at: Now) -> usize {
+        let now = at.nanos;
         self.tracker.on_cycle(now);
         let short_sends_before = self.system.short_sends.get();
         let (mut work, is_blocked) = self.send(now);
@@ -255,7 +255,7 @@ impl DutyCycle for Sender {
             self.conductor.flush();
             work += self.take_commands(now);
             if work > 0 || is_blocked || now >= self.next_control_poll {
-                let (bytes, news) = self.poll_control(now);
+                let (bytes, news) = self.poll_control(at);
                 // Frames seldom come alone.
                 let pause = if bytes > 0 { Duration::ZERO } else { self.config.control_poll_interval };
                 self.next_control_poll = now + pause;

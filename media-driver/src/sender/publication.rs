@@ -8,7 +8,7 @@ use epona_protocol::{
     frame::{self, DataFlags, DataHeader, Nak, Rttm, RttmFlags, Setup, SetupFlags, StatusMessageView},
     logbuffer::{Availability, scan_for_availability, scan_run},
     memory::{AtomicView, SharedBytes},
-    types::{DATA_HEADER_LENGTH, Mtu, Nanos, Position, ReceiverId, SessionId, StreamId, TermOffset},
+    types::{DATA_HEADER_LENGTH, Mtu, Nanos, Now, Position, ReceiverId, SessionId, StreamId, TermOffset},
 };
 
 use super::{
@@ -360,11 +360,11 @@ impl SenderPublication {
 
     /// A status message that reports consumption, its fields checked; whether its position can belong to this
     /// stream, so that it counts. Source: driver spec 3.6, wire spec 5.2.
-    pub fn on_status_message(&mut self, sm: &StatusMessageView<'_>, now: Nanos) -> bool {
+    pub fn on_status_message(&mut self, sm: &StatusMessageView<'_>, now: Now) -> bool {
         let status = ReceiverStatus::of(sm, &self.state.geometry);
         let sender_position = Position::at_frame(self.state.sender_position.get());
         if !status.is_plausible(sender_position, self.state.geometry.term_length())
-            || !self.receivers.on_status_message(status.receiver_id, status.end_of_stream, now)
+            || !self.receivers.on_status_message(status.receiver_id, status.end_of_stream, now.nanos)
         {
             return false;
         }
@@ -373,8 +373,9 @@ impl SenderPublication {
         }
         self.has_initial_connection = true;
         let limit = Position::at_frame(self.state.sender_limit.get());
-        let limit = self.flow_control.on_status_message(&status, limit, now);
+        let limit = self.flow_control.on_status_message(&status, limit, now.nanos);
         self.state.sender_limit.set_release(limit.get());
+        self.state.sender_limit.confirm(now.epoch);
         self.publish_receivers();
         self.state.set_connected(self.state.has_subscribers());
         true

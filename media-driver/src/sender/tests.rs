@@ -17,7 +17,7 @@ use epona_protocol::{
         DataFlags, DataHeader, ErrorFrame, Nak, Rttm, RttmFlags, Setup, SetupFlags, StatusMessage,
         StatusMessageFlags, error, nak, rttm, status_message,
     },
-    types::{GroupTag, Position, ReceiverId, RegistrationId, SessionId, TermId, TermOffset},
+    types::{EpochMillis, GroupTag, Position, ReceiverId, RegistrationId, SessionId, TermId, TermOffset},
 };
 
 use super::{
@@ -191,7 +191,12 @@ impl World {
     }
 
     fn turn(&mut self) {
-        self.sender.do_work(Now { nanos: self.now, ..Now::default() });
+        self.sender.do_work(Now { nanos: self.now, epoch: self.epoch() });
+    }
+
+    /// The time of day, which goes on with the other clock.
+    fn epoch(&self) -> EpochMillis {
+        EpochMillis::new(1_700_000_000_000 + self.now.get() / 1_000_000)
     }
 
     /// Lets time pass, then takes a turn; the datagrams sent in it.

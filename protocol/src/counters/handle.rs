@@ -1,7 +1,13 @@
 //! A counter's value, ready for the hot path.
 
-use super::{layout::VALUE_RECORD_LENGTH, position::ReadablePosition};
-use crate::{memory::AtomicView, types::CounterId};
+use super::{
+    layout::{CONFIRMED_OFFSET, VALUE_RECORD_LENGTH, confirmed_in},
+    position::ReadablePosition,
+};
+use crate::{
+    memory::AtomicView,
+    types::{CounterId, EpochMillis},
+};
 
 const VALUE_OFFSET: usize = 0;
 
@@ -89,6 +95,18 @@ impl AtomicCounter {
     #[inline]
     pub fn get_and_add(&self, delta: i64) -> i64 {
         self.record.fetch_add_i64(VALUE_OFFSET, delta)
+    }
+
+    /// Notes that what the value rests on was heard again, whether or not that changed it; relaxed.
+    #[inline]
+    pub fn confirm(&self, now: EpochMillis) {
+        self.record.put_i64(CONFIRMED_OFFSET, now.get());
+    }
+
+    /// When what the value rests on was last heard; `None` for never. Relaxed.
+    #[must_use]
+    pub fn confirmed(&self) -> Option<EpochMillis> {
+        confirmed_in(&self.record)
     }
 
     /// A handle on the same value that can only be read.

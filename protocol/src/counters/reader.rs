@@ -34,6 +34,9 @@ pub struct CounterDescriptor {
     pub reference_id: i64,
     /// The value.
     pub value: i64,
+    /// When what the value rests on was last heard, where the driver tells: for a sender limit of Epona's driver, the last
+    /// status message. Whatever the driver's clock said then, perhaps later than the reader's.
+    pub confirmed: Option<EpochMillis>,
 }
 
 /// As AeronStat prints it: `id: value - label`.
@@ -203,6 +206,7 @@ impl CountersReader {
             owner_id: self.records.owner_id(slot),
             reference_id: self.records.reference_id(slot),
             value: self.records.value_acquire(slot),
+            confirmed: self.records.confirmed(slot),
         })
     }
 

@@ -126,6 +126,27 @@ fn a_freed_id_cools_down_and_starts_anew() {
 }
 
 #[test]
+fn a_value_can_be_confirmed_without_change_and_a_new_life_begins_unconfirmed() {
+    let mut f = fixture(1);
+    let counter = f.manager.allocate(START, &user_counter(b"limit", 7)).unwrap();
+    let confirmed = |f: &Fixture| f.reader.iter().next().unwrap().confirmed;
+    assert_eq!(confirmed(&f), None);
+    counter.set_release(64);
+    counter.confirm(after(5));
+    assert_eq!((confirmed(&f), counter.confirmed()), (Some(after(5)), Some(after(5))));
+    assert_eq!(f.values.get_i64(32), after(5).get(), "beside the value, in what is padding to Aeron");
+    assert_eq!((counter.get(), f.reader.reference_id(counter.id())), (64, Some(0)));
+    for nonsense in [0, -1, i64::MIN] {
+        f.values.put_i64(32, nonsense);
+        assert_eq!(confirmed(&f), None, "{nonsense}");
+    }
+    counter.confirm(after(6));
+    f.manager.free(counter.id(), START);
+    f.manager.allocate(after(REUSE_TIMEOUT_MS), &user_counter(b"limit", 8)).unwrap();
+    assert_eq!(confirmed(&f), None);
+}
+
+#[test]
 fn a_full_manager_says_so_until_an_id_has_cooled_down() {
     let mut f = fixture(2);
     let new = user_counter(b"x", 1);

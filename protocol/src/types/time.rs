@@ -73,6 +73,13 @@ impl EpochMillis {
     pub const fn get(self) -> i64 {
         self.0
     }
+
+    /// Time since `earlier`; zero when `earlier` is in fact later.
+    #[inline]
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
 }
 
 impl ops::Add<Duration> for EpochMillis {

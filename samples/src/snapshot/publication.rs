@@ -1,7 +1,9 @@
 //! Publications: how far written, how far sent, how far allowed.
 
-use epona_client::ChannelUri;
-use epona_protocol::types::{ClientId, CounterTypeId, Position, RegistrationId, SessionId, StreamId};
+use epona_client::Receivers;
+use epona_protocol::types::{
+    ClientId, CounterTypeId, EpochMillis, Position, RegistrationId, SessionId, StreamId,
+};
 use serde::Serialize;
 
 use super::{
@@ -49,6 +51,9 @@ pub(crate) struct Sender {
     pub(crate) naks_received: i64,
     /// Receivers that flow control tracks, where it does.
     pub(crate) receivers: Option<i64>,
+    /// How long ago the driver heard the last status message, in milliseconds; none before the first, and of drivers that
+    /// do not tell.
+    pub(crate) status_message_age_ms: Option<u64>,
 }
 
 impl Publication {
@@ -60,15 +65,8 @@ impl Publication {
 
 impl Publication {
     /// Its receivers, as far as its channel and counters name them.
-    pub(crate) fn receivers(&self) -> String {
-        match self.sender.and_then(|sender| sender.receivers) {
-            Some(0) => return "a receiver: there is none".to_owned(),
-            Some(count) => return format!("the slowest of {count} receivers"),
-            None => {}
-        }
-        let channel: Option<ChannelUri> = self.channel.parse().ok();
-        let endpoint = channel.as_ref().and_then(|channel| channel.get("endpoint"));
-        endpoint.map_or_else(|| "the receiver".to_owned(), |endpoint| format!("the receiver at {endpoint}"))
+    pub(crate) fn receivers(&self) -> Receivers {
+        Receivers::of(&self.channel, self.sender.and_then(|sender| sender.receivers))
     }
 }
 
@@ -97,7 +95,8 @@ const TYPES: [CounterTypeId; 7] = [
 
 pub(super) fn publications(snapshot: &Snapshot) -> Vec<Publication> {
     let groups = counter_groups(snapshot, &TYPES);
-    let mut publications: Vec<_> = groups.into_iter().filter_map(publication).collect();
+    let mut publications: Vec<_> =
+        groups.into_iter().filter_map(|counters| publication(counters, snapshot.taken)).collect();
     for subscriber in subscriber::subscribers(snapshot) {
         if let Some(publication) = publications.iter_mut().find(|publication| reads(&subscriber, publication))
         {
@@ -108,7 +107,7 @@ pub(super) fn publications(snapshot: &Snapshot) -> Vec<Publication> {
 }
 
 /// A publication of what counters there are; `None` without a limit, which every publication has.
-fn publication(counters: CounterGroup<'_>) -> Option<Publication> {
+fn publication(counters: CounterGroup<'_>, now: EpochMillis) -> Option<Publication> {
     let limit = counters.get(CounterTypeId::PUBLISHER_LIMIT)?;
     let sampled = counters.get(CounterTypeId::PUBLISHER_POSITION);
     let sender = counters.value(CounterTypeId::SENDER_POSITION).map(|position| Sender {
@@ -117,6 +116,10 @@ fn publication(counters: CounterGroup<'_>) -> Option<Publication> {
         back_pressure_events: counters.value(CounterTypeId::SENDER_BPE).unwrap_or_default(),
         naks_received: counters.value(CounterTypeId::SENDER_NAKS_RECEIVED).unwrap_or_default(),
         receivers: counters.value(CounterTypeId::FLOW_CONTROL_RECEIVERS),
+        status_message_age_ms: counters
+            .get(CounterTypeId::SENDER_LIMIT)
+            .and_then(|limit| limit.confirmed)
+            .map(|last| now.since(last).as_millis() as u64),
     });
     Some(Publication {
         registration_id: counters.registration_id,

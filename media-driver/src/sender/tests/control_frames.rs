@@ -42,6 +42,21 @@ fn status_messages_with_impossible_fields_are_invalid_and_those_of_others_are_no
 }
 
 #[test]
+fn the_sender_limit_tells_when_the_last_status_message_came_that_counts() {
+    let mut world = World::new();
+    assert_eq!(world.state.sender_limit.confirmed(), None);
+    world.connect(WINDOW);
+    let heard = world.epoch();
+    assert_eq!(world.state.sender_limit.confirmed(), Some(heard));
+    world.after(ms(150));
+    world.hear_status(|sm| sm.consumption_term_id = INITIAL_TERM.wrapping_add(9));
+    world.hear_status(|sm| sm.session_id = SessionId::new(1));
+    assert_eq!(world.state.sender_limit.confirmed(), Some(heard), "rejected, and of another stream");
+    world.hear_status(|_| {});
+    assert_eq!(world.state.sender_limit.confirmed(), Some(world.epoch()), "though it changed nothing");
+}
+
+#[test]
 fn a_receiver_is_gone_after_5_s_of_silence_or_when_it_says_so() {
     let mut world = World::new();
     world.connect(WINDOW);
