@@ -101,6 +101,7 @@ fn a_check_passes_values_that_are_clamped_and_fails_what_is_not_in_force_at_all(
             1,
             "aeron.threading.mode=FOO is invalid, using default DEDICATED: it takes one of",
         ),
+        ("-Depona.socket.busy.poll=soon", 1, "epona.socket.busy.poll=soon is invalid, using default 0ns"),
         ("-Daeron.timer.interval=soon", 1, "aeron.timer.interval=soon is invalid, using default 1s"),
         ("/no/such/file", 1, "properties file /no/such/file does not exist"),
         ("-Daeron.term.buffer.length=1000", 1, "term length 1000 must be"),

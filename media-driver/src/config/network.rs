@@ -26,6 +26,9 @@ pub struct Network {
     pub traffic_class: Option<u8>,
     /// Let the kernel cut up runs of datagrams that are sent and put together what arrives, where it can. Default true.
     pub offload: bool,
+    /// How long the kernel may look for datagrams at the network card itself when one of our receive sockets is empty
+    /// (`SO_BUSY_POLL`), in microseconds, rounded up; zero, the default, leaves that to the system.
+    pub socket_busy_poll: Duration,
     /// Connect the sockets of publications to a single destination. Default true.
     pub connect_sockets: bool,
     /// Ports for control endpoints with port 0; the kernel's choice by default.
@@ -69,6 +72,7 @@ impl Default for Network {
             multicast_ttl: 0,
             traffic_class: None,
             offload: true,
+            socket_busy_poll: Duration::ZERO,
             connect_sockets: true,
             sender_port_range: PortRange::SYSTEM,
             receiver_port_range: PortRange::SYSTEM,

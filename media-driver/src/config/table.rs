@@ -277,6 +277,11 @@ static NETWORK: &[Setting] = &[
         "segmentation offload and receive coalescing, where the kernel has them; epona-offload=false in a channel switches it off there",
     ),
     effective(
+        "epona.socket.busy.poll",
+        &Time { field: field!(network.socket_busy_poll), min: Duration::ZERO },
+        "SO_BUSY_POLL of sockets that receive data, for receivers that spin: a read that finds nothing asks the network card; 0: the system's",
+    ),
+    effective(
         "aeron.driver.connect",
         &Flag(field!(network.connect_sockets)),
         "connect the sockets of publications to one destination",

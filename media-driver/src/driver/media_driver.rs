@@ -1,7 +1,7 @@
 //! A driver with threads of its own: the runner, where the clocks and sleeps are.
 
 use std::{
-    fmt,
+    fmt, io,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -10,6 +10,8 @@ use std::{
     thread,
     time::Duration,
 };
+
+use epona_protocol::uri::units::format_duration;
 
 use super::{Environment, LaunchError, Roles, assemble, event_logging::EventLogging};
 use crate::{
@@ -21,7 +23,10 @@ use crate::{
     duty_cycle::{AgentRunner, DutyCycle, RunningAgent, Shared, StopSignal, ThreadRole},
     error::DriverError,
     event_log::{EventLog, LoggingFactory},
-    media::{TransportFactory, UdpTransportFactory, interceptor::InterceptingFactory, probe_socket_buffers},
+    media::{
+        TransportFactory, UdpTransportFactory, interceptor::InterceptingFactory, probe_busy_poll,
+        probe_socket_buffers,
+    },
     name_resolution::DefaultNameResolver,
 };
 
@@ -62,6 +67,7 @@ impl MediaDriver {
         let threads = context.threads.clone();
         let (affinity, doubts) = Affinity::resolve(&threads, &Machine::default())?;
         notices.extend(doubts.into_iter().chain(logging.notices.iter().cloned()));
+        notices.extend(busy_poll_doubt(context.network.socket_busy_poll, probe_busy_poll));
         let roles = assemble(context, &directory, environment)?;
         let errors = roles.errors.another();
         let termination_requested = Arc::clone(&roles.termination_requested);
@@ -100,7 +106,8 @@ impl MediaDriver {
         &self.path
     }
 
-    /// What there is to tell a person about the directory that was taken over and the processors that were chosen.
+    /// What there is to tell a person about the directory that was taken over, the processors that were chosen and what
+    /// the system does not allow.
     #[must_use]
     pub fn notices(&self) -> &[String] {
         &self.notices
@@ -224,6 +231,16 @@ pub(super) fn take_directory(context: &Context, clock: &SystemClock) -> Result<D
     Ok(DriverDirectory::take_over(&context.directory, clock, thread::sleep)?)
 }
 
+/// A warning when the system does not let sockets be polled as the setting says; they are opened all the same.
+fn busy_poll_doubt(asked: Duration, probe: impl FnOnce(Duration) -> io::Result<()>) -> Option<String> {
+    let error = if asked.is_zero() { None } else { probe(asked).err() }?;
+    Some(format!(
+        "WARNING: epona.socket.busy.poll={} has no effect: the system refuses SO_BUSY_POLL ({error}): give the driver \
+         CAP_NET_ADMIN, or raise net.core.busy_read to that many microseconds instead",
+        format_duration(asked)
+    ))
+}
+
 /// Real sockets, the system's resolver, real randomness.
 pub(super) fn system_environment(
     context: &Context,
@@ -253,4 +270,22 @@ pub(super) fn system_environment(
         events: events.clone(),
         now: clock.now(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_system_that_refuses_busy_polling_is_a_warning_that_names_setting_and_remedy() {
+        let refuse = |_| Err(io::Error::from_raw_os_error(libc::EPERM));
+        let warning = busy_poll_doubt(Duration::from_micros(50), refuse).unwrap();
+        for word in
+            ["WARNING", "epona.socket.busy.poll=50us", "os error 1", "CAP_NET_ADMIN", "net.core.busy_read"]
+        {
+            assert!(warning.contains(word), "{word} in {warning}");
+        }
+        assert_eq!(busy_poll_doubt(Duration::ZERO, refuse), None);
+        assert_eq!(busy_poll_doubt(Duration::from_micros(50), |_| Ok(())), None);
+    }
 }

@@ -26,4 +26,4 @@ pub use transport::{
     segments_per_message,
 };
 pub use udp_channel::{ChannelError, ChannelPurpose, ChannelResolver, UdpChannel};
-pub use udp_transport::{UdpTransport, UdpTransportFactory, probe_socket_buffers};
+pub use udp_transport::{UdpTransport, UdpTransportFactory, probe_busy_poll, probe_socket_buffers};

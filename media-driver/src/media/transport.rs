@@ -10,7 +10,7 @@
 //! segmentation-offload call for the whole run); what comes in is lent the same way, so that receive coalescing
 //! changes no caller.
 
-use std::{fmt, io, net::SocketAddr, os::fd::RawFd};
+use std::{fmt, io, net::SocketAddr, os::fd::RawFd, time::Duration};
 
 use epona_protocol::{memory::SharedBytes, types::Nanos};
 
@@ -247,6 +247,8 @@ pub struct TransportSpec {
     pub media_timestamps: bool,
     /// Let the kernel cut up runs that are sent and put together what arrives, where it can.
     pub offload: bool,
+    /// SO_BUSY_POLL, rounded up to microseconds, where the system allows it; zero leaves the system's default.
+    pub busy_poll: Duration,
 }
 
 impl TransportSpec {
@@ -263,6 +265,7 @@ impl TransportSpec {
             traffic_class: None,
             media_timestamps: false,
             offload: false,
+            busy_poll: Duration::ZERO,
         }
     }
 }

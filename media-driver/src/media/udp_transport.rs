@@ -4,6 +4,7 @@ use std::{
     io,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     os::fd::{AsFd, AsRawFd, RawFd},
+    time::Duration,
 };
 
 use epona_protocol::types::Nanos;
@@ -150,6 +151,10 @@ impl UdpTransport {
         // As in Aeron, a system that cannot stamp does not keep a channel from opening.
         self.control.timestamps =
             spec.media_timestamps && sys::enable_receive_timestamps(self.receiver().as_fd()).is_ok();
+        if !spec.busy_poll.is_zero() {
+            // Who was refused was told at the start, by a probe.
+            let _ = sys::set_busy_poll(self.receiver().as_fd(), spec.busy_poll);
+        }
         for socket in [&self.send, self.receiver()] {
             socket.set_nonblocking(true).map_err(failed(|| "make a socket non-blocking".into()))?;
         }
@@ -227,6 +232,15 @@ pub fn probe_socket_buffers(send: usize, receive: usize) -> io::Result<ProbedSoc
         socket.set_recv_buffer_size(receive)?;
     }
     Ok(ProbedSocketBuffers { send: socket.send_buffer_size()?, receive: socket.recv_buffer_size()? })
+}
+
+/// Whether the system lets this process set SO_BUSY_POLL.
+///
+/// # Errors
+/// What the system says of a socket or of the option.
+pub fn probe_busy_poll(busy_poll: Duration) -> io::Result<()> {
+    let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
+    sys::set_busy_poll(socket.as_fd(), busy_poll)
 }
 
 fn new_socket(address: SocketAddr) -> Result<Socket, OpenError> {

@@ -210,3 +210,13 @@ fn the_socket_of_publications_goes_when_the_last_of_them_has_gone() {
     driver.wait_alive(Duration::from_secs(5), CLIENT);
     assert_eq!(driver.counters().len(), 1, "{:?}", driver.labels());
 }
+
+#[test]
+fn busy_polling_is_for_sockets_that_receive_data() {
+    let time = Duration::from_micros(50);
+    let mut driver = Driver::with(|context| context.network.socket_busy_poll = time);
+    driver.subscribe("aeron:udp?endpoint=127.0.0.1:0");
+    driver.publish(UDP);
+    let asked: Vec<_> = driver.opened.lock().unwrap().iter().map(|spec| spec.busy_poll).collect();
+    assert_eq!(asked, [time, Duration::ZERO]);
+}

@@ -19,7 +19,9 @@ mod send;
 
 pub use interfaces::NetworkInterface;
 pub(super) use interfaces::network_interfaces;
-pub(super) use options::{disable_multicast_all, enable_coalescing, enable_receive_timestamps};
+pub(super) use options::{
+    disable_multicast_all, enable_coalescing, enable_receive_timestamps, set_busy_poll,
+};
 pub(super) use receive::ControlMessages;
 pub use receive::ReceiveBuffers;
 pub(super) use segmentation::Segmentation;

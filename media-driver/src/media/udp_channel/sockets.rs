@@ -1,6 +1,6 @@
 //! The sockets that a channel needs. Source: wire spec 2.1, 8.3; driver spec 6.7.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use epona_protocol::uri::ControlMode;
 
@@ -91,6 +91,10 @@ impl UdpChannel {
             traffic_class: endpoint.effective_traffic_class(network),
             media_timestamps: endpoint.timestamps.media_receive.is_some(),
             offload: endpoint.offload.unwrap_or(network.offload),
+            busy_poll: match affinity {
+                Affinity::Receiver => network.socket_busy_poll,
+                Affinity::Sender | Affinity::Conductor => Duration::ZERO,
+            },
         }
     }
 }
