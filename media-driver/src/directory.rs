@@ -5,6 +5,7 @@
 //! <dir>/loss-report.dat                           created by the driver, see protocol's loss_report
 //! <dir>/publications/<registration id>.logbuffer
 //! <dir>/images/<correlation id>.logbuffer
+//! <dir>/spares/<number>                           logs that are kept ready, where that is asked for
 //! <dir>-<timestamp>-error.log                     errors of the driver before, see saved_errors
 //! ```
 //!
@@ -34,6 +35,7 @@ pub mod storage;
 pub const LOSS_REPORT_FILE: &str = "loss-report.dat";
 const PUBLICATIONS: &str = "publications";
 const IMAGES: &str = "images";
+const SPARES: &str = "spares";
 /// How often a file that another driver seems to be creating is looked at.
 const POLL_INTERVAL: Duration = Duration::from_millis(16);
 
@@ -206,6 +208,12 @@ pub fn image_log(directory: &Path, id: CorrelationId) -> PathBuf {
     directory.join(IMAGES).join(format!("{id}.logbuffer"))
 }
 
+/// Where log buffers are kept ready for streams to come.
+#[must_use]
+pub fn spare_logs(directory: &Path) -> PathBuf {
+    directory.join(SPARES)
+}
+
 /// Makes sure that the driver of an existing directory is gone, and saves its errors.
 fn retire(
     settings: &config::Directory,
@@ -271,7 +279,7 @@ fn refuse_foreign(path: &Path) -> Result<(), DirectoryError> {
         if name == CNC_FILE {
             return Ok(());
         }
-        if ![LOSS_REPORT_FILE, PUBLICATIONS, IMAGES].iter().any(|ours| name == *ours) {
+        if ![LOSS_REPORT_FILE, PUBLICATIONS, IMAGES, SPARES].iter().any(|ours| name == *ours) {
             foreign = Some(name);
         }
     }

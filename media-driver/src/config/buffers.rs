@@ -35,6 +35,8 @@ pub struct Buffers {
     pub ipc_publication_window: usize,
     /// Allocate log files when they are first written rather than when they are created. Default true.
     pub sparse_term_files: bool,
+    /// Log files that are kept ready, faulted in, of each length that was asked for, 0..=64. Default 0.
+    pub spare_logs: usize,
     /// Refuse what does not fit the file system, and warn when it runs low. Default true.
     pub storage_checks: bool,
     /// Usable bytes at or below which the error log warns. Default 160 MiB.
@@ -83,6 +85,7 @@ impl Default for Buffers {
             publication_window: 0,
             ipc_publication_window: 0,
             sparse_term_files: true,
+            spare_logs: 0,
             storage_checks: true,
             low_storage_threshold: 160 << 20,
         }

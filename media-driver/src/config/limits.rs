@@ -15,6 +15,9 @@ pub const ERROR_LOG_LENGTH_MIN: usize = 4 << 20;
 /// Most messages that one system call sends or receives. Source: driver spec 14.5.
 pub const IO_VECTOR_CAPACITY_MAX: usize = 64;
 
+/// Most log buffers that are kept ready of one length.
+pub const SPARE_LOGS_MAX: usize = 64;
+
 pub(crate) const TERM_LENGTH_DEFAULT: TermLength = match TermLength::new(16 << 20) {
     Ok(length) => length,
     Err(_) => TermLength::MIN,

@@ -8,7 +8,10 @@ use epona_protocol::types::{Mtu, TermLength};
 
 use super::{
     CongestionControlStrategy, PageSize, ResolverKind, TerminationValidator, ThreadNaming, ThreadingMode,
-    limits::{ERROR_LOG_LENGTH_MIN, IO_VECTOR_CAPACITY_MAX, TO_CLIENTS_LENGTH_MIN, TO_DRIVER_LENGTH_MIN},
+    limits::{
+        ERROR_LOG_LENGTH_MIN, IO_VECTOR_CAPACITY_MAX, SPARE_LOGS_MAX, TO_CLIENTS_LENGTH_MIN,
+        TO_DRIVER_LENGTH_MIN,
+    },
     setting::{
         CheckedSize, Choice, Field, Flag, IdleName, Inferable, Integer, Kind, Millis, Nothing,
         OptionalInteger, OptionalTag, OptionalTime, Path, Ports, Setting, Size, Status, Tag, Text, Time,
@@ -221,6 +224,11 @@ static BUFFERS: &[Setting] = &[
         "aeron.term.buffer.sparse.file",
         &Flag(field!(buffers.sparse_term_files)),
         "allocate log files as they are written, not when created",
+    ),
+    effective(
+        "epona.log.buffer.spares",
+        &Integer { field: field!(buffers.spare_logs), min: 0, max: SPARE_LOGS_MAX as i64 },
+        "log files kept ready, in memory, of each length that was asked for; for drivers whose native resource agent has a thread",
     ),
     effective(
         "aeron.perform.storage.checks",

@@ -12,8 +12,8 @@ use epona_protocol::{
 use super::{
     Context,
     limits::{
-        ERROR_LOG_LENGTH_MIN, IO_VECTOR_CAPACITY_MAX, TO_CLIENTS_LENGTH_MIN, TO_CLIENTS_TRAILER,
-        TO_DRIVER_LENGTH_MIN, TO_DRIVER_TRAILER,
+        ERROR_LOG_LENGTH_MIN, IO_VECTOR_CAPACITY_MAX, SPARE_LOGS_MAX, TO_CLIENTS_LENGTH_MIN,
+        TO_CLIENTS_TRAILER, TO_DRIVER_LENGTH_MIN, TO_DRIVER_TRAILER,
     },
     values::MAX_DURATION,
 };
@@ -274,6 +274,7 @@ impl Context {
                 1,
                 i32::MAX as u64,
             ),
+            ("epona.log.buffer.spares", self.buffers.spare_logs as u64, 0, SPARE_LOGS_MAX as u64),
             ("aeron.max.resend", loss.max_resend.into(), 1, 256),
             ("epona.unicast.max.gaps", loss.unicast_max_gaps as u64, 1, 256),
             ("aeron.nak.unicast.retry.delay.ratio", loss.nak_unicast_retry_delay_ratio, 1, i64::MAX as u64),

@@ -195,6 +195,7 @@ pub fn assemble(
             perform_storage_checks: context.buffers.storage_checks,
             low_storage_warning: context.buffers.low_storage_threshold,
             resource_free_limit: context.threads.resource_free_limit as usize,
+            spare_logs: context.buffers.spare_logs,
         },
         file_system,
         ChannelResolver::new(names),

@@ -1,7 +1,9 @@
 //! The native resource agent: the role that may block, so that no other has to.
 //!
-//! Resolving names, and creating, mapping and deleting log buffers, happen here. Each request carries a job id that
-//! comes back with its outcome. Source: driver spec 1.1, 8.4.
+//! Resolving names, and creating, mapping and deleting log buffers, happen here; some are kept ready (`spares`). Each
+//! request carries a job id that comes back with its outcome. Source: driver spec 1.1, 8.4.
+
+mod spares;
 
 use std::{collections::VecDeque, fs, io, path::PathBuf, sync::Arc, time::Duration};
 
@@ -12,9 +14,13 @@ use epona_protocol::{
     types::Now,
 };
 
+use self::spares::Spares;
 use crate::{
     commands::{LogSpec, ResourceCommand, ResourceOutcome},
-    directory::storage::{self, FileSystem, Need, Promises, Storage},
+    directory::{
+        spare_logs,
+        storage::{self, FileSystem, Need, Promises, Storage},
+    },
     duty_cycle::{DutyCycle, Inputs},
     error::DriverError,
     media::udp_channel::ChannelResolver,
@@ -38,6 +44,8 @@ pub struct ResourceConfig {
     pub low_storage_warning: u64,
     /// Failed deletions retried per turn.
     pub resource_free_limit: usize,
+    /// Logs that are kept ready of each length that was asked for, 0 for none.
+    pub spare_logs: usize,
 }
 
 /// The native resource agent role.
@@ -50,6 +58,7 @@ pub struct NativeResourceAgent {
     conductor: Proxy<ResourceOutcome>,
     system: SystemCounters,
     promises: Promises,
+    spares: Spares,
     to_delete: VecDeque<PathBuf>,
     reports: Vec<Report>,
 }
@@ -66,6 +75,7 @@ impl NativeResourceAgent {
         system: SystemCounters,
     ) -> Self {
         Self {
+            spares: Spares::new(spare_logs(&config.directory), config.spare_logs),
             config,
             file_system,
             channels,
@@ -114,23 +124,56 @@ impl NativeResourceAgent {
     }
 
     fn map(&mut self, spec: &LogSpec) -> Result<LogBuffers, DriverError> {
-        let length = descriptor::file_length(spec.parameters.term_length, spec.parameters.page_size);
+        match self.take_or_create(spec) {
+            Err(error) if error.code == ErrorCode::StorageSpace && self.clear_spares() > 0 => {
+                self.take_or_create(spec)
+            }
+            mapped => mapped,
+        }
+    }
+
+    fn take_or_create(&mut self, spec: &LogSpec) -> Result<LogBuffers, DriverError> {
+        let LogSpec { path, parameters, is_sparse, .. } = spec;
+        let length = descriptor::file_length(parameters.term_length, parameters.page_size);
+        let failed = |error: LogBuffersError| match error {
+            LogBuffersError::Io(error) => mapping_error(spec, &error),
+            other => DriverError::generic(format!("error mapping log file {}: {other}", path.display())),
+        };
+        let spare = self.spares.take(length, path).map_err(|error| mapping_error(spec, &error))?;
+        if let Some(file) = spare {
+            return LogBuffers::in_new_file(&file, parameters).map_err(failed);
+        }
         if self.config.perform_storage_checks {
             self.check_storage(length as u64, spec)?;
         }
-        let allocation = if spec.is_sparse { Allocation::Sparse } else { Allocation::Full };
-        let log =
-            LogBuffers::create(&spec.path, &spec.parameters, allocation).map_err(|error| match error {
-                LogBuffersError::Io(error) => mapping_error(spec, &error),
-                other => {
-                    DriverError::generic(format!("error mapping log file {}: {other}", spec.path.display()))
-                }
-            })?;
-        if spec.is_sparse {
-            self.promises.add(spec.path.clone(), length as u64);
+        let allocation = if *is_sparse { Allocation::Sparse } else { Allocation::Full };
+        let log = LogBuffers::create(path, parameters, allocation).map_err(failed)?;
+        if *is_sparse {
+            self.promises.add(path.clone(), length as u64);
         }
         self.system.bytes_currently_mapped.add(length as i64);
         Ok(log)
+    }
+
+    /// Makes one of the spares that are missing, where that leaves more storage than is worth a warning.
+    fn make_spare(&mut self) -> usize {
+        let Some(length) = self.spares.missing() else { return 0 };
+        let ResourceConfig { directory, low_storage_warning, .. } = &self.config;
+        let needed = (length as u64).saturating_add(*low_storage_warning);
+        let usable = self.file_system.usable_space(directory).unwrap_or(0);
+        if self.promises.available(usable, needed) < needed || self.spares.make(length).is_err() {
+            self.spares.give_up();
+            return 0;
+        }
+        self.system.bytes_currently_mapped.add(length as i64);
+        1
+    }
+
+    /// Deletes all spares; how many bytes that were.
+    fn clear_spares(&mut self) -> u64 {
+        let bytes = self.spares.clear();
+        self.system.bytes_currently_mapped.add(-(bytes as i64));
+        bytes
     }
 
     fn free(&mut self, path: PathBuf, log: LogBuffers) {
@@ -206,7 +249,7 @@ impl DutyCycle for NativeResourceAgent {
             self.execute(command);
             work += 1;
         }
-        work
+        if work == 0 { self.make_spare() } else { work }
     }
 
     fn role_name(&self) -> &str {
@@ -228,5 +271,9 @@ impl DutyCycle for NativeResourceAgent {
         for path in std::mem::take(&mut self.to_delete) {
             self.delete(path);
         }
+        self.clear_spares();
     }
 }
+
+#[cfg(test)]
+mod tests;

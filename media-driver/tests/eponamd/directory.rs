@@ -304,3 +304,26 @@ fn an_image_that_does_not_fit_the_file_system_is_recorded_and_the_driver_lives_o
     receiver.add_subscription("aeron:ipc", 1).unwrap();
     assert!(small.is_running());
 }
+
+#[test]
+fn logs_that_are_kept_ready_go_with_their_driver_and_those_of_a_killed_one_with_the_next() {
+    let workspace = workspace();
+    for ending in ["TERM", "KILL"] {
+        let mut driver = Driver::start(&workspace, &["-Depona.log.buffer.spares=2"]);
+        let aeron = driver.connect();
+        let _publication = aeron.add_publication("aeron:ipc", 1).unwrap();
+        let spares = driver.directory().join("spares");
+        let ready = || fs::read_dir(&spares).is_ok_and(|entries| entries.count() == 2);
+        until("two logs are ready", || ready().then_some(()));
+        driver.signal(ending);
+        driver.wait();
+        assert_eq!(spares.exists(), ending == "KILL");
+    }
+    let driver = Driver::start(&workspace, &["-Daeron.dir.delete.on.start=true"]);
+    until("the driver's own file is there", || {
+        let cnc = cnc_of(driver.directory())?;
+        (cnc.metadata().pid == i64::from(driver.pid())).then_some(())
+    });
+    assert!(!driver.directory().join("spares").exists());
+    driver.end_healthy();
+}

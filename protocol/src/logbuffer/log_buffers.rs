@@ -90,7 +90,19 @@ impl LogBuffers {
         allocation: Allocation,
     ) -> Result<Self, LogBuffersError> {
         let length = file_length(parameters.term_length, parameters.page_size);
-        let file = MappedFile::create(path, length, allocation)?;
+        Self::in_new_file(&MappedFile::create(path, length, allocation)?, parameters)
+    }
+
+    /// Initialises a log buffer in a new file, zeroed and [`file_length`] bytes long; for drivers.
+    ///
+    /// # Errors
+    /// When the file is shorter.
+    #[cfg(not(loom))]
+    pub fn in_new_file(file: &MappedFile, parameters: &LogParameters) -> Result<Self, LogBuffersError> {
+        let (actual, minimum) = (file.length(), file_length(parameters.term_length, parameters.page_size));
+        if actual < minimum {
+            return Err(LogBuffersError::TooShort { actual, minimum });
+        }
         let metadata = LogMetadata::over(metadata_view(file.view()));
         parameters.initialise(&metadata);
         Ok(Self::split(file.view(), metadata, parameters.term_length))
