@@ -46,7 +46,7 @@ pub struct MediaDriver {
     failed: StopSignal,
     notices: Vec<String>,
     /// The last to go, so that the end is logged too.
-    _logging: EventLogging,
+    logging: EventLogging,
 }
 
 impl MediaDriver {
@@ -61,13 +61,29 @@ impl MediaDriver {
         let directory = take_directory(&context, &clock)?;
         let logging = EventLogging::start(&context.logging, clock)?;
         let environment = system_environment(&context, &logging.log, &clock)?;
+        let doubt = busy_poll_doubt(context.network.socket_busy_poll, probe_busy_poll);
+        let mut driver = Self::launch_in(context, directory, environment)?;
+        driver.notices.extend(logging.notices.iter().cloned().chain(doubt));
+        driver.logging = logging;
+        Ok(driver)
+    }
+
+    /// As [`MediaDriver::launch`], in an environment of the caller's making.
+    ///
+    /// # Errors
+    /// When the system refuses a file or thread, or processors cannot be chosen as configured.
+    pub fn launch_in(
+        context: Context,
+        directory: DriverDirectory,
+        environment: Environment,
+    ) -> Result<Self, LaunchError> {
+        let clock = SystemClock::new();
         let path = directory.path().to_owned();
         let mut notices = directory.notices().to_vec();
         let is_deleted_on_close = context.directory.delete_on_shutdown;
         let threads = context.threads.clone();
         let (affinity, doubts) = Affinity::resolve(&threads, &Machine::default())?;
-        notices.extend(doubts.into_iter().chain(logging.notices.iter().cloned()));
-        notices.extend(busy_poll_doubt(context.network.socket_busy_poll, probe_busy_poll));
+        notices.extend(doubts);
         let roles = assemble(context, &directory, environment)?;
         let errors = roles.errors.another();
         let termination_requested = Arc::clone(&roles.termination_requested);
@@ -82,7 +98,7 @@ impl MediaDriver {
             unrecorded_errors,
             failed,
             notices,
-            _logging: logging,
+            logging: EventLogging::default(),
         };
         // The conductor last: by then there is someone to take what it sends.
         for (role, agent, idle) in agents_of(roles, &threads).into_iter().rev() {

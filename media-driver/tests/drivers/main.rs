@@ -9,6 +9,7 @@ mod end_to_end;
 mod harness;
 mod multi_destination;
 mod multi_destination_subscription;
+mod order;
 #[allow(unreachable_pub, reason = "programs of other packages share the file")]
 #[path = "../support/ports.rs"]
 mod ports;

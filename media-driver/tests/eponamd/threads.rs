@@ -119,3 +119,24 @@ fn a_doubtful_choice_of_processors_ends_the_start_when_it_is_to() {
     let text = driver.stderr();
     assert!(text.contains(&format!("sender and receiver are sharing cpu affinity={cpu}")), "{text}");
 }
+
+#[test]
+fn the_conductor_starts_last_so_that_somebody_takes_what_it_sends() {
+    for (mode, names) in [
+        ("DEDICATED", &["sender", "receiver", "aeron-md-nra", "conductor"][..]),
+        ("SHARED_NETWORK", &["[sender, receiv", "aeron-md-nra", "conductor"]),
+    ] {
+        let workspace = workspace();
+        let driver = Driver::start(&workspace, &["--threading-mode", mode]);
+        // The kernel lists threads in the order in which they were made.
+        let tasks = format!("/proc/{}/task", driver.pid());
+        until(&format!("threads are {names:?}"), || {
+            let found = fs::read_dir(&tasks).ok()?.flatten();
+            let found = found.filter_map(|task| fs::read_to_string(task.path().join("comm")).ok());
+            let found: Vec<_> = found.map(|name| name.trim_end().to_owned()).collect();
+            let roles: Vec<_> = found.iter().filter(|name| names.contains(&name.as_str())).collect();
+            (roles.len() == names.len()).then(|| assert_eq!(roles, names, "{mode}"))
+        });
+        driver.end_healthy();
+    }
+}
