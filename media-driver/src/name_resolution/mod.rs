@@ -51,8 +51,8 @@ pub struct NameQuery<'a> {
 /// Why a name has no address.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ResolutionError {
-    /// No resolver knows the name.
-    #[error("unresolved - {parameter}={name}: {reason}")]
+    /// No resolver knows the name. Programs look for the words of Aeron's Java driver (`unresolved`) and of its C driver.
+    #[error("unresolved - {parameter}={name}: Unable to resolve host: {reason}")]
     UnknownHost {
         /// The channel parameter.
         parameter: String,

@@ -159,8 +159,16 @@ fn errors_carry_the_codes_that_aeron_gives() {
         ("aeron:udp?interface=localhost", InvalidChannel, "must specify endpoint"),
         ("aeron:udp?control-mode=whatever", InvalidChannel, "must specify endpoint"),
         ("aeron:udp?endpoint=localhost:1|tags=abc", InvalidChannel, "channel tag"),
-        ("aeron:udp?endpoint=nowhere:1", UnknownHost, "unresolved - endpoint=nowhere"),
-        ("aeron:udp?endpoint=localhost:1|control=nowhere:1", UnknownHost, "unresolved - control=nowhere"),
+        (
+            "aeron:udp?endpoint=nowhere:1",
+            UnknownHost,
+            "unresolved - endpoint=nowhere: Unable to resolve host: ",
+        ),
+        (
+            "aeron:udp?endpoint=localhost:1|control=nowhere:1",
+            UnknownHost,
+            "unresolved - control=nowhere: Unable to resolve host: ",
+        ),
         ("aeron:udp?endpoint=localhost:1|interface=nowhere", UnknownHost, "interface=nowhere"),
         ("aeron:udp?endpoint=localhost", GenericError, "port"),
         ("aeron:udp?endpoint=localhost:x", GenericError, "port"),
