@@ -8,6 +8,17 @@ use epona_protocol::uri::{TimestampOffset, keys};
 
 use crate::{config::Network, error::DriverError, media::udp_channel::UdpChannel};
 
+/// A channel must not ask for encryption that the driver does not have. Source: driver spec 2.3, row 9.
+pub(super) fn check_transport_security(channel: &UdpChannel) -> Result<(), DriverError> {
+    if channel.ats() == Some(true) {
+        return Err(DriverError::generic(format!(
+            "ATS is not enabled and thus ats=true not supported: channel={}",
+            channel.text()
+        )));
+    }
+    Ok(())
+}
+
 /// Timestamps of a publication's channel.
 ///
 /// # Errors

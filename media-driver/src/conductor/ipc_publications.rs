@@ -8,7 +8,8 @@ use epona_protocol::{
 
 use super::{
     Conductor,
-    publications::{AddPublication, PlannedPublication, ReadyPublication},
+    pending_command::{AddPublication, PlannedPublication},
+    publications::ReadyPublication,
 };
 use crate::{
     error::DriverError,

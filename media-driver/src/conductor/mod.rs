@@ -2,12 +2,12 @@
 //!
 //! | file | does |
 //! | --- | --- |
-//! | `requests` | reads commands of clients and answers the simple ones |
+//! | `requests`, `pending_command` | reads commands of clients and answers the simple ones; those that wait |
 //! | `publications`, `ipc_publications`, `network_publications` | create and share publications, step by step with the resource agent |
 //! | `subscriptions`, `images` | create subscriptions and images, and link them to what they read |
 //! | `response_channels` | brings requests, responses and their subscriptions together |
 //! | `send_destinations` | where a publication with several destinations sends to |
-//! | `send_endpoints`, `receive_endpoints`, `endpoint_options` | find or open the sockets that channels name |
+//! | `send_endpoints`, `receive_endpoints`, `endpoint_options`, `endpoint_counters` | find, open and give up the sockets that channels name |
 //! | `receive_destinations` | add sockets, spies and IPC to subscriptions that take several, and remove them |
 //! | `clients`, `endpoints` | tables of who and what exists |
 //! | `re_resolutions` | has names resolved again whose peers fell silent |
@@ -21,21 +21,23 @@
 
 pub mod client_proxy;
 pub mod clients;
-pub mod endpoints;
 pub mod error_recorder;
-pub mod receive_destinations;
 pub mod services;
 pub mod session_ids;
 
 mod client_counters;
+mod endpoint_counters;
 mod endpoint_options;
+mod endpoints;
 mod events;
 mod images;
 mod ipc_publications;
 mod network_publications;
 mod offload_refusals;
+mod pending_command;
 mod publications;
 mod re_resolutions;
+mod receive_destinations;
 mod receive_endpoints;
 mod requests;
 mod response_channels;
@@ -53,15 +55,9 @@ use epona_protocol::{
 };
 
 use self::{
-    clients::Clients,
-    endpoints::{Endpoints, ReceiveEndpointEntry, SendEndpointEntry},
-    images::PendingImage,
-    offload_refusals::OffloadRefusals,
-    re_resolutions::ReResolutions,
-    requests::PendingCommand,
-    services::Services,
-    session_ids::SessionIds,
-    streams::Streams,
+    clients::Clients, endpoints::Endpoints, images::PendingImage, offload_refusals::OffloadRefusals,
+    pending_command::PendingCommand, re_resolutions::ReResolutions, receive_endpoints::ReceiveEndpointEntry,
+    send_endpoints::SendEndpointEntry, services::Services, session_ids::SessionIds, streams::Streams,
     timers::BlockedCommands,
 };
 use crate::{

@@ -11,7 +11,8 @@ use epona_protocol::{
 use super::{
     Conductor,
     client_counters::NO_OWNER,
-    publications::{AddPublication, PlannedPublication, ReadyPublication},
+    pending_command::{AddPublication, PlannedPublication},
+    publications::ReadyPublication,
     services::CounterStream,
 };
 use crate::{

@@ -8,20 +8,20 @@
 //! ```
 //! Source: driver spec 2.3, 2.5.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use epona_protocol::{
     command::{ErrorCode, Event, PublicationReady},
     logbuffer::{LogBuffers, LogKind, LogParameters, SocketBuffer},
-    types::{ClientId, CorrelationId, CounterId, RegistrationId, SessionId, StreamId, TermId},
+    types::{ClientId, CounterId, RegistrationId, SessionId, StreamId, TermId},
 };
 
 use super::{
     Conductor,
     clients::PublicationLink,
     events::IPC_CHANNEL,
-    requests::{AwaitedLog, PendingCommand},
-    services::{AvailableImage, CounterStream},
+    pending_command::{AddPublication, PendingCommand, PlannedPublication},
+    services::AvailableImage,
 };
 use crate::{
     commands::{LogSpec, ResourceCommand},
@@ -31,70 +31,6 @@ use crate::{
     media::udp_channel::UdpChannel,
     publication::params::{PublicationParams, TaggedPublication},
 };
-
-/// A client's wish for a publication.
-#[derive(Clone, Debug)]
-pub(super) struct AddPublication {
-    pub(super) client_id: ClientId,
-    pub(super) correlation_id: CorrelationId,
-    pub(super) stream_id: StreamId,
-    pub(super) channel: Arc<str>,
-    pub(super) is_exclusive: bool,
-}
-
-impl AddPublication {
-    pub(super) fn registration_id(&self) -> RegistrationId {
-        self.correlation_id.as_registration_id()
-    }
-
-    /// How the counters of the publication name it.
-    pub(super) fn counter_stream(&self, session_id: SessionId) -> CounterStream<'_> {
-        CounterStream {
-            registration_id: self.correlation_id.get(),
-            owner: self.client_id.get(),
-            session_id,
-            stream_id: self.stream_id,
-            channel: &self.channel,
-        }
-    }
-
-    /// Name of the counter `pub-pos`.
-    pub(super) fn publisher_position_name(&self) -> &'static str {
-        if self.is_exclusive { "pub-pos (exclusive)" } else { "pub-pos (concurrent)" }
-    }
-
-    pub(super) fn clash(&self, session: SessionId) -> DriverError {
-        DriverError::invalid_channel(format!(
-            "existing publication has clashing session id {session} for stream id {} and channel {}",
-            self.stream_id, self.channel
-        ))
-    }
-}
-
-/// A publication that waits for its log.
-#[derive(Debug)]
-pub(super) struct PlannedPublication {
-    pub(super) add: AddPublication,
-    pub(super) params: PublicationParams,
-    pub(super) session_id: SessionId,
-    /// The channel that a network publication sends on; none for IPC.
-    pub(super) channel: Option<Arc<UdpChannel>>,
-    /// The log to be.
-    pub(super) path: PathBuf,
-}
-
-impl PlannedPublication {
-    /// How subscribers that read the publication's own log are told of it.
-    pub(super) fn image(&self) -> AvailableImage {
-        AvailableImage {
-            correlation_id: self.add.correlation_id,
-            session_id: self.session_id,
-            stream_id: self.add.stream_id,
-            log_path: self.path.to_string_lossy().into(),
-            source_identity: "aeron:ipc".into(),
-        }
-    }
-}
 
 /// A publication as its client is told of it.
 #[derive(Clone, Copy, Debug)]
@@ -136,7 +72,7 @@ impl Conductor {
             term_length_origin,
         };
         self.services.resources.send(ResourceCommand::MapLog { job, spec: Box::new(spec) });
-        self.pending_command = Some(PendingCommand::Log(job, AwaitedLog::Publication(Box::new(planned))));
+        self.pending_command = Some(PendingCommand::Log(job, Box::new(planned)));
     }
 
     fn publication_log_parameters(&mut self, planned: &PlannedPublication) -> LogParameters {

@@ -8,21 +8,22 @@
 //! ```
 //! Source: driver spec 2.12.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use epona_protocol::{
-    counters::{AtomicCounter, ChannelStatus},
+    counters::ChannelStatus,
     types::{CorrelationId, CounterId, RegistrationId},
     uri::{ChannelUri, ControlMode, InferableBool, SPY_PREFIX},
 };
 
 use super::{
     Conductor,
-    endpoints::{RECEIVE, allocate_address},
-    requests::{AwaitedChannel, IPC_PREFIX, check_length},
-    send_destinations::{Change, check_destination_parameters},
-    send_endpoints::check_transport_security,
-    services::Services,
+    endpoint_counters::{RECEIVE, allocate_address},
+    endpoint_options::check_transport_security,
+    pending_command::{AwaitedChannel, Change, ChangeReceiveDestination},
+    receive_endpoints::DestinationEntry,
+    requests::{IPC_PREFIX, check_length},
+    send_destinations::check_destination_parameters,
     subscriptions::unknown_subscription,
 };
 use crate::{
@@ -34,43 +35,6 @@ use crate::{
     receiver::{destination::ReceiveDestination, origin::DestinationIndex},
     subscription::{Subscription, SubscriptionKind},
 };
-
-/// A client's wish to change the destinations of a subscription.
-#[derive(Clone, Debug)]
-pub(super) struct ChangeReceiveDestination {
-    pub(super) correlation_id: CorrelationId,
-    /// The subscription's.
-    pub(super) registration_id: RegistrationId,
-    pub(super) channel: Arc<str>,
-    pub(super) change: Change,
-}
-
-/// A socket of a receive endpoint, as the conductor keeps it: the one that the endpoint's channel names, or one that was
-/// added.
-#[derive(Debug)]
-pub struct DestinationEntry {
-    index: DestinationIndex,
-    channel: Arc<UdpChannel>,
-    /// Address that was asked of the system, to be given back to the port manager.
-    bind: SocketAddr,
-    /// `rcv-local-sockaddr`.
-    address: AtomicCounter,
-    is_closing: bool,
-}
-
-impl DestinationEntry {
-    /// The socket is on its way out.
-    pub(super) fn set_closing(&mut self) {
-        self.is_closing = true;
-        self.address.set_release(ChannelStatus::Closing.value());
-    }
-
-    /// The socket is closed. The address that it was bound to.
-    pub(super) fn free(self, services: &mut Services) -> SocketAddr {
-        services.free(self.address.id());
-        self.bind
-    }
-}
 
 impl Conductor {
     /// Starts to change the destinations of a subscription.

@@ -15,10 +15,7 @@ use epona_protocol::{
 
 use super::{
     Conductor,
-    publications::{AddPublication, PlannedPublication},
-    receive_destinations::ChangeReceiveDestination,
-    send_destinations::{Change, ChangeDestination},
-    subscriptions::AddSubscription,
+    pending_command::{AddPublication, AddSubscription, AwaitedChannel, Change, PendingCommand},
 };
 use crate::{
     commands::{JobId, PublicationErrorReport, ReceiverCommand, ResourceCommand},
@@ -31,42 +28,6 @@ pub(super) const IPC_PREFIX: &str = "aeron:ipc";
 
 /// Longest reason that a client may give for rejecting an image, in bytes. Source: driver spec 2.13.
 const MAX_REASON_LENGTH: usize = 1023;
-
-/// A client's command that waits for the native resource agent.
-#[derive(Debug)]
-pub(super) enum PendingCommand {
-    /// Its channel is being resolved.
-    Channel(JobId, AwaitedChannel),
-    /// The name of its destination is being resolved.
-    Destination(JobId, ChangeDestination),
-    /// Its log is being mapped.
-    Log(JobId, AwaitedLog),
-}
-
-/// What a resolved channel is for.
-#[derive(Debug)]
-pub(super) enum AwaitedChannel {
-    Publication(AddPublication),
-    Subscription(AddSubscription),
-    Spy(AddSubscription),
-    ReceiveDestination(ChangeReceiveDestination),
-}
-
-/// What a mapped log is for.
-#[derive(Debug)]
-pub(super) enum AwaitedLog {
-    Publication(Box<PlannedPublication>),
-}
-
-impl AwaitedChannel {
-    fn correlation_id(&self) -> CorrelationId {
-        match self {
-            Self::Publication(add) => add.correlation_id,
-            Self::Subscription(add) | Self::Spy(add) => add.correlation_id,
-            Self::ReceiveDestination(wish) => wish.correlation_id,
-        }
-    }
-}
 
 impl Conductor {
     /// Reads and starts at most one command, unless one is under way or a queue is congested. Work done.
@@ -254,7 +215,7 @@ impl Conductor {
     /// The agent has mapped a log, or not: for a client's publication, or for an image.
     pub(super) fn on_log(&mut self, job: JobId, log: Result<LogBuffers, DriverError>) {
         match self.pending_command.take() {
-            Some(PendingCommand::Log(pending, AwaitedLog::Publication(planned))) if pending == job => {
+            Some(PendingCommand::Log(pending, planned)) if pending == job => {
                 self.on_publication_log(*planned, log);
             }
             other => {

@@ -9,7 +9,7 @@ use epona_protocol::{
     uri::{ControlMode, ResponseCorrelation},
 };
 
-use super::{Conductor, publications::AddPublication, subscriptions::link_to_image};
+use super::{Conductor, pending_command::AddPublication, subscriptions::link_to_image};
 use crate::{
     commands::ReceiverCommand,
     error::DriverError,

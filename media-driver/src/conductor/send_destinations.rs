@@ -18,7 +18,8 @@ use epona_protocol::{
 use super::{
     Conductor,
     endpoints::EndpointPhase,
-    requests::{PendingCommand, check_length},
+    pending_command::{Change, ChangeDestination, PendingCommand},
+    requests::check_length,
 };
 use crate::{
     commands::{JobId, ResourceCommand, SenderCommand},
@@ -37,22 +38,6 @@ const REFUSED_KEYS: [&str; 6] = [
     keys::SOCKET_TOS,
     keys::RESPONSE_CORRELATION_ID,
 ];
-
-/// What a client wants of a destination.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Change {
-    Add,
-    Remove,
-}
-
-/// A destination whose name is being resolved.
-#[derive(Debug)]
-pub(super) struct ChangeDestination {
-    pub(super) correlation_id: CorrelationId,
-    publication: RegistrationId,
-    name: Arc<str>,
-    change: Change,
-}
 
 impl Conductor {
     /// Checks a command about a destination, and has the destination's name resolved.

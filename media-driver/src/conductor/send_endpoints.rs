@@ -1,6 +1,6 @@
 //! The sockets of publications: found, checked against, or opened. Source: driver spec 2.3, rows 7 to 16, and 2.6.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use epona_protocol::{
     counters::{AtomicCounter, ChannelKey, NewCounter, channel_label},
@@ -10,20 +10,116 @@ use epona_protocol::{
 
 use super::{
     Conductor,
-    endpoint_options::{check_send_buffers, check_send_timestamps},
-    endpoints::{SEND, SendEndpointEntry},
+    endpoint_counters::{EndpointCounters, SEND},
+    endpoint_options::{check_send_buffers, check_send_timestamps, check_transport_security},
+    endpoints::{EndpointPhase, Endpoints, Entry},
+    services::Services,
 };
 use crate::{
     commands::SenderCommand,
     endpoint_id::SendEndpointId,
     error::DriverError,
     event_log::DriverEvent,
-    media::udp_channel::UdpChannel,
+    media::{Transport, TransportSpec, udp_channel::UdpChannel},
     sender::{
         destinations::Destinations,
         endpoint::{Route, SendEndpoint},
     },
 };
+
+/// A send channel endpoint.
+#[derive(Debug)]
+pub(super) struct SendEndpointEntry {
+    /// The channel that it was made for.
+    pub(super) channel: Arc<UdpChannel>,
+    /// Whether it may be used.
+    pub(super) phase: EndpointPhase,
+    /// Its counters.
+    pub(super) counters: EndpointCounters,
+    /// How many destinations it sends to, where there may be several.
+    pub(super) destinations: Option<AtomicCounter>,
+    /// Address that was asked of the system, to be given back to the port manager.
+    pub(super) bind: SocketAddr,
+    /// Publications that use it.
+    pub(super) publications: usize,
+    /// Where data goes, once the name in the channel was resolved again to another address.
+    pub(super) remote: Option<SocketAddr>,
+}
+
+impl SendEndpointEntry {
+    /// An endpoint in use by nobody yet.
+    #[must_use]
+    pub(super) fn new(
+        channel: Arc<UdpChannel>,
+        counters: EndpointCounters,
+        destinations: Option<AtomicCounter>,
+        bind: SocketAddr,
+    ) -> Self {
+        Self {
+            channel,
+            phase: EndpointPhase::Active,
+            counters,
+            destinations,
+            bind,
+            publications: 0,
+            remote: None,
+        }
+    }
+}
+
+impl Entry for SendEndpointEntry {
+    fn channel(&self) -> &Arc<UdpChannel> {
+        &self.channel
+    }
+
+    fn phase(&self) -> EndpointPhase {
+        self.phase
+    }
+
+    fn moved_remote(&self) -> Option<SocketAddr> {
+        self.remote
+    }
+}
+
+impl Endpoints<SendEndpointEntry> {
+    /// The channel of the endpoint that a publication shares, which says how its socket is; its own, where it is the first.
+    pub(super) fn channel_in_use<'a>(&'a self, channel: &'a Arc<UdpChannel>) -> &'a Arc<UdpChannel> {
+        match self.find_entry(channel) {
+            Ok(Some((_, entry))) => &entry.channel,
+            _ => channel,
+        }
+    }
+
+    /// One publication less; the last one gives the socket up.
+    pub(super) fn release_publication(&mut self, id: SendEndpointId, services: &mut Services) {
+        if let Some(entry) = self.get_mut(id.index()) {
+            entry.publications = entry.publications.saturating_sub(1);
+        }
+        self.close_if_unused(id, services);
+    }
+
+    /// Gives the socket up when no publication uses it.
+    pub(super) fn close_if_unused(&mut self, id: SendEndpointId, services: &mut Services) {
+        let Some(entry) = self.get_mut(id.index()) else { return };
+        if entry.publications == 0 && entry.phase == EndpointPhase::Active {
+            entry.phase = EndpointPhase::Closing;
+            entry.counters.set_closing();
+            let now = services.now.nanos;
+            services.events.endpoint(DriverEvent::SendChannelClose, &entry.channel, now);
+            services.sender.send(SenderCommand::RemoveEndpoint(id));
+        }
+    }
+
+    /// The sender has let go: the counters are free, and so is the slot. What was bound.
+    pub(super) fn on_released(&mut self, id: SendEndpointId, services: &mut Services) -> Option<SocketAddr> {
+        let entry = self.remove(id.index())?;
+        entry.counters.free(services);
+        if let Some(destinations) = &entry.destinations {
+            services.free(destinations.id());
+        }
+        Some(entry.bind)
+    }
+}
 
 impl Conductor {
     /// The endpoint that a publication's channel shares, if there is one; the channel is checked against it, or
@@ -79,7 +175,7 @@ impl Conductor {
         let bind = self.sender_ports.acquire(channel.send_bind(), channel.has_explicit_control())?;
         let spec = channel.send_spec(&self.context.network, bind);
         let (transport, counters) = self
-            .open_endpoint(&SEND, channel, &spec, registration_id)
+            .open_endpoint(channel, &spec, registration_id)
             .inspect_err(|_| self.sender_ports.release(bind))?;
         let destinations = self.count_destinations(channel, registration_id).inspect_err(|_| {
             counters.free(&mut self.services);
@@ -123,15 +219,21 @@ impl Conductor {
         })?;
         Ok(Some(count))
     }
-}
 
-/// A channel must not ask for encryption that the driver does not have. Source: driver spec 2.3, row 9.
-pub(super) fn check_transport_security(channel: &UdpChannel) -> Result<(), DriverError> {
-    if channel.ats() == Some(true) {
-        return Err(DriverError::generic(format!(
-            "ATS is not enabled and thus ats=true not supported: channel={}",
-            channel.text()
-        )));
+    /// Opens the socket of an endpoint and allocates its counters: both, or neither.
+    fn open_endpoint(
+        &mut self,
+        channel: &UdpChannel,
+        spec: &TransportSpec,
+        registration_id: RegistrationId,
+    ) -> Result<(Box<dyn Transport>, EndpointCounters), DriverError> {
+        let transport = self
+            .transports
+            .open(spec)
+            .map_err(|error| DriverError::generic(format!("{error}: channel={}", channel.text())))?;
+        let bound = transport.local_address();
+        let counters =
+            EndpointCounters::allocate(&SEND, channel.text(), registration_id, bound, &mut self.services)?;
+        Ok((transport, counters))
     }
-    Ok(())
 }

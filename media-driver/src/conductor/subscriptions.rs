@@ -5,15 +5,15 @@ use std::sync::Arc;
 use epona_protocol::{
     command::{ErrorCode, Event},
     counters::{AtomicCounter, NewCounter, StreamKey, subscriber_position_label},
-    types::{
-        ClientId, CorrelationId, CounterId, CounterTypeId, Position, RegistrationId, SessionId, StreamId,
-    },
+    types::{CorrelationId, CounterId, CounterTypeId, Position, RegistrationId, SessionId, StreamId},
     uri::ChannelUri,
 };
 
 use super::{
     Conductor,
-    endpoints::{Endpoints, SendEndpointEntry},
+    endpoints::Endpoints,
+    pending_command::AddSubscription,
+    send_endpoints::SendEndpointEntry,
     services::{AvailableImage, Services},
 };
 use crate::{
@@ -29,15 +29,6 @@ use crate::{
     subscription::{Subscription, SubscriptionKind},
     untethered::Tether,
 };
-
-/// A client's wish for a subscription.
-#[derive(Clone, Debug)]
-pub(super) struct AddSubscription {
-    pub(super) client_id: ClientId,
-    pub(super) correlation_id: CorrelationId,
-    pub(super) stream_id: StreamId,
-    pub(super) channel: Arc<str>,
-}
 
 impl Conductor {
     /// Adds a subscription to IPC publications.

@@ -10,7 +10,7 @@ use super::{
     Conductor,
     clients::{Client, End},
     events::IPC_CHANNEL,
-    requests::{AwaitedLog, PendingCommand},
+    pending_command::PendingCommand,
 };
 use crate::image::publication_image::TimeEvent;
 
@@ -147,7 +147,7 @@ impl Conductor {
         for image in ipc.chain(network).chain(images) {
             remove_log(Path::new(&*image.log_path));
         }
-        if let Some(PendingCommand::Log(_, AwaitedLog::Publication(planned))) = self.pending_command.take() {
+        if let Some(PendingCommand::Log(_, planned)) = self.pending_command.take() {
             remove_log(&planned.path);
         }
         if let Some(pending) = self.pending_image.take() {
