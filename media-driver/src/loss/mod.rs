@@ -9,10 +9,12 @@ mod loss_report;
 mod multi_gap;
 mod retry;
 mod single_gap;
+mod terms;
 
-pub use detector::{Detector, Gap, ImageTerms, Scan, Terms};
+pub use detector::Detector;
 pub use feedback_delay::{FeedbackDelay, OptimalMulticastDelay};
 pub use loss_report::LossRecorder;
 pub use multi_gap::MultiGap;
 pub use retry::{AnswerTime, Retry};
 pub use single_gap::SingleGap;
+pub use terms::{Gap, ImageTerms, Scan, Terms};

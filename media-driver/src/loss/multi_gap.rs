@@ -15,7 +15,7 @@ use core::time::Duration;
 
 use epona_protocol::types::{Nanos, Position, TermGeometry};
 
-use super::{Gap, Retry, Scan, Terms};
+use super::{Gap, Retry, Scan, Terms, terms::View};
 
 /// Missing bytes of one term, in positions.
 #[derive(Clone, Copy, Debug)]
@@ -98,7 +98,7 @@ impl MultiGap {
         let view = View { geometry, terms };
         self.review(rebuild, now, &view);
         let loss_found = self.advance(rebuild, hwm, now, &view);
-        self.ask(geometry, now, report);
+        self.ask(now, &view, report);
         let rebuild_position = self.gaps.first().map_or(self.frontier, |gap| gap.begin).max(rebuild);
         Scan { rebuild_position, loss_found }
     }
@@ -108,7 +108,7 @@ impl MultiGap {
         let mut at = 0;
         while at < self.gaps.len() {
             let gap = self.gaps[at];
-            let left = if gap.end <= rebuild { None } else { view.first_gap(gap.begin, gap.end).1 };
+            let left = if gap.end <= rebuild { None } else { first_gap(view, gap.begin, gap.end).1 };
             // Without room for a further gap a hole in this one waits.
             let is_full = self.gaps.len() >= self.max_gaps;
             if left.is_some_and(|(begin, end)| begin == gap.begin && (end == gap.end || is_full)) {
@@ -126,7 +126,7 @@ impl MultiGap {
     /// Puts what a gap still misses where it was: data that arrived behind a part of it tells that this part was lost
     /// again, the last part may still be on its way. The place after it.
     fn split(&mut self, mut at: usize, mut rest: Missing, now: Nanos, view: &View<'_, impl Terms>) -> usize {
-        while let (_, Some((begin, end))) = view.first_gap(rest.begin, rest.end) {
+        while let (_, Some((begin, end))) = first_gap(view, rest.begin, rest.end) {
             rest.begin = begin;
             if end == rest.end || self.gaps.len() + 1 >= self.max_gaps {
                 self.gaps.insert(at, rest);
@@ -146,7 +146,7 @@ impl MultiGap {
         let limit = hwm.min(rebuild + i64::from(view.geometry.term_length().get()));
         let mut loss_found = false;
         while self.frontier < limit && self.gaps.len() < self.max_gaps {
-            let (complete_to, gap) = view.first_gap(self.frontier, limit);
+            let (complete_to, gap) = first_gap(view, self.frontier, limit);
             let Some((begin, end)) = gap else {
                 if complete_to <= self.frontier {
                     break;
@@ -175,41 +175,28 @@ impl MultiGap {
         }
     }
 
-    fn ask(&mut self, geometry: &TermGeometry, now: Nanos, report: &mut impl FnMut(Gap)) {
+    fn ask(&mut self, now: Nanos, view: &View<'_, impl Terms>, report: &mut impl FnMut(Gap)) {
         for gap in self.gaps.iter_mut().filter(|gap| now >= gap.due) {
-            report(Gap {
-                term_id: geometry.term_id(gap.begin),
-                offset: geometry.term_offset(gap.begin),
-                length: (gap.end - gap.begin) as i32,
-            });
+            report(view.gap(gap.begin, gap.end));
             gap.on_asked(&self.retry, now);
         }
     }
 }
 
-/// The terms, by position.
-struct View<'a, T> {
-    geometry: &'a TermGeometry,
-    terms: &'a T,
-}
-
-impl<T: Terms> View<'_, T> {
-    /// Up to where everything is there from `from` on, and the first gap after it, within the term and before `limit`.
-    fn first_gap(&self, from: Position, limit: Position) -> (Position, Option<(Position, Position)>) {
-        let term_begin = self.geometry.term_begin(from);
-        let term_end = term_begin + i64::from(self.geometry.term_length().get());
-        let limit = limit.min(term_end);
-        let found = self.terms.scan(from, limit);
-        // Frame lengths come from memory that other processes map: no frame reaches beyond its term.
-        let begin = (term_begin + i64::from(found.rebuilt_to.get())).min(term_end);
-        let gap = found.gap.map(|gap| {
-            let end = begin + i64::from(gap.length);
-            // A datagram is written from its back to its front, so what was found may lie within a frame to be.
-            let is_its_end = end >= limit || self.terms.starts_frame(end);
-            (begin, if is_its_end { end.min(limit) } else { limit })
-        });
-        (begin, gap)
-    }
+/// Up to where everything is there from `from` on, and the first gap after it, within the term and before `limit`.
+fn first_gap(
+    view: &View<'_, impl Terms>,
+    from: Position,
+    limit: Position,
+) -> (Position, Option<(Position, Position)>) {
+    let limit = limit.min(view.term_end(from));
+    let (begin, end) = view.scan(from, limit);
+    let gap = end.map(|end| {
+        // A datagram is written from its back to its front, so what was found may lie within a frame to be.
+        let is_its_end = end >= limit || view.terms.starts_frame(end);
+        (begin, if is_its_end { end.min(limit) } else { limit })
+    });
+    (begin, gap)
 }
 
 #[cfg(test)]

@@ -1,22 +1,8 @@
 //! Finds the first gap of an image and decides when to report it. Source: wire spec 3.1.
 
-use epona_protocol::{
-    logbuffer::GapScan,
-    types::{Nanos, Position, TermGeometry, TermOffset},
-};
+use epona_protocol::types::{Nanos, Position, TermGeometry};
 
-use super::{FeedbackDelay, Gap};
-
-/// What a scan decided.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Scan {
-    /// Everything before this has arrived; at or after where the scan started, at most the end of that term.
-    pub(super) rebuild_position: Position,
-    /// Whether a new gap appeared, for congestion control; once per gap.
-    pub(super) loss_found: bool,
-    /// A gap to ask for, or to fill, now.
-    pub(super) report: Option<Gap>,
-}
+use super::{FeedbackDelay, Gap, Scan, Terms, terms::View};
 
 /// Watches one image for loss. Only its first gap is ever active; a gap that grows or shrinks is a new gap.
 #[derive(Debug)]
@@ -33,10 +19,7 @@ impl SingleGap {
         Self { delay, active: None, expiry: Nanos::new(0) }
     }
 
-    /// Looks for a gap between `rebuild` and the high-water mark, within the term of `rebuild`.
-    ///
-    /// `scan_term(from, limit)` is [`scan_for_gap`](epona_protocol::logbuffer::scan_for_gap) on the term buffer that holds
-    /// `rebuild`; it is called only when something may be missing, with `from < limit <= term length`.
+    /// See [`Detector::scan`](super::Detector::scan); looks no further than the end of the term of `rebuild`.
     #[inline]
     pub(super) fn scan(
         &mut self,
@@ -44,38 +27,30 @@ impl SingleGap {
         rebuild: Position,
         hwm: Position,
         now: Nanos,
-        scan_term: impl FnOnce(TermOffset, TermOffset) -> GapScan,
+        terms: &impl Terms,
+        report: &mut impl FnMut(Gap),
     ) -> Scan {
         if rebuild >= hwm {
-            return Scan { rebuild_position: rebuild, loss_found: false, report: None };
+            return Scan { rebuild_position: rebuild, loss_found: false };
         }
-        let term_begin = geometry.term_begin(rebuild);
-        let term_length = geometry.term_length().get();
-        let limit = (hwm - term_begin).min(i64::from(term_length)) as i32;
-        let found = scan_term(geometry.term_offset(rebuild), TermOffset::new(limit));
-        // Frame lengths come from memory that other processes map: no frame moves the rebuild past its term.
-        let offset = found.rebuilt_to.get().min(term_length);
-        let rebuild_position = term_begin + i64::from(offset);
-        let Some(missing) = found.gap else {
-            return Scan { rebuild_position, loss_found: false, report: None };
-        };
-        let term_id = geometry.term_id(rebuild);
-        let gap = Gap { term_id, offset: missing.offset, length: missing.length };
-        let (loss_found, report) = self.on_gap(gap, now);
-        Scan { rebuild_position, loss_found, report }
+        let view = View { geometry, terms };
+        let (rebuild_position, end) = view.scan(rebuild, hwm);
+        let loss_found = end.is_some_and(|end| self.on_gap(view.gap(rebuild_position, end), now, report));
+        Scan { rebuild_position, loss_found }
     }
 
-    fn on_gap(&mut self, gap: Gap, now: Nanos) -> (bool, Option<Gap>) {
+    /// Reports the first gap when it is time; whether it is a new one.
+    fn on_gap(&mut self, gap: Gap, now: Nanos, report: &mut impl FnMut(Gap)) -> bool {
         let is_new = self.active != Some(gap);
         if is_new {
             self.active = Some(gap);
             self.expiry = now + self.delay.first();
         }
-        if now < self.expiry {
-            return (is_new, None);
+        if now >= self.expiry {
+            report(gap);
+            self.expiry = now + self.delay.retry();
         }
-        self.expiry = now + self.delay.retry();
-        (is_new, Some(gap))
+        is_new
     }
 }
 

@@ -3,9 +3,9 @@
 use core::time::Duration;
 
 use epona_protocol::{
-    logbuffer,
+    logbuffer::{self, GapScan},
     memory::AtomicView,
-    types::{FRAME_ALIGNMENT, TermId, TermLength},
+    types::{FRAME_ALIGNMENT, TermId, TermLength, TermOffset},
 };
 use proptest::prelude::*;
 
@@ -56,23 +56,58 @@ impl Image {
         self.now = self.now + duration;
     }
 
-    fn scan(&mut self) -> Scan {
+    fn scan(&mut self) -> Found {
         let (rebuild, hwm) = (Position::new(self.rebuild), Position::new(self.hwm));
-        let first_slot = (self.rebuild / TERM * TERM / 32) as usize;
-        let slots = &self.slots;
-        let scan = self.detector.scan(&self.geometry, rebuild, hwm, self.now, |from, limit| {
-            assert!(from < limit && limit.get() <= TERM as i32);
-            let end_of_scan = limit.get();
-            let has_arrived = |offset: i32| slots[first_slot + (offset / 32) as usize];
-            let steps = (from.get()..end_of_scan).step_by(FRAME_ALIGNMENT as usize);
-            let offset = steps.clone().find(|&o| !has_arrived(o)).unwrap_or(end_of_scan);
-            let end = steps.skip_while(|&o| o < offset).find(|&o| has_arrived(o)).unwrap_or(end_of_scan);
-            let rebuilt_to = TermOffset::new(offset);
-            let gap = (end > offset).then_some(logbuffer::Gap { offset: rebuilt_to, length: end - offset });
-            GapScan { rebuilt_to, gap }
-        });
-        self.rebuild = scan.rebuild_position.get();
-        scan
+        let slots = Slots { arrived: &self.slots, geometry: self.geometry };
+        let found = Found::by(&mut self.detector, &self.geometry, rebuild..hwm, self.now, &slots);
+        self.rebuild = found.rebuild_position.get();
+        found
+    }
+}
+
+struct Slots<'a> {
+    arrived: &'a [bool],
+    geometry: TermGeometry,
+}
+
+impl Terms for Slots<'_> {
+    fn scan(&self, from: Position, limit: Position) -> GapScan {
+        assert!(from < limit && limit - self.geometry.term_begin(from) <= TERM);
+        let end_of_scan = limit.get();
+        let has_arrived = |position: i64| self.arrived[(position / 32) as usize];
+        let steps = (from.get()..end_of_scan).step_by(FRAME_ALIGNMENT as usize);
+        let begin = steps.clone().find(|&p| !has_arrived(p)).unwrap_or(end_of_scan);
+        let end = steps.skip_while(|&p| p < begin).find(|&p| has_arrived(p)).unwrap_or(end_of_scan);
+        let rebuilt_to = TermOffset::new((begin - self.geometry.term_begin(from).get()) as i32);
+        let length = (end - begin) as i32;
+        GapScan { rebuilt_to, gap: (length > 0).then_some(logbuffer::Gap { offset: rebuilt_to, length }) }
+    }
+
+    fn starts_frame(&self, _: Position) -> bool {
+        true
+    }
+}
+
+/// What a scan found and reported.
+#[derive(PartialEq, Eq, Debug)]
+struct Found {
+    rebuild_position: Position,
+    loss_found: bool,
+    report: Option<Gap>,
+}
+
+impl Found {
+    fn by(
+        detector: &mut SingleGap,
+        geometry: &TermGeometry,
+        range: core::ops::Range<Position>,
+        now: Nanos,
+        terms: &impl Terms,
+    ) -> Self {
+        let mut report = None;
+        let mut on_gap = |gap| assert_eq!(report.replace(gap), None, "one at a time");
+        let scan = detector.scan(geometry, range.start, range.end, now, terms, &mut on_gap);
+        Self { rebuild_position: scan.rebuild_position, loss_found: scan.loss_found, report }
     }
 }
 
@@ -83,7 +118,7 @@ fn gap(term: i32, offset: i32, length: i32) -> Option<Gap> {
 #[test]
 fn an_empty_image_has_no_gap() {
     let scan = Image::with_delays().scan();
-    assert_eq!(scan, Scan { rebuild_position: Position::ZERO, loss_found: false, report: None });
+    assert_eq!(scan, Found { rebuild_position: Position::ZERO, loss_found: false, report: None });
 }
 
 #[test]
@@ -92,7 +127,7 @@ fn contiguous_data_moves_the_rebuild_position_and_reports_nothing() {
     image.receive(0..1024);
     image.wait(RETRY);
     let scan = image.scan();
-    assert_eq!(scan, Scan { rebuild_position: Position::new(1024), loss_found: false, report: None });
+    assert_eq!(scan, Found { rebuild_position: Position::new(1024), loss_found: false, report: None });
 }
 
 #[test]
@@ -101,7 +136,7 @@ fn a_gap_is_reported_after_the_first_delay_and_again_after_the_retry_delay() {
     image.receive(0..64);
     image.receive(128..192);
     let scan = image.scan();
-    assert_eq!(scan, Scan { rebuild_position: Position::new(64), loss_found: true, report: None });
+    assert_eq!(scan, Found { rebuild_position: Position::new(64), loss_found: true, report: None });
     image.wait(FIRST - Duration::from_nanos(1));
     assert_eq!(image.scan().report, None);
     image.wait(Duration::from_nanos(1));
@@ -119,7 +154,7 @@ fn a_gap_at_the_start_of_the_stream_is_reported() {
     image.receive(96..192);
     assert_eq!(
         image.scan(),
-        Scan { rebuild_position: Position::ZERO, loss_found: true, report: gap(0, 0, 96) }
+        Found { rebuild_position: Position::ZERO, loss_found: true, report: gap(0, 0, 96) }
     );
 }
 
@@ -140,7 +175,7 @@ fn a_gap_filled_in_time_is_never_reported() {
     assert!(image.scan().loss_found);
     image.receive(0..64);
     image.wait(FIRST);
-    assert_eq!(image.scan(), Scan { rebuild_position: Position::new(96), loss_found: false, report: None });
+    assert_eq!(image.scan(), Found { rebuild_position: Position::new(96), loss_found: false, report: None });
 }
 
 #[test]
@@ -186,7 +221,10 @@ fn a_gap_ends_with_its_term() {
     image.receive(TERM + 96..TERM + 128);
     assert_eq!(image.scan().report, gap(0, TERM as i32 - 64, 64));
     image.receive(TERM - 64..TERM);
-    assert_eq!(image.scan(), Scan { rebuild_position: Position::new(TERM), loss_found: false, report: None });
+    assert_eq!(
+        image.scan(),
+        Found { rebuild_position: Position::new(TERM), loss_found: false, report: None }
+    );
     assert_eq!(image.scan().report, gap(1, 0, 96));
 }
 
@@ -197,34 +235,45 @@ fn a_stream_joined_inside_a_later_term_reports_that_term() {
     assert_eq!(image.scan().report, gap(2, 320, 320));
 }
 
+/// The first term, which the function scans.
+struct OneTerm<F>(F);
+
+impl<F: Fn(TermOffset, TermOffset) -> GapScan> Terms for OneTerm<F> {
+    fn scan(&self, from: Position, limit: Position) -> GapScan {
+        (self.0)(TermOffset::new(from.get() as i32), TermOffset::new(limit.get() as i32))
+    }
+
+    fn starts_frame(&self, _: Position) -> bool {
+        true
+    }
+}
+
 #[test]
 fn a_term_buffer_with_a_hole_is_rebuilt_once_the_hole_is_filled() {
     let term = AtomicView::allocate(TERM as usize);
     let geometry = TermGeometry::new(INITIAL, TermLength::MIN);
     let mut detector = SingleGap::new(NO_DELAY);
-    let mut scan = || {
-        detector.scan(&geometry, Position::ZERO, Position::new(224), Nanos::new(0), |from, limit| {
-            logbuffer::scan_for_gap(&term, from, limit)
-        })
-    };
+    let terms = OneTerm(|from, limit| logbuffer::scan_for_gap(&term, from, limit));
+    let range = Position::ZERO..Position::new(224);
+    let mut scan = || Found::by(&mut detector, &geometry, range.clone(), Nanos::new(0), &terms);
     term.put_i32(0, 33);
     term.put_i32(160, 64);
     assert_eq!(
         scan(),
-        Scan { rebuild_position: Position::new(64), loss_found: true, report: gap(0, 64, 96) }
+        Found { rebuild_position: Position::new(64), loss_found: true, report: gap(0, 64, 96) }
     );
     term.put_i32(64, 96);
-    assert_eq!(scan(), Scan { rebuild_position: Position::new(224), loss_found: false, report: None });
+    assert_eq!(scan(), Found { rebuild_position: Position::new(224), loss_found: false, report: None });
 }
 
 #[test]
 fn a_frame_longer_than_its_term_does_not_carry_the_rebuild_past_the_term() {
     let mut detector = SingleGap::new(NO_DELAY);
     let geometry = TermGeometry::new(INITIAL, TermLength::MIN);
-    let scan = detector.scan(&geometry, Position::new(64), Position::new(128), Nanos::new(0), |_, _| {
-        GapScan { rebuilt_to: TermOffset::new(i32::MAX & !31), gap: None }
-    });
-    assert_eq!(scan, Scan { rebuild_position: Position::new(TERM), loss_found: false, report: None });
+    let terms = OneTerm(|_, _| GapScan { rebuilt_to: TermOffset::new(i32::MAX & !31), gap: None });
+    let range = Position::new(64)..Position::new(128);
+    let scan = Found::by(&mut detector, &geometry, range, Nanos::new(0), &terms);
+    assert_eq!(scan, Found { rebuild_position: Position::new(TERM), loss_found: false, report: None });
 }
 
 proptest! {
