@@ -198,7 +198,7 @@ pub fn assemble(
             spare_logs: context.buffers.spare_logs,
         },
         file_system,
-        ChannelResolver::new(names),
+        ChannelResolver::new(names).with_interfaces(transports.interfaces()),
         resource_inbox,
         from_resources,
         system.clone(),

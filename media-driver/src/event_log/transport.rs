@@ -9,9 +9,13 @@ use epona_protocol::{
 };
 
 use super::{DriverEvent, EventLog, record::MAX_BYTES};
-use crate::media::transport::{
-    Offload, OpenError, ReceiveBuffers, Received, RecvOutcome, SendOutcome, SendRun, Transport,
-    TransportFactory, TransportSpec,
+use crate::media::{
+    interface::Interfaces,
+    timestamps::TimeOfDay,
+    transport::{
+        Offload, OpenError, ReceiveBuffers, Received, RecvOutcome, SendOutcome, SendRun, Transport,
+        TransportFactory, TransportSpec,
+    },
 };
 
 /// Makes the transports of another factory log what passes.
@@ -36,6 +40,10 @@ impl TransportFactory for LoggingFactory {
             return Ok(inner);
         }
         Ok(Box::new(LoggingTransport { inner, log: self.log.clone(), peer: spec.connect }))
+    }
+
+    fn interfaces(&self) -> Box<dyn Interfaces> {
+        self.inner.interfaces()
     }
 }
 
@@ -97,6 +105,10 @@ impl Transport for LoggingTransport {
 
     fn offload(&self) -> Offload {
         self.inner.offload()
+    }
+
+    fn time_of_day(&self) -> TimeOfDay {
+        self.inner.time_of_day()
     }
 
     fn local_address(&self) -> SocketAddr {

@@ -3,7 +3,7 @@
 //! The grammar is [`epona_protocol::uri::address::Interface`]; here is what to choose. Source: wire spec 8.2.
 
 use std::{
-    io,
+    fmt, io,
     net::{IpAddr, SocketAddr, SocketAddrV6},
 };
 
@@ -45,6 +45,25 @@ pub enum InterfaceError {
     /// The system did not tell its interfaces.
     #[error("could not list the network interfaces: {0}")]
     System(#[from] io::Error),
+}
+
+/// Knows the interfaces of a machine.
+pub trait Interfaces: Send + fmt::Debug {
+    /// Those that are up, each with every address that it has.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn up(&self) -> Result<Vec<NetworkInterface>, InterfaceError>;
+}
+
+/// The interfaces of this machine.
+#[derive(Clone, Copy, Debug)]
+pub struct SystemInterfaces;
+
+impl Interfaces for SystemInterfaces {
+    fn up(&self) -> Result<Vec<NetworkInterface>, InterfaceError> {
+        local_interfaces()
+    }
 }
 
 /// The interfaces of this machine that are up.

@@ -12,7 +12,7 @@
 use epona_protocol::{
     frame::DataFlags,
     memory::AtomicView,
-    types::{DATA_HEADER_LENGTH, FRAME_ALIGNMENT},
+    types::{DATA_HEADER_LENGTH, FRAME_ALIGNMENT, Nanos},
     uri::TimestampOffset,
 };
 
@@ -26,8 +26,24 @@ const RESERVED_VALUE: usize = 24;
 /// Type of a frame with data. Source: wire spec 1.1.
 const DATA: u16 = 1;
 
-/// A clock that tells the time of day in nanoseconds. Stamps tell when a datagram passed, not when the turn began.
-type TimeOfDay = fn() -> i64;
+/// What tells the time of day.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TimeOfDay {
+    /// The system's clock: stamps tell when a datagram passed, not when the turn began.
+    System,
+    /// The time of the turn, for networks whose time is not the system's.
+    Turn,
+}
+
+impl TimeOfDay {
+    /// In nanoseconds, during a turn that began at `now`.
+    fn read(self, now: Nanos) -> i64 {
+        match self {
+            Self::System => clock::epoch_nanos(),
+            Self::Turn => now.get(),
+        }
+    }
+}
 
 /// Stamps what a publication's channel sends.
 #[derive(Clone, Copy, Debug)]
@@ -39,13 +55,13 @@ pub struct SendTimestamps {
 impl SendTimestamps {
     /// None when the channel does not ask for them.
     #[must_use]
-    pub fn new(offsets: TimestampOffsets) -> Option<Self> {
-        offsets.channel_send.map(|offset| Self { offset, time_of_day: clock::epoch_nanos })
+    pub fn new(offsets: TimestampOffsets, time_of_day: TimeOfDay) -> Option<Self> {
+        offsets.channel_send.map(|offset| Self { offset, time_of_day })
     }
 
     /// Writes one time into the frames of a range of a term, which begins and ends with frames.
-    pub fn stamp(&self, term: &AtomicView, start: usize, length: usize) {
-        let time = (self.time_of_day)().to_le_bytes();
+    pub fn stamp(&self, term: &AtomicView, start: usize, length: usize, now: Nanos) {
+        let time = self.time_of_day.read(now).to_le_bytes();
         let end = start.saturating_add(length).min(term.len());
         let mut at = start;
         while at + DATA_HEADER_LENGTH as usize <= end {
@@ -78,19 +94,18 @@ pub struct ReceiveTimestamps {
 impl ReceiveTimestamps {
     /// None when the channel does not ask for them.
     #[must_use]
-    pub fn new(offsets: TimestampOffsets) -> Option<Self> {
+    pub fn new(offsets: TimestampOffsets, time_of_day: TimeOfDay) -> Option<Self> {
         let TimestampOffsets { media_receive: media, channel_receive: channel, .. } = offsets;
-        let time_of_day = clock::epoch_nanos;
         let room = usize::from(u16::MAX);
         let is_wanted = media.is_some() || channel.is_some();
         is_wanted.then(|| Self { media, channel, time_of_day, datagram: Vec::with_capacity(room) })
     }
 
     /// The datagram with its times; `media_time` is that of the network card or kernel, when it gave one.
-    pub fn stamp(&mut self, datagram: &[u8], media_time: Option<i64>) -> &[u8] {
+    pub fn stamp(&mut self, datagram: &[u8], media_time: Option<i64>, now: Nanos) -> &[u8] {
         self.datagram.clear();
         self.datagram.extend_from_slice(datagram);
-        let channel_time = self.channel.is_some().then(self.time_of_day);
+        let channel_time = self.channel.is_some().then(|| self.time_of_day.read(now));
         for (offset, time) in [(self.media, media_time), (self.channel, channel_time)] {
             if let (Some(offset), Some(time)) = (offset, time) {
                 stamp(&mut self.datagram, offset, time);

@@ -15,6 +15,10 @@ use std::{fmt, io, net::SocketAddr, os::fd::RawFd, time::Duration};
 use epona_protocol::{memory::SharedBytes, types::Nanos};
 
 pub use super::sys::ReceiveBuffers;
+use super::{
+    interface::{Interfaces, SystemInterfaces},
+    timestamps::TimeOfDay,
+};
 
 /// Most datagrams that one [`Transport::send_batch`] hands to the kernel per system call, and most that
 /// [`ReceiveBuffers`] may hold. Source: wire spec 15.3.
@@ -182,6 +186,11 @@ pub trait Transport: Send + fmt::Debug {
         Offload::Off
     }
 
+    /// What tells the time of day at which something passes.
+    fn time_of_day(&self) -> TimeOfDay {
+        TimeOfDay::System
+    }
+
     /// The address bound to, with the port that was assigned when none was asked for.
     fn local_address(&self) -> SocketAddr;
 
@@ -288,6 +297,11 @@ pub trait TransportFactory: Send + fmt::Debug {
     /// # Errors
     /// The step that failed, with its address or value, and what the system said.
     fn open(&mut self, spec: &TransportSpec) -> Result<Box<dyn Transport>, OpenError>;
+
+    /// The interfaces that transports can be bound to.
+    fn interfaces(&self) -> Box<dyn Interfaces> {
+        Box::new(SystemInterfaces)
+    }
 }
 
 #[cfg(test)]

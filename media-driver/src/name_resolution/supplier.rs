@@ -22,7 +22,7 @@ use crate::{
     event_log::EventLog,
     media::{
         Affinity, OpenError, TransportFactory, TransportSpec,
-        interface::{self, InterfaceError},
+        interface::{self, InterfaceError, Interfaces},
     },
     status::SystemCounters,
 };
@@ -197,7 +197,7 @@ pub fn supply(context: &Context, means: Means<'_>) -> Result<Box<dyn NameResolve
         }
         Plan::Driver { interface, settings } => {
             let network = &context.network;
-            let bind = bind_address(&interface, &mut *hosts)?;
+            let bind = bind_address(&interface, &mut *hosts, &*transports.interfaces())?;
             let spec = TransportSpec {
                 receive_buffer: network.socket_receive_buffer,
                 send_buffer: network.socket_send_buffer,
@@ -221,7 +221,11 @@ pub fn supply(context: &Context, means: Means<'_>) -> Result<Box<dyn NameResolve
 }
 
 /// The address that an interface setting stands for; a prefix does not matter.
-fn bind_address(text: &str, hosts: &mut dyn NameResolver) -> Result<SocketAddr, SupplyError> {
+fn bind_address(
+    text: &str,
+    hosts: &mut dyn NameResolver,
+    interfaces: &dyn Interfaces,
+) -> Result<SocketAddr, SupplyError> {
     let parameter = "interface";
     match Interface::parse(text).map_err(PlanError::Interface)? {
         Interface::Address { host, port, .. } => {
@@ -232,7 +236,7 @@ fn bind_address(text: &str, hosts: &mut dyn NameResolver) -> Result<SocketAddr, 
             Ok(SocketAddr::new(ip, port))
         }
         Interface::Named { name, port } => {
-            let interfaces = interface::local_interfaces()?;
+            let interfaces = interfaces.up()?;
             let of_family = |ipv6| interface::find_by_name(&interfaces, name, ipv6, port);
             let found = of_family(false).or_else(|| of_family(true));
             let missing = || InterfaceError::NoAddress {
@@ -248,7 +252,7 @@ fn bind_address(text: &str, hosts: &mut dyn NameResolver) -> Result<SocketAddr, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Resolver;
+    use crate::{config::Resolver, media::interface::SystemInterfaces};
 
     fn plan(change: impl FnOnce(&mut Resolver)) -> Result<Plan, String> {
         let mut context = Context::default();
@@ -316,7 +320,8 @@ mod tests {
     #[test]
     fn the_interface_may_be_an_address_a_host_or_a_device() {
         use crate::name_resolution::DefaultNameResolver;
-        let bind = |text: &str| bind_address(text, &mut DefaultNameResolver).unwrap().to_string();
+        let bind =
+            |text: &str| bind_address(text, &mut DefaultNameResolver, &SystemInterfaces).unwrap().to_string();
         assert_eq!(bind("0.0.0.0:8050"), "0.0.0.0:8050");
         assert_eq!(bind("localhost:8050/24"), "127.0.0.1:8050");
         assert_eq!(bind("[::1]:8050"), "[::1]:8050");

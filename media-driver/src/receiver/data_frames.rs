@@ -177,7 +177,7 @@ impl Incoming<'_, '_> {
                 if let Some(image) = image {
                     // Each datagram is stamped by itself.
                     let datagrams = match &mut self.stamps {
-                        Some((stamps, media_time)) => stamps.stamp(first, *media_time),
+                        Some((stamps, media_time)) => stamps.stamp(first, *media_time, self.with.now),
                         None => datagrams,
                     };
                     let (now, system) = (self.with.now, self.with.system);

@@ -66,7 +66,7 @@ impl ReceiveDestination {
     /// Stamps what arrives as the channel of the subscription asks.
     #[must_use]
     pub fn with_timestamps(mut self, offsets: TimestampOffsets) -> Self {
-        self.timestamps = ReceiveTimestamps::new(offsets);
+        self.timestamps = ReceiveTimestamps::new(offsets, self.transport.time_of_day());
         self
     }
 

@@ -70,7 +70,7 @@ impl SendEndpoint {
         let has_one_peer = channel.control_mode() == ControlMode::None && !channel.is_multicast();
         let name = channel.uri().endpoint().filter(|_| has_one_peer).map(Arc::from);
         let remote = channel.remote_data();
-        let timestamps = SendTimestamps::new(channel.timestamps());
+        let timestamps = SendTimestamps::new(channel.timestamps(), transport.time_of_day());
         Self {
             id,
             channel,

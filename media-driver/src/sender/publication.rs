@@ -219,7 +219,7 @@ impl SenderPublication {
         }
         let start = geometry.term_offset(sender_position);
         if let Some(timestamps) = endpoint.timestamps() {
-            timestamps.stamp(term, start.index(), batch.bytes);
+            timestamps.stamp(term, start.index(), batch.bytes, now);
         }
         let position = sender_position + i64::from(batch.offset - start);
         match endpoint.send(now, &mut batch.runs, self.response_address) {
@@ -463,7 +463,7 @@ fn resend(
             break;
         };
         if let Some(timestamps) = endpoint.timestamps() {
-            timestamps.stamp(term, offset.index(), length as usize);
+            timestamps.stamp(term, offset.index(), length as usize, now);
         }
         let mut run = [SendRun::datagram(term.bytes(offset.index(), length as usize), None)];
         match endpoint.send(now, &mut run, learned) {

@@ -8,9 +8,13 @@ use super::{
     Fate,
     config::{Chain, InterceptorConfig},
 };
-use crate::media::transport::{
-    OpenError, ReceiveBuffers, Received, RecvOutcome, SendOutcome, SendRun, Transport, TransportFactory,
-    TransportSpec,
+use crate::media::{
+    interface::Interfaces,
+    timestamps::TimeOfDay,
+    transport::{
+        OpenError, ReceiveBuffers, Received, RecvOutcome, SendOutcome, SendRun, Transport, TransportFactory,
+        TransportSpec,
+    },
 };
 
 /// Most datagrams held back per direction; what is over is lost.
@@ -48,6 +52,10 @@ impl TransportFactory for InterceptingFactory {
             incoming: Direction::new(incoming),
             outgoing: Direction::new(outgoing),
         }))
+    }
+
+    fn interfaces(&self) -> Box<dyn Interfaces> {
+        self.inner.interfaces()
     }
 }
 
@@ -186,6 +194,10 @@ impl Transport for InterceptedTransport {
         });
         outcome.error = outcome.error.or(flush_error);
         outcome
+    }
+
+    fn time_of_day(&self) -> TimeOfDay {
+        self.inner.time_of_day()
     }
 
     fn local_address(&self) -> SocketAddr {

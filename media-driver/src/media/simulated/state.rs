@@ -44,7 +44,7 @@ pub(super) struct Socket {
 /// A datagram on its way. Ordered by time, then by sending.
 #[derive(PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) struct Pending {
-    due: Nanos,
+    pub(super) due: Nanos,
     sequence: u64,
     pub(super) source: SocketAddr,
     pub(super) bytes: Box<[u8]>,

@@ -3,6 +3,7 @@ use epona_protocol::memory::SharedBytes;
 use super::*;
 use crate::media::{
     Affinity, Multicast, ReceiveBuffers, SendRun, Transport, TransportFactory, TransportSpec,
+    interface::find_by_network, timestamps::TimeOfDay,
 };
 
 const ALICE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1));
@@ -104,6 +105,26 @@ fn a_group_reaches_every_member_and_no_one_else() {
     send(&mut members[0], at(0), b"status", Some("224.0.1.2:9".parse().unwrap()));
     assert_eq!(receive(&mut control, at(0)).len(), 1);
     assert_eq!(receive(&mut members[1], at(0)), []);
+}
+
+#[test]
+fn interfaces_are_those_of_the_host_and_times_those_of_the_turn() {
+    let network = SimulatedNetwork::new(1);
+    let interfaces = network.host(ALICE).interfaces().up().unwrap();
+    let to_network = find_by_network(&interfaces, BOB, 24, 7).unwrap();
+    assert_eq!((to_network.address, to_network.index), (SocketAddr::new(ALICE, 7), 2));
+    let loopback = find_by_network(&interfaces, "127.0.0.1".parse().unwrap(), 32, 0).unwrap();
+    assert!(loopback.address.ip().is_loopback());
+
+    network.set_conditions(Conditions { delay: Duration::from_millis(5), ..Conditions::default() });
+    let spec = TransportSpec::bound(Affinity::Receiver, "10.0.0.2:1".parse().unwrap());
+    let mut bob = network.host(BOB).open(&TransportSpec { media_timestamps: true, ..spec }).unwrap();
+    let mut alice = connect(&network, ALICE, "10.0.0.2:1");
+    send(&mut alice, at(10), b"x", None);
+    let (mut buffers, mut arrived) = (ReceiveBuffers::new(4, 2048), None);
+    let outcome = bob.recv_batch(at(20), &mut buffers, &mut |received| arrived = received.timestamp_ns);
+    assert_eq!((outcome.messages, arrived), (1, Some(at(15).get())));
+    assert_eq!(bob.time_of_day(), TimeOfDay::Turn);
 }
 
 #[test]

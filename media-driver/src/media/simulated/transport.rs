@@ -2,16 +2,20 @@
 
 use std::{
     io,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     os::fd::RawFd,
 };
 
 use epona_protocol::types::Nanos;
 
 use super::SimulatedNetwork;
-use crate::media::transport::{
-    OpenError, ReceiveBuffers, Received, RecvOutcome, SendOutcome, SendRun, Transport, TransportFactory,
-    TransportSpec,
+use crate::media::{
+    interface::{InterfaceError, Interfaces, NetworkInterface},
+    timestamps::TimeOfDay,
+    transport::{
+        OpenError, ReceiveBuffers, Received, RecvOutcome, SendOutcome, SendRun, Transport, TransportFactory,
+        TransportSpec,
+    },
 };
 
 /// Longest datagram, in bytes: what UDP over IPv4 takes.
@@ -42,7 +46,37 @@ impl TransportFactory for SimulatedFactory {
         let local = state.socket_mut(id).map_or(spec.bind, |socket| socket.local);
         let receive_buffer =
             if spec.receive_buffer > 0 { spec.receive_buffer } else { DEFAULT_RECEIVE_BUFFER };
-        Ok(Box::new(SimulatedTransport { network: self.network.clone(), id, local, receive_buffer }))
+        let is_stamped = spec.media_timestamps;
+        Ok(Box::new(SimulatedTransport {
+            network: self.network.clone(),
+            id,
+            local,
+            receive_buffer,
+            is_stamped,
+        }))
+    }
+
+    fn interfaces(&self) -> Box<dyn Interfaces> {
+        Box::new(self.clone())
+    }
+}
+
+/// A loopback interface, and one to the network.
+impl Interfaces for SimulatedFactory {
+    fn up(&self) -> Result<Vec<NetworkInterface>, InterfaceError> {
+        let interface = |name: &str, index, address: IpAddr, prefix_length| NetworkInterface {
+            name: name.into(),
+            index,
+            address,
+            prefix_length,
+            loopback: address.is_loopback(),
+            multicast: !address.is_loopback(),
+        };
+        Ok(vec![
+            interface("lo", 1, Ipv4Addr::LOCALHOST.into(), 8),
+            interface("lo", 1, Ipv6Addr::LOCALHOST.into(), 128),
+            interface("eth0", 2, self.host, if self.host.is_ipv6() { 64 } else { 24 }),
+        ])
     }
 }
 
@@ -53,6 +87,8 @@ pub struct SimulatedTransport {
     id: u64,
     local: SocketAddr,
     receive_buffer: usize,
+    /// Whether it tells when something arrived.
+    is_stamped: bool,
 }
 
 impl Transport for SimulatedTransport {
@@ -92,10 +128,15 @@ impl Transport for SimulatedTransport {
             outcome.bytes += bytes.len();
             outcome.messages += 1;
             let (segment_size, source) = (bytes.len().max(1), datagram.source);
-            handler(Received { bytes, segment_size, source, timestamp_ns: None });
+            let timestamp_ns = self.is_stamped.then_some(datagram.due.get());
+            handler(Received { bytes, segment_size, source, timestamp_ns });
         }
         outcome.more = true;
         outcome
+    }
+
+    fn time_of_day(&self) -> TimeOfDay {
+        TimeOfDay::Turn
     }
 
     fn local_address(&self) -> SocketAddr {

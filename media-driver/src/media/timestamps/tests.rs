@@ -7,9 +7,8 @@ use super::*;
 
 const NOON: i64 = 0x1122_3344_5566_7788;
 
-fn noon() -> i64 {
-    NOON
-}
+/// A turn that began at noon.
+const NOW: Nanos = Nanos::new(NOON);
 
 /// A frame of a type, with flags and so many bytes of payload, padded to its alignment; every byte behind the length,
 /// flags and type is 0xEE.
@@ -24,7 +23,12 @@ fn frame(type_id: u16, flags: DataFlags, payload: usize) -> Vec<u8> {
 }
 
 fn receiving(offset: TimestampOffset) -> ReceiveTimestamps {
-    ReceiveTimestamps { media: None, channel: Some(offset), time_of_day: noon, datagram: Vec::new() }
+    ReceiveTimestamps {
+        media: None,
+        channel: Some(offset),
+        time_of_day: TimeOfDay::Turn,
+        datagram: Vec::new(),
+    }
 }
 
 /// Where a datagram changed, in bytes; all changes must be the time.
@@ -71,11 +75,11 @@ fn first_fragments_with_room_are_stamped_and_nothing_else_is() {
         [TimestampOffset::Payload(4), TimestampOffset::ReservedValue].into_iter().zip(places)
     {
         let mut stamps = receiving(offset);
-        assert_eq!(stamped_at(&datagram, stamps.stamp(&datagram, None)), expected, "received {offset}");
+        assert_eq!(stamped_at(&datagram, stamps.stamp(&datagram, None, NOW)), expected, "received {offset}");
         let term = AtomicView::allocate(TermLength::MIN.bytes());
         term.write(1024, &datagram);
-        let sending = SendTimestamps { offset, time_of_day: noon };
-        sending.stamp(&term, 1024, datagram.len());
+        let sending = SendTimestamps { offset, time_of_day: TimeOfDay::Turn };
+        sending.stamp(&term, 1024, datagram.len(), NOW);
         assert_eq!(stamped_at(&datagram, &term.to_vec(1024, datagram.len())), expected, "sent {offset}");
         assert!(term.to_vec(0, 1024).iter().all(|byte| *byte == 0));
     }
@@ -87,11 +91,11 @@ fn a_time_of_the_socket_is_written_only_where_there_is_one() {
     let mut stamps = ReceiveTimestamps {
         media: Some(TimestampOffset::Payload(8)),
         channel: Some(TimestampOffset::ReservedValue),
-        time_of_day: noon,
+        time_of_day: TimeOfDay::Turn,
         datagram: Vec::new(),
     };
-    assert_eq!(stamped_at(&datagram, stamps.stamp(&datagram, None)), [24]);
-    assert_eq!(stamped_at(&datagram, stamps.stamp(&datagram, Some(NOON))), [24, 40]);
+    assert_eq!(stamped_at(&datagram, stamps.stamp(&datagram, None, NOW)), [24]);
+    assert_eq!(stamped_at(&datagram, stamps.stamp(&datagram, Some(NOON), NOW)), [24, 40]);
 }
 
 #[test]
@@ -99,17 +103,23 @@ fn heartbeats_stay_as_they_are() {
     let mut heartbeat = frame(1, DataFlags::UNFRAGMENTED, 0);
     heartbeat[..4].fill(0);
     let mut stamps = receiving(TimestampOffset::ReservedValue);
-    assert_eq!(stamps.stamp(&heartbeat, None), heartbeat);
+    assert_eq!(stamps.stamp(&heartbeat, None, NOW), heartbeat);
 }
 
 #[test]
 fn channels_that_ask_for_nothing_have_no_stamps() {
-    assert!(SendTimestamps::new(TimestampOffsets::default()).is_none());
-    assert!(ReceiveTimestamps::new(TimestampOffsets::default()).is_none());
+    assert!(SendTimestamps::new(TimestampOffsets::default(), TimeOfDay::Turn).is_none());
+    assert!(ReceiveTimestamps::new(TimestampOffsets::default(), TimeOfDay::Turn).is_none());
     let receive = TimestampOffsets { media_receive: Some(TimestampOffset::Payload(0)), ..Default::default() };
-    assert!(ReceiveTimestamps::new(receive).is_some() && SendTimestamps::new(receive).is_none());
+    assert!(
+        ReceiveTimestamps::new(receive, TimeOfDay::Turn).is_some()
+            && SendTimestamps::new(receive, TimeOfDay::Turn).is_none()
+    );
     let send = TimestampOffsets { channel_send: Some(TimestampOffset::Payload(0)), ..Default::default() };
-    assert!(SendTimestamps::new(send).is_some() && ReceiveTimestamps::new(send).is_none());
+    assert!(
+        SendTimestamps::new(send, TimeOfDay::Turn).is_some()
+            && ReceiveTimestamps::new(send, TimeOfDay::Turn).is_none()
+    );
 }
 
 proptest! {
@@ -120,11 +130,11 @@ proptest! {
         start in 0_usize..64,
     ) {
         for offset in [TimestampOffset::Payload(offset), TimestampOffset::Payload(offset & 63), TimestampOffset::ReservedValue] {
-            let length = receiving(offset).stamp(&bytes, None).len();
+            let length = receiving(offset).stamp(&bytes, None, NOW).len();
             prop_assert_eq!(length, bytes.len());
             let term = AtomicView::allocate(TermLength::MIN.bytes());
             term.write(64_000, &bytes);
-            SendTimestamps { offset, time_of_day: noon }.stamp(&term, 64_000 + 32 * (start / 32), 65_536);
+            SendTimestamps { offset, time_of_day: TimeOfDay::Turn }.stamp(&term, 64_000 + 32 * (start / 32), 65_536, NOW);
         }
     }
 }

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     media::{
         address::{Identity, control_group, wildcard},
-        interface::{self, InterfaceChoice, InterfaceError},
+        interface::{self, InterfaceChoice, InterfaceError, Interfaces, SystemInterfaces},
     },
     name_resolution::{NameQuery, NameResolver, ResolutionError, resolve_host_and_port},
 };
@@ -37,14 +37,22 @@ pub enum ChannelPurpose {
 #[derive(Debug)]
 pub struct ChannelResolver {
     names: Box<dyn NameResolver>,
+    interfaces: Box<dyn Interfaces>,
     next_suffix: u32,
 }
 
 impl ChannelResolver {
-    /// A resolver of channels that asks `names` for hosts.
+    /// A resolver of channels that asks `names` for hosts, and the system for interfaces.
     #[must_use]
     pub fn new(names: Box<dyn NameResolver>) -> Self {
-        Self { names, next_suffix: 0 }
+        Self { names, interfaces: Box::new(SystemInterfaces), next_suffix: 0 }
+    }
+
+    /// Asks somebody else for interfaces.
+    #[must_use]
+    pub fn with_interfaces(mut self, interfaces: Box<dyn Interfaces>) -> Self {
+        self.interfaces = interfaces;
+        self
     }
 
     /// The resolver of names.
@@ -170,7 +178,7 @@ impl ChannelResolver {
 
     fn interface(&mut self, value: &str, ipv6: bool) -> Result<InterfaceChoice, ChannelErrorReason> {
         let wanted = Interface::parse(value).map_err(ChannelErrorReason::InterfaceAddress)?;
-        let interfaces = interface::local_interfaces()?;
+        let interfaces = self.interfaces.up()?;
         let available = || interface::describe(&interfaces);
         match wanted {
             Interface::Named { name, port } => {
