@@ -1,6 +1,8 @@
 //! What goes wrong in a world: the faults of a scenario, and what has happened by kind.
 
-use std::{collections::BTreeMap, fmt, ops, time::Duration};
+use std::time::Duration;
+
+use crate::counts::Counts;
 
 /// A fault that lasts no longer than this must go unnoticed but for time: nothing may end or be refused because of it.
 pub const MILD: Duration = Duration::from_millis(1500);
@@ -325,37 +327,4 @@ impl Fault {
 }
 
 /// How often each kind happened: datagrams for what happens to datagrams, occasions for the rest.
-#[derive(Clone, PartialEq, Eq, Debug, Default, serde::Serialize)]
-#[serde(transparent)]
-pub struct FaultCounts(BTreeMap<FaultKind, u64>);
-
-impl FaultCounts {
-    /// One more.
-    pub fn count(&mut self, kind: FaultKind) {
-        *self.0.entry(kind).or_default() += 1;
-    }
-
-    /// How often a kind happened.
-    #[must_use]
-    pub fn of(&self, kind: FaultKind) -> u64 {
-        self.0.get(&kind).copied().unwrap_or(0)
-    }
-}
-
-impl ops::AddAssign<&Self> for FaultCounts {
-    fn add_assign(&mut self, other: &Self) {
-        for (kind, count) in &other.0 {
-            *self.0.entry(*kind).or_default() += count;
-        }
-    }
-}
-
-impl fmt::Display for FaultCounts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, (kind, count)) in self.0.iter().enumerate() {
-            let comma = if index > 0 { ", " } else { "" };
-            write!(f, "{comma}{count} {kind:?}")?;
-        }
-        Ok(())
-    }
-}
+pub type FaultCounts = Counts<FaultKind>;

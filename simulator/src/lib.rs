@@ -18,6 +18,7 @@
 //! | --- | --- |
 //! | what a seed decides: streams, network, pace, faults | [`scenario`] |
 //! | what goes wrong | [`fault`] |
+//! | what few worlds show, and some are sure to | [`feature`] |
 //! | hosts, names, links, how time passes | `surroundings` |
 //! | who publishes and subscribes | `applications` |
 //! | what must hold | [`invariants`] |
@@ -25,7 +26,9 @@
 //! | what happened | [`trace`], and [`capture`] for Wireshark |
 
 pub mod capture;
+pub mod counts;
 pub mod fault;
+pub mod feature;
 pub mod invariants;
 pub mod minimise;
 pub mod outcome;

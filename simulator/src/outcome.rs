@@ -2,7 +2,7 @@
 
 use std::{fmt, ops, time::Duration};
 
-use crate::fault::FaultCounts;
+use crate::{fault::FaultCounts, feature::FeatureCounts};
 
 /// What came of one world.
 #[derive(Clone, Debug)]
@@ -32,6 +32,8 @@ pub struct Figures {
     pub datagrams: u64,
     /// What went wrong on purpose.
     pub faults: FaultCounts,
+    /// What was seen to work that only few worlds have.
+    pub features: FeatureCounts,
     /// Times that something was found to hold.
     pub checks: u64,
     /// Longest that a message took from being sent to being delivered, faults and all.
@@ -48,6 +50,7 @@ impl ops::AddAssign for Figures {
         self.delivered += other.delivered;
         self.datagrams += other.datagrams;
         self.faults += &other.faults;
+        self.features += &other.features;
         self.checks += other.checks;
         self.slowest_delivery = self.slowest_delivery.max(other.slowest_delivery);
         self.worst_recovery = self.worst_recovery.max(other.worst_recovery);

@@ -2,7 +2,7 @@
 
 use std::{env, ops::Range, time::Duration};
 
-use epona_simulator::{Figures, Outcome, Scenario, fault::FaultKind, run, trace::Trace};
+use epona_simulator::{Figures, Outcome, Scenario, fault::FaultKind, feature::Feature, run, trace::Trace};
 
 /// Seeds of one run of the suite, unless `EPONA_SIM_SEED` names another one to be run alone.
 const SEEDS: Range<u64> = 0..100;
@@ -39,6 +39,9 @@ fn what_is_sent_is_delivered_whole_and_in_order_whatever_the_network_does() {
     assert!(total.worst_recovery > Duration::ZERO, "nothing had to recover: {total:?}");
     for kind in FaultKind::ALL {
         assert!(total.faults.of(*kind) > 0, "the worlds were too kind: no {kind:?} in {total:?}");
+    }
+    for feature in Feature::ALL {
+        assert!(total.features.of(*feature) > 0, "the worlds were too plain: no {feature:?} in {total:?}");
     }
 }
 

@@ -2,7 +2,10 @@
 
 pub(crate) mod client;
 pub(crate) mod destinations;
+mod handle;
+pub(crate) mod keeper;
 pub(crate) mod publisher;
+mod stamps;
 pub(crate) mod storm;
 pub(crate) mod subscriber;
 pub(crate) mod turn;

@@ -5,19 +5,20 @@ use std::time::Duration;
 use epona_client::{Aeron, ClientError, ExclusivePublication, OfferError, Pending, Publication};
 use epona_protocol::{
     command::ErrorCode,
-    types::{Nanos, Position, RegistrationId, SessionId},
+    types::{DATA_HEADER_LENGTH, FRAME_ALIGNMENT, Nanos, Position, SessionId},
 };
 
 use crate::{
     Violation,
-    applications::destinations::{Destinations, HasDestinations, Removal},
+    applications::destinations::{Destinations, Removal},
+    applications::handle::Handle,
+    applications::subscriber::is_one_of,
     applications::turn::{Phase, Turn, fill_in},
     ensure,
     fault::{FaultKind, Moment},
-    invariants::content::Limits,
+    feature::Feature,
     scenario::{self, Lengths},
     trace::{Event, Who},
-    violation,
 };
 
 /// Share of claims that are given up instead of written.
@@ -64,9 +65,12 @@ enum State {
     Closed,
 }
 
-enum Handle {
-    Shared(Publication),
-    Exclusive(ExclusivePublication),
+/// What became of a message.
+enum Went {
+    In,
+    /// Its claim was given up; it is to be sent again.
+    InVain,
+    Nowhere,
 }
 
 /// What is left of a publisher whose client died.
@@ -143,7 +147,7 @@ impl Publisher {
             return Ok(0);
         }
         match self.try_register(aeron, (stream, generation), turn) {
-            Ok(work) => Ok(work),
+            Ok(work) => self.check_port(turn).map(|()| work),
             Err(error) => {
                 let is_excused = turn.is_excused(&[self.home.1])
                     || turn.now.nanos < self.cleared_at
@@ -208,6 +212,22 @@ impl Publisher {
         Ok(1)
     }
 
+    /// Whether its socket has a port of the driver's range, if it is to have one.
+    fn check_port(&self, turn: &mut Turn<'_>) -> Result<(), Violation> {
+        let State::Open(handle) = &self.state else { return Ok(()) };
+        if self.spec.has_port_of_range {
+            let ports = handle.ports();
+            let is_of_range = |port: &String| is_one_of(&scenario::SENDER_PORTS, port);
+            ensure!(
+                !ports.is_empty() && ports.iter().all(is_of_range),
+                "{} has ports {ports:?}, which are not of the senders' range",
+                self.who
+            );
+            turn.figures.features.count(Feature::SenderPortRange);
+        }
+        Ok(())
+    }
+
     /// Sends a few messages, as far as it may and should.
     pub(crate) fn send(&mut self, turn: &mut Turn<'_>) -> Result<usize, Violation> {
         let (burst, period) = match turn.phase {
@@ -220,51 +240,112 @@ impl Publisher {
             return Ok(0);
         }
         self.acts_at = turn.now.nanos + period;
+        let count = turn.random.usize(1..=burst);
+        if count > 1 && turn.random.f64() < self.spec.batches {
+            return self.send_batch(session, count, turn);
+        }
         let mut work = 0;
-        for _ in 0..turn.random.usize(1..=burst) {
-            let number = turn.ledger.next_number(session);
-            if self.composed != Some(number) {
-                turn.ledger.compose(session, &mut self.message);
-                self.composed = Some(number);
+        for _ in 0..count {
+            match self.send_one(session, turn)? {
+                Went::In => work += 1,
+                Went::InVain => {}
+                Went::Nowhere => break,
             }
-            let (before, limit) = (handle.position()?, handle.limit()?);
-            if before.get() >= LAST_USED {
-                self.is_exhausted = true;
-                break;
-            }
-            let as_claim =
-                self.message.len() <= handle.limits().max_payload && turn.random.f64() < self.spec.claims;
-            if as_claim && turn.random.f64() < ABORTED_CLAIMS {
-                handle.claim_in_vain(self.message.len())?;
-                turn.ledger.publication_at(session, handle.position()?)?;
-                continue;
-            }
-            let outcome = if as_claim { handle.claim(&self.message) } else { handle.offer(&self.message) };
-            let position = match outcome {
-                Ok(position) => position,
-                Err(refused) => {
-                    self.is_exhausted = refused == OfferError::MaxPositionExceeded;
-                    ensure!(
-                        refused.is_temporary() || self.is_exhausted,
-                        "{}: offer refused: {refused}",
-                        self.who
-                    );
-                    turn.ledger.publication_at(session, handle.position()?)?;
-                    break;
-                }
-            };
-            ensure!(before < limit, "{}: offer at {before:?} beyond the limit {limit:?}", self.who);
-            ensure!(handle.position()? == position, "{}: offer up to {position:?} only", self.who);
-            turn.figures.checks += 2;
-            turn.figures.sent += 1;
-            turn.ledger.sent(session, before, position, turn.now.nanos);
-            turn.ledger.publication_at(session, position)?;
-            let (who, length) = (self.who, self.message.len());
-            turn.record(Event::Sent { who, number, length, position });
-            self.sent += 1;
-            work += 1;
         }
         Ok(work)
+    }
+
+    /// Offers the next message, or claims room for it.
+    fn send_one(&mut self, session: usize, turn: &mut Turn<'_>) -> Result<Went, Violation> {
+        let State::Open(handle) = &mut self.state else { return Ok(Went::Nowhere) };
+        let number = turn.ledger.next_number(session);
+        if self.composed != Some(number) {
+            turn.ledger.compose(session, number, &mut self.message);
+            self.composed = Some(number);
+        }
+        let (before, limit) = (handle.position()?, handle.limit()?);
+        if before.get() >= LAST_USED {
+            self.is_exhausted = true;
+            return Ok(Went::Nowhere);
+        }
+        let as_claim =
+            self.message.len() <= handle.limits().max_payload && turn.random.f64() < self.spec.claims;
+        if as_claim && turn.random.f64() < ABORTED_CLAIMS {
+            handle.claim_in_vain(self.message.len())?;
+            turn.ledger.publication_at(session, handle.position()?)?;
+            return Ok(Went::InVain);
+        }
+        let outcome = if as_claim { handle.claim(&self.message) } else { handle.offer(&self.message) };
+        let position = match outcome {
+            Ok(position) => position,
+            Err(refused) => return self.refused(session, refused, turn).map(|()| Went::Nowhere),
+        };
+        ensure!(before < limit, "{}: offer at {before:?} beyond the limit {limit:?}", self.who);
+        ensure!(handle.position()? == position, "{}: offer up to {position:?} only", self.who);
+        turn.figures.checks += 2;
+        self.taken(session, (before, position), self.message.len(), turn)?;
+        Ok(Went::In)
+    }
+
+    /// Offers the next messages at once, of which as many go in as there is room for, one right after the other.
+    fn send_batch(&mut self, session: usize, count: usize, turn: &mut Turn<'_>) -> Result<usize, Violation> {
+        let State::Open(handle) = &mut self.state else { return Ok(0) };
+        let first = turn.ledger.next_number(session);
+        let mut messages = vec![Vec::new(); count];
+        for (number, message) in (first..).zip(&mut messages) {
+            turn.ledger.compose(session, number, message);
+        }
+        let (before, limit) = (handle.position()?, handle.limit()?);
+        if before.get() >= LAST_USED {
+            self.is_exhausted = true;
+            return Ok(0);
+        }
+        let batch = match handle.offer_batch(&messages.iter().map(Vec::as_slice).collect::<Vec<_>>()) {
+            Ok(batch) => batch,
+            Err(refused) => return self.refused(session, refused, turn).map(|()| 0),
+        };
+        ensure!(before < limit, "{}: batch at {before:?} beyond the limit {limit:?}", self.who);
+        ensure!((1..=count).contains(&batch.messages), "{}: batch of {} messages", self.who, batch.messages);
+        ensure!(handle.position()? == batch.position, "{}: batch up to {:?} only", self.who, batch.position);
+        messages.truncate(batch.messages);
+        let mut start = before;
+        for message in &messages {
+            // What takes several frames goes in alone.
+            let end = if messages.len() == 1 { batch.position } else { start + frame_length(message) };
+            self.taken(session, (start, end), message.len(), turn)?;
+            start = end;
+        }
+        ensure!(start == batch.position, "{}: batch up to {:?}, not {start:?}", self.who, batch.position);
+        turn.figures.checks += 4;
+        if messages.len() > 1 {
+            turn.figures.features.count(Feature::Batch);
+        }
+        Ok(messages.len())
+    }
+
+    /// The next message went in, between two positions.
+    fn taken(
+        &mut self,
+        session: usize,
+        (start, position): (Position, Position),
+        length: usize,
+        turn: &mut Turn<'_>,
+    ) -> Result<(), Violation> {
+        let (who, number) = (self.who, turn.ledger.next_number(session));
+        turn.figures.sent += 1;
+        turn.ledger.sent(session, start, position, turn.now.nanos);
+        turn.ledger.publication_at(session, position)?;
+        turn.record(Event::Sent { who, number, length, position });
+        self.sent += 1;
+        Ok(())
+    }
+
+    /// An offer was refused, for which there must be a reason.
+    fn refused(&mut self, session: usize, refused: OfferError, turn: &mut Turn<'_>) -> Result<(), Violation> {
+        self.is_exhausted = refused == OfferError::MaxPositionExceeded;
+        ensure!(refused.is_temporary() || self.is_exhausted, "{}: offer refused: {refused}", self.who);
+        let State::Open(handle) = &self.state else { return Ok(()) };
+        turn.ledger.publication_at(session, handle.position()?)
     }
 
     /// Takes its first destination away, or adds it again.
@@ -337,116 +418,11 @@ impl Publisher {
     }
 }
 
-impl Handle {
-    fn session(&self) -> SessionId {
-        match self {
-            Self::Shared(publication) => publication.session_id(),
-            Self::Exclusive(publication) => publication.session_id(),
-        }
-    }
-
-    fn is_closed(&self) -> bool {
-        match self {
-            Self::Shared(publication) => publication.is_closed(),
-            Self::Exclusive(publication) => publication.is_closed(),
-        }
-    }
-
-    fn limits(&self) -> Limits {
-        let (max_payload, max_message) = match self {
-            Self::Shared(publication) => (publication.max_payload_length(), publication.max_message_length()),
-            Self::Exclusive(publication) => {
-                (publication.max_payload_length(), publication.max_message_length())
-            }
-        };
-        Limits { max_payload, max_message }
-    }
-
-    fn position(&self) -> Result<Position, Violation> {
-        match self {
-            Self::Shared(publication) => publication.position(),
-            Self::Exclusive(publication) => publication.position(),
-        }
-        .map_err(closed)
-    }
-
-    fn limit(&self) -> Result<Position, Violation> {
-        match self {
-            Self::Shared(publication) => publication.position_limit(),
-            Self::Exclusive(publication) => publication.position_limit(),
-        }
-        .map_err(closed)
-    }
-
-    fn offer(&mut self, message: &[u8]) -> Result<Position, OfferError> {
-        match self {
-            Self::Shared(publication) => publication.offer(message),
-            Self::Exclusive(publication) => publication.offer(message),
-        }
-    }
-
-    fn claim(&mut self, message: &[u8]) -> Result<Position, OfferError> {
-        let mut claim = match self {
-            Self::Shared(publication) => publication.try_claim(message.len()),
-            Self::Exclusive(publication) => publication.try_claim(message.len()),
-        }?;
-        claim.copy_from_slice(message);
-        Ok(claim.commit())
-    }
-
-    /// Claims and gives up: padding for everybody else.
-    fn claim_in_vain(&mut self, length: usize) -> Result<(), Violation> {
-        let claim = match self {
-            Self::Shared(publication) => publication.try_claim(length),
-            Self::Exclusive(publication) => publication.try_claim(length),
-        };
-        match claim {
-            Ok(claim) => claim.abort(),
-            Err(refused) => ensure!(
-                refused.is_temporary() || refused == OfferError::MaxPositionExceeded,
-                "claim refused: {refused}"
-            ),
-        }
-        Ok(())
-    }
-
-    /// Claims, if there is room, and never commits.
-    fn claim_for_ever(&mut self, length: usize) {
-        let claim = match self {
-            Self::Shared(publication) => publication.try_claim(length),
-            Self::Exclusive(publication) => publication.try_claim(length),
-        };
-        let _ = claim.map(std::mem::forget);
-    }
-}
-
-impl HasDestinations for Handle {
-    fn add(&self, channel: &str) -> Result<Pending<RegistrationId>, ClientError> {
-        match self {
-            Self::Shared(publication) => publication.add_destination(channel),
-            Self::Exclusive(publication) => publication.add_destination(channel),
-        }
-    }
-
-    fn remove(&self, channel: &str) -> Result<Pending<()>, ClientError> {
-        match self {
-            Self::Shared(publication) => publication.remove_destination(channel),
-            Self::Exclusive(publication) => publication.remove_destination(channel),
-        }
-    }
-
-    fn remove_by_id(&self, id: RegistrationId) -> Result<Pending<()>, ClientError> {
-        match self {
-            Self::Shared(publication) => publication.remove_destination_by_id(id),
-            Self::Exclusive(publication) => publication.remove_destination_by_id(id),
-        }
-    }
-}
-
 fn is_unknown_host(error: &ClientError) -> bool {
     matches!(error, ClientError::Registration { code: ErrorCode::UnknownHost, .. })
 }
 
-fn closed(error: OfferError) -> Violation {
-    violation!("a publication that nobody closed is closed: {error}")
+/// Length of a message in a log, in bytes, if it takes one frame.
+const fn frame_length(message: &[u8]) -> i64 {
+    (message.len() + DATA_HEADER_LENGTH as usize).next_multiple_of(FRAME_ALIGNMENT as usize) as i64
 }

@@ -2,6 +2,7 @@
 
 use std::{
     cell::RefCell,
+    ops::RangeInclusive,
     rc::Rc,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -16,9 +17,11 @@ use epona_protocol::types::{Nanos, Position, RegistrationId, SessionId, StreamId
 use crate::{
     Violation,
     applications::destinations::{Destinations, Removal},
+    applications::stamps,
     applications::turn::{Phase, Turn, fill_in},
     ensure,
     fault::FaultKind,
+    feature::Feature,
     invariants::ledger::{Ledger, Place},
     scenario,
     trace::{Event, Who},
@@ -138,6 +141,14 @@ impl Subscriber {
         matches!(self.state, State::Closed)
     }
 
+    /// How many images it has.
+    pub(crate) fn images(&self) -> usize {
+        match &self.state {
+            State::Open(subscription) => subscription.image_count(),
+            _ => 0,
+        }
+    }
+
     /// Stands still.
     pub(crate) fn pause(&mut self, until: Nanos) {
         self.acts_at = self.acts_at.max(until);
@@ -246,6 +257,13 @@ impl Subscriber {
         if self.spec.channel.ends_with(":0") && !turn.known.contains_key(&port) {
             let resolved = subscription.try_resolve_channel_endpoint_port();
             if let Some((_, number)) = resolved.as_deref().and_then(|channel| channel.rsplit_once(':')) {
+                ensure!(
+                    !self.spec.has_port_of_range || is_one_of(&scenario::RECEIVER_PORTS, number),
+                    "{who} has port {number}, which is not of the receivers' range"
+                );
+                if self.spec.has_port_of_range {
+                    turn.figures.features.count(Feature::ReceiverPortRange);
+                }
                 turn.known.insert(port, number.to_owned());
             }
         }
@@ -264,18 +282,32 @@ impl Subscriber {
                 "{who} asked for session {:?} and got {session}",
                 self.spec.session
             );
-            ensure!(
-                (reserved != 0) == self.spec.is_stamped,
-                "{who} got a message with {reserved} for a reserved value"
-            );
-            let (number, took) = turn.ledger.delivered(place, session, position, &payload, turn.now.nanos)?;
+            let stamped = stamps::places(&self.spec.stamps, payload.len());
+            let (number, sent_at) = turn.ledger.delivered(place, session, position, &payload, &stamped)?;
+            let is_stamped = self.spec.stamps.iter().any(|stamp| stamp.offset.is_none());
+            // A spy may read what is not sent yet.
+            let is_as_it_should = (reserved != 0) == is_stamped || (self.spec.is_spy && reserved == 0);
+            ensure!(is_as_it_should, "{who} got a message with {reserved} for a reserved value");
+            if !self.spec.is_spy {
+                stamps::check(&self.spec.stamps, (reserved, &payload), sent_at, turn)?;
+            }
             self.delivered += 1;
+            if self.spec.channel.contains("=[ff02:") {
+                turn.figures.features.count(Feature::Ipv6Multicast);
+            }
+            let took = turn.now.nanos.since(sent_at);
             turn.figures.slowest_delivery = turn.figures.slowest_delivery.max(took);
             turn.figures.delivered += 1;
             turn.figures.checks += 3;
             turn.record(Event::Delivered { who, session, number, position });
         }
-        for image in subscription.images() {
+        let images = subscription.images();
+        ensure!(
+            self.spec.most_images.is_none_or(|most| images.len() <= most),
+            "{who} has {} images, more than its driver lets a stream have",
+            images.len()
+        );
+        for image in images {
             turn.ledger.image_at(place, image.session_id(), image.position())?;
             turn.figures.checks += 1;
         }
@@ -377,6 +409,11 @@ impl Subscriber {
     const fn who(&self) -> Who {
         Who::Subscriber(self.place.0, self.place.1)
     }
+}
+
+/// Whether a text is a port of a range.
+pub(super) fn is_one_of(ports: &RangeInclusive<u16>, text: &str) -> bool {
+    text.parse().is_ok_and(|port| ports.contains(&port))
 }
 
 fn assembler(spec: &scenario::Subscriber, inbox: &Inbox, seed: u64) -> Assembler {

@@ -221,6 +221,7 @@ impl Totals {
                     report.messages, report.checks, report.worst_recovery_ms
                 ));
                 say(&format!("faults: {}", report.faults));
+                say(&format!("features: {}", figures.features));
             }
         }
     }

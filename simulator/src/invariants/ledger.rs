@@ -1,7 +1,7 @@
 //! What was sent, and what has arrived of it: each subscriber sees exactly the bytes that were sent, in order, from
 //! where it joined; with what is lost left out, if it wants it so.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, ops::Range};
 
 use epona_protocol::types::{Nanos, Position, SessionId};
 
@@ -100,10 +100,10 @@ impl Ledger {
         self.sessions[session].messages.len()
     }
 
-    /// Writes the next message of a session over `message`.
-    pub(crate) fn compose(&self, session: usize, message: &mut Vec<u8>) {
+    /// Writes a message of a session over `message`, by its number.
+    pub(crate) fn compose(&self, session: usize, number: usize, message: &mut Vec<u8>) {
         let known = &self.sessions[session];
-        content::compose(message, (self.seed, session, known.messages.len()), known.lengths, known.limits);
+        content::compose(message, (self.seed, session, number), known.lengths, known.limits);
     }
 
     /// The message composed last was taken, between two positions.
@@ -200,15 +200,15 @@ impl Ledger {
         self.cursors.retain(|key, _| (key.0, key.1) != (stream, place));
     }
 
-    /// A message has arrived whole; its number, and how long it took.
+    /// A message has arrived whole; its number, and when it was sent. Drivers write over what is `stamped` of it.
     pub(crate) fn delivered(
         &mut self,
         who: Place,
         id: SessionId,
         position: Position,
         payload: &[u8],
-        now: Nanos,
-    ) -> Result<(usize, Duration), Violation> {
+        stamped: &[Range<usize>],
+    ) -> Result<(usize, Nanos), Violation> {
         let session = self.session(who, id)?;
         let known = &self.sessions[session];
         let Some(cursor) = self.cursors.get_mut(&(who.0, who.1, session)) else {
@@ -224,6 +224,13 @@ impl Ledger {
             "subscriber {who:?} got a message of session {id} that ends at {position:?}, but message {number} ends at {end:?}"
         );
         content::compose(&mut self.scratch, (self.seed, session, number), known.lengths, known.limits);
+        for range in stamped {
+            if let (Some(expected), Some(time)) =
+                (self.scratch.get_mut(range.clone()), payload.get(range.clone()))
+            {
+                expected.copy_from_slice(time);
+            }
+        }
         ensure!(
             self.scratch == payload,
             "subscriber {who:?} got other bytes than were sent as message {number} of session {id}: {} of {} bytes",
@@ -231,7 +238,7 @@ impl Ledger {
             self.scratch.len()
         );
         cursor.next = Some(number + 1);
-        Ok((number, now.since(*at)))
+        Ok((number, *at))
     }
 
     /// Where an image stands; it never goes back, nor ahead of its publication.
@@ -340,7 +347,7 @@ mod tests {
         ledger.joined(WHO, SESSION, Position::ZERO, false).unwrap();
         let messages = (0..3).map(|number| {
             let mut message = Vec::new();
-            ledger.compose(session, &mut message);
+            ledger.compose(session, number as usize, &mut message);
             ledger.sent(session, at(100 * number), at(100 * number + 100), NOW);
             message
         });
@@ -355,8 +362,8 @@ mod tests {
         assert!(!ledger.has_all(WHO, 0));
         for (number, message) in messages.iter().enumerate() {
             let end = at(100 * number as i64 + 100);
-            assert_eq!(ledger.delivered(WHO, SESSION, end, message, NOW), Ok((number, Duration::ZERO)));
-            ledger.delivered(WHO, SESSION, end, message, NOW).unwrap_err();
+            assert_eq!(ledger.delivered(WHO, SESSION, end, message, &[]), Ok((number, NOW)));
+            ledger.delivered(WHO, SESSION, end, message, &[]).unwrap_err();
         }
         assert!(ledger.has_all(WHO, 0));
     }
@@ -364,15 +371,15 @@ mod tests {
     #[test]
     fn gaps_other_bytes_other_lengths_and_other_sessions_are_found() {
         let (mut ledger, messages) = sent();
-        ledger.delivered(WHO, SESSION, at(200), &messages[1], NOW).unwrap_err();
+        ledger.delivered(WHO, SESSION, at(200), &messages[1], &[]).unwrap_err();
         let mut damaged = messages[0].clone();
         damaged[0] ^= 1;
-        ledger.delivered(WHO, SESSION, at(100), &damaged, NOW).unwrap_err();
-        ledger.delivered(WHO, SESSION, at(100), &messages[0][1..], NOW).unwrap_err();
-        ledger.delivered(WHO, SessionId::new(8), at(100), &messages[0], NOW).unwrap_err();
-        ledger.delivered((0, 1), SESSION, at(100), &messages[0], NOW).unwrap_err();
-        ledger.delivered((1, 0), SESSION, at(100), &messages[0], NOW).unwrap_err();
-        assert_eq!(ledger.delivered(WHO, SESSION, at(100), &messages[0], NOW), Ok((0, Duration::ZERO)));
+        ledger.delivered(WHO, SESSION, at(100), &damaged, &[]).unwrap_err();
+        ledger.delivered(WHO, SESSION, at(100), &messages[0][1..], &[]).unwrap_err();
+        ledger.delivered(WHO, SessionId::new(8), at(100), &messages[0], &[]).unwrap_err();
+        ledger.delivered((0, 1), SESSION, at(100), &messages[0], &[]).unwrap_err();
+        ledger.delivered((1, 0), SESSION, at(100), &messages[0], &[]).unwrap_err();
+        assert_eq!(ledger.delivered(WHO, SESSION, at(100), &messages[0], &[]), Ok((0, NOW)));
     }
 
     #[test]
@@ -390,7 +397,7 @@ mod tests {
         let (mut ledger, messages) = sent();
         ledger.joined((0, 1), SESSION, at(150), false).unwrap();
         assert!(!ledger.joined_at_start((0, 1), 0));
-        assert_eq!(ledger.delivered((0, 1), SESSION, at(300), &messages[2], NOW), Ok((2, Duration::ZERO)));
+        assert_eq!(ledger.delivered((0, 1), SESSION, at(300), &messages[2], &[]), Ok((2, NOW)));
     }
 
     #[test]
@@ -398,10 +405,10 @@ mod tests {
         let (mut ledger, messages) = sent();
         let who = (0, 2);
         ledger.joined(who, SESSION, Position::ZERO, true).unwrap();
-        assert_eq!(ledger.delivered(who, SESSION, at(200), &messages[1], NOW), Ok((1, Duration::ZERO)));
-        ledger.delivered(who, SESSION, at(200), &messages[1], NOW).unwrap_err();
-        ledger.delivered(who, SESSION, at(100), &messages[0], NOW).unwrap_err();
-        ledger.delivered(who, SESSION, at(250), &messages[2], NOW).unwrap_err();
+        assert_eq!(ledger.delivered(who, SESSION, at(200), &messages[1], &[]), Ok((1, NOW)));
+        ledger.delivered(who, SESSION, at(200), &messages[1], &[]).unwrap_err();
+        ledger.delivered(who, SESSION, at(100), &messages[0], &[]).unwrap_err();
+        ledger.delivered(who, SESSION, at(250), &messages[2], &[]).unwrap_err();
         assert!(!ledger.has_all(who, 0));
         ledger.image_at(who, SESSION, at(300)).unwrap();
         assert!(ledger.has_all(who, 0));
@@ -412,13 +419,13 @@ mod tests {
         let (mut ledger, messages) = sent();
         for number in [0, 1] {
             let end = at(100 * number as i64 + 100);
-            ledger.delivered(WHO, SESSION, end, &messages[number], NOW).unwrap();
+            ledger.delivered(WHO, SESSION, end, &messages[number], &[]).unwrap();
             ledger.image_at(WHO, SESSION, end).unwrap();
         }
         ledger.left(WHO, SESSION, true).unwrap();
         assert!(!ledger.has_recovered(WHO, 0));
         ledger.joined(WHO, SESSION, at(200), false).unwrap();
-        assert_eq!(ledger.delivered(WHO, SESSION, at(300), &messages[2], NOW), Ok((2, Duration::ZERO)));
+        assert_eq!(ledger.delivered(WHO, SESSION, at(300), &messages[2], &[]), Ok((2, NOW)));
         assert!(ledger.has_recovered(WHO, 0));
     }
 }

@@ -7,6 +7,8 @@ use epona_protocol::{
     types::CounterTypeId,
 };
 
+use crate::applications::keeper::KEPT;
+
 /// What a driver holds. Labels and names sorted, so that equal means the same.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Resources {
@@ -35,6 +37,8 @@ impl Resources {
                     | CounterTypeId::NAME_RESOLVER_NEIGHBORS
                     | CounterTypeId::NAME_RESOLVER_CACHE_ENTRIES
                     | CounterTypeId::BOOTSTRAP_NEIGHBOR
+                    // Stays for ever.
+                    | KEPT
             ) || (type_id == CounterTypeId::CLIENT_HEARTBEAT && !with_clients)
         };
         let mut labels: Vec<_> =

@@ -5,17 +5,32 @@ mod streams;
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    ops::RangeInclusive,
     time::Duration,
 };
 
 use epona_media_driver::media::simulated::Conditions;
 
+use self::streams::About;
 use crate::{
     fault::{Fault, FaultKind},
+    feature::Feature,
     invariants::content::mix,
 };
 
 pub use crate::{invariants::content::Lengths, surroundings::clock::Pace};
+
+/// Ports of the receivers of a driver that chooses them from a range.
+pub const RECEIVER_PORTS: RangeInclusive<u16> = 21_000..=21_015;
+
+/// Ports of its senders.
+pub const SENDER_PORTS: RangeInclusive<u16> = 22_000..=22_015;
+
+/// Images that a stream may have, where that is limited.
+pub const SESSION_LIMIT: usize = 2;
+
+/// In how many worlds there is one without a feature of its own.
+const PLAIN_WORLDS: usize = 2;
 
 /// A world to be: hosts, network, pace, streams, faults.
 #[derive(Clone, PartialEq, Debug)]
@@ -26,8 +41,14 @@ pub struct Scenario {
     pub hosts: usize,
     /// Whether their addresses are of IPv6.
     pub is_ipv6: bool,
-    /// Whether drivers resolve names by gossip; each starts from the next one alone.
-    pub gossips: bool,
+    /// How drivers resolve names.
+    pub naming: Naming,
+    /// Whether they take ports that channels leave open from ranges.
+    pub has_port_ranges: bool,
+    /// Whether they limit the images of a stream.
+    pub limits_sessions: bool,
+    /// Whether clients keep numbers in static counters.
+    pub has_static_counters: bool,
     /// Host of each client, 2..=8 of them.
     pub clients: Vec<usize>,
     /// How each host's datagrams fare, by the host that sends them.
@@ -42,6 +63,17 @@ pub struct Scenario {
     pub streams: Vec<Stream>,
     /// What goes wrong, beside what the links do.
     pub faults: Vec<Fault>,
+}
+
+/// How drivers resolve names.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Naming {
+    /// As their systems do.
+    System,
+    /// By gossip; each starts from the next one alone.
+    Gossip,
+    /// From a table, in which names that move have a row.
+    Table,
 }
 
 /// Publishers and subscribers of one channel and stream id.
@@ -75,10 +107,14 @@ pub struct Publisher {
     pub client: usize,
     /// When it adds its publication, after the start.
     pub starts_at: Duration,
+    /// When it closes it, heard or not, if before the others.
+    pub ends_at: Option<Duration>,
     /// Destinations that it adds to its publication.
     pub destinations: Vec<String>,
     /// Whether its channel names a host that its driver may not have heard of yet.
     pub awaits_gossip: bool,
+    /// Whether its socket has one of [`SENDER_PORTS`].
+    pub has_port_of_range: bool,
     /// Whether the publication is its own.
     pub exclusive: bool,
     /// Messages that it sends, at most.
@@ -89,6 +125,8 @@ pub struct Publisher {
     pub period: Duration,
     /// Share of messages that are claimed and written in place, where they fit a frame.
     pub claims: f64,
+    /// Share of turns in which it offers several messages at once.
+    pub batches: f64,
     /// Whether it closes as soon as everything is sent, rather than when everything has arrived.
     pub closes_early: bool,
     /// Whether it revokes its publication in the end, delivered or not.
@@ -116,8 +154,12 @@ pub struct Subscriber {
     pub is_lossy: bool,
     /// Whether it may fall off and come back, because it holds nobody back.
     pub is_untethered: bool,
-    /// Whether its driver writes the time into reserved values.
-    pub is_stamped: bool,
+    /// Times that drivers write into its messages.
+    pub stamps: Vec<Stamp>,
+    /// Whether its socket has one of [`RECEIVER_PORTS`].
+    pub has_port_of_range: bool,
+    /// Images that it has at most, though there are more publishers.
+    pub most_images: Option<usize>,
     /// Whether it is behind a flow control that does not wait for it, so that it may get nowhere.
     pub is_left_behind: bool,
     /// After how many messages it rejects the image that brings them.
@@ -126,6 +168,15 @@ pub struct Subscriber {
     pub fragment_limit: usize,
     /// Whether it uses controlled polls, breaking off and aborting now and then.
     pub controlled: bool,
+}
+
+/// A time that a driver writes into a message, in nanoseconds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Stamp {
+    /// Where in the payload, in bytes; in the reserved value, if nowhere there.
+    pub offset: Option<usize>,
+    /// What it shows.
+    pub shows: Feature,
 }
 
 /// Name of the endpoint of a stream that moves.
@@ -150,11 +201,14 @@ impl Scenario {
     /// Two to five drivers, as many clients or more, a handful of streams of all kinds, and up to half a dozen faults.
     ///
     /// Each world has a theme, one after the other: a kind of fault that it is sure to have, with a stream that it matters
-    /// to.
+    /// to. Most worlds have a feature too, one after the other, with a stream that shows it.
     #[must_use]
     pub fn from_seed(seed: u64) -> Self {
         let random = &mut fastrand::Rng::with_seed(mix(seed, 0));
         let theme = FaultKind::ALL[(seed % FaultKind::ALL.len() as u64) as usize];
+        let features = Feature::ALL.len() + PLAIN_WORLDS;
+        let feature = Feature::ALL.get((seed % features as u64) as usize).copied();
+        let has = |wanted| feature == Some(wanted);
         let hosts = [2, 2, 2, 3, 3, 4, 5][random.usize(..7)];
         let more = random.usize(0..=3.min(8 - hosts));
         let clients: Vec<_> = (0..hosts).chain((0..more).map(|_| random.usize(..hosts))).collect();
@@ -168,8 +222,15 @@ impl Scenario {
         let mut scenario = Self {
             seed,
             hosts,
-            is_ipv6: random.u8(..6) == 0,
-            gossips: random.u8(..4) == 0,
+            is_ipv6: random.u8(..6) == 0 || has(Feature::Ipv6Multicast),
+            naming: match random.u8(..4) {
+                _ if has(Feature::NameTable) => Naming::Table,
+                0 => Naming::Gossip,
+                _ => Naming::System,
+            },
+            has_port_ranges: has(Feature::ReceiverPortRange) || has(Feature::SenderPortRange),
+            limits_sessions: has(Feature::SessionLimit),
+            has_static_counters: has(Feature::StaticCounter),
             clients,
             links,
             pace,
@@ -178,9 +239,10 @@ impl Scenario {
             streams: Vec::new(),
             faults: Vec::new(),
         };
-        streams::add(&mut scenario, Some(theme), random);
-        for _ in 0..random.usize(1..=3) {
-            streams::add(&mut scenario, None, random);
+        streams::add(&mut scenario, About::Fault(theme), random);
+        streams::add(&mut scenario, feature.map_or(About::Anything, About::Feature), random);
+        for _ in 0..random.usize(..3) {
+            streams::add(&mut scenario, About::Anything, random);
         }
         faults::add(&mut scenario, theme, random);
         streams::spread(&mut scenario, random);
@@ -191,6 +253,19 @@ impl Scenario {
     #[must_use]
     pub fn address(&self, host: usize) -> IpAddr {
         address(host, self.is_ipv6)
+    }
+
+    /// A table of the names that move: each with the address that it stands for at first, and the other one.
+    #[must_use]
+    pub fn name_table(&self) -> String {
+        let rows = self.streams.iter().filter(|stream| stream.channel.contains(&moving_name(stream.number)));
+        let row = |stream: &Stream| {
+            let at = |place: usize| self.address(self.clients[stream.subscribers[place].client]);
+            format!("{},{},{}", moving_name(stream.number), at(0), at(1))
+        };
+        // A table has at least one row.
+        let nobody = format!("nobody,{0},{0}", self.address(0));
+        rows.map(row).chain([nobody]).collect::<Vec<_>>().join("|")
     }
 
     /// Whether streams may end and requests be refused.

@@ -15,13 +15,14 @@ use epona_media_driver::{
     duty_cycle::DutyCycle,
     error::DriverError,
     event_log::EventLog,
-    media::simulated::SimulatedNetwork,
+    media::{PortRange, simulated::SimulatedNetwork},
 };
 use epona_protocol::{
     cnc::{Cnc, CncState},
     command::{Command, Request},
+    counters::NameEntryKey,
     ring_buffer::mpsc::Producer,
-    types::{ClientId, Nanos, Now, TermLength},
+    types::{ClientId, CounterTypeId, Nanos, Now, TermLength},
 };
 
 use crate::{
@@ -29,7 +30,7 @@ use crate::{
     fault::Role,
     invariants::content::mix,
     invariants::watch::CounterWatch,
-    scenario::{self, Scenario},
+    scenario::{self, Naming, Scenario},
     surroundings::clock::VirtualClock,
     surroundings::system::{Names, Room},
     violation,
@@ -58,6 +59,8 @@ pub(crate) struct Host {
     network: SimulatedNetwork,
     names: Names,
     pub(crate) room: Room,
+    /// Names that have moved, by the table.
+    moved: Vec<String>,
     seed: u64,
     starts: u64,
     paused_until: [Nanos; 4],
@@ -88,6 +91,7 @@ impl Host {
             network: network.clone(),
             names: names.clone(),
             room: Room::default(),
+            moved: Vec::new(),
             seed: mix(scenario.seed, 100 + index as u64),
             starts: 0,
             paused_until: [Nanos::new(i64::MIN); 4],
@@ -120,7 +124,23 @@ impl Host {
         };
         let watch = CounterWatch::new(&cnc);
         self.driver = Some(Driver { cnc, watch, roles, directory });
+        self.moved.iter().for_each(|name| self.switch_row(name));
         Ok(())
+    }
+
+    /// From now on a name stands for the other address of its row.
+    pub(crate) fn move_name(&mut self, name: &str) {
+        self.switch_row(name);
+        self.moved.push(name.to_owned());
+    }
+
+    fn switch_row(&self, name: &str) {
+        let Some(Driver { watch, .. }) = &self.driver else { return };
+        let counters = watch.counters();
+        let is_row = |key: &[u8]| NameEntryKey::decode(key).is_some_and(|row| row.name == name);
+        let mut rows = counters.iter().filter(|found| found.type_id == CounterTypeId::NAME_TABLE_ENTRY);
+        let row = rows.find(|found| is_row(&found.key)).and_then(|found| counters.writable(found.id));
+        row.into_iter().for_each(|row| row.set_release(1));
     }
 
     /// The driver dies: it tells nobody and cleans nothing up, but its system closes its sockets.
@@ -230,10 +250,12 @@ impl Drop for Host {
     }
 }
 
-/// What sets the driver of one host apart.
+/// What sets the drivers of a scenario apart from others, and those of its hosts from each other.
 struct Settings {
-    /// How it gossips, where names are told so: it starts from the next host alone.
-    gossip: Option<Resolver>,
+    resolver: Resolver,
+    /// Of senders and receivers.
+    ports: [PortRange; 2],
+    session_limit: Option<usize>,
 }
 
 impl Settings {
@@ -246,7 +268,26 @@ impl Settings {
             bootstrap_neighbors: Some(gossips_at((index + 1) % scenario.hosts)),
             ..Resolver::default()
         };
-        Self { gossip: scenario.gossips.then(gossip) }
+        let table = || Resolver {
+            kind: ResolverKind::CsvTable,
+            csv_table: Some(scenario.name_table()),
+            ..Resolver::default()
+        };
+        let ports = if scenario.has_port_ranges {
+            [scenario::SENDER_PORTS, scenario::RECEIVER_PORTS]
+                .map(|ports| PortRange { low: *ports.start(), high: *ports.end() })
+        } else {
+            [PortRange::SYSTEM; 2]
+        };
+        Self {
+            resolver: match scenario.naming {
+                Naming::System => Resolver::default(),
+                Naming::Gossip => gossip(),
+                Naming::Table => table(),
+            },
+            ports,
+            session_limit: scenario.limits_sessions.then_some(scenario::SESSION_LIMIT),
+        }
     }
 
     /// As shipped, but small, and with round trips measured.
@@ -257,8 +298,10 @@ impl Settings {
         context.buffers.loss_report_length = 64 << 10;
         context.network.initial_window = WINDOW as usize;
         context.congestion_control.cubic.measure_rtt = true;
-        if let Some(gossip) = &self.gossip {
-            context.resolver = gossip.clone();
+        context.resolver = self.resolver.clone();
+        [context.network.sender_port_range, context.network.receiver_port_range] = self.ports;
+        if let Some(limit) = self.session_limit {
+            context.network.stream_session_limit = limit as i32;
         }
         context
     }

@@ -31,6 +31,9 @@ impl Names {
 impl NameResolver for Names {
     fn resolve(&mut self, query: NameQuery<'_>) -> Result<IpAddr, ResolutionError> {
         let table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Ok(address) = query.name.parse() {
+            return Ok(address);
+        }
         table.get(query.name).copied().ok_or_else(|| ResolutionError::UnknownHost {
             parameter: query.parameter.into(),
             name: query.name.into(),

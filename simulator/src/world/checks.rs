@@ -2,13 +2,17 @@
 
 use std::time::Duration;
 
-use epona_protocol::types::StreamId;
+use epona_protocol::{counters::CounterDescriptor, types::StreamId};
 
 use super::{World, is_calm};
 use crate::{
-    Violation, ensure,
+    Violation,
+    applications::keeper::KEPT,
+    ensure,
     fault::{Disturbance, FaultKind},
+    feature::Feature,
     invariants::watch::Health,
+    scenario::Naming,
     surroundings::host::WINDOW,
 };
 
@@ -42,6 +46,46 @@ impl World {
                 );
                 self.figures.checks += 1;
             }
+        }
+        Ok(())
+    }
+
+    /// Notes when a stream has as many images as it may, while there is a publisher more.
+    pub(super) fn look_at_crowds(&mut self) {
+        if !self.scenario.limits_sessions || self.figures.features.of(Feature::SessionLimit) > 0 {
+            return;
+        }
+        let is_crowded = self.streams.iter().any(|stream| {
+            let publishers = stream.publishers.iter().filter(|publisher| publisher.is_open()).count();
+            stream.subscribers.iter().any(|subscriber| {
+                let most = subscriber.spec().most_images;
+                most.is_some_and(|most| publishers > most && subscriber.images() == most)
+            })
+        });
+        if is_crowded {
+            self.figures.features.count(Feature::SessionLimit);
+        }
+    }
+
+    /// Static counters stay, with what was last written, whoever has gone.
+    pub(super) fn check_static_counters(&mut self) -> Result<(), Violation> {
+        for keeper in &self.keepers {
+            let (Some(kept), Some(watch)) = (keeper.kept(), self.hosts[keeper.host()].watch()) else {
+                continue;
+            };
+            let counters = watch.counters();
+            let id = keeper.registration_id();
+            let is_it = |found: &&CounterDescriptor| {
+                found.type_id == KEPT && counters.registration_id(found.id) == Some(id.get())
+            };
+            let all: Vec<_> = counters.iter().collect();
+            let values: Vec<_> =
+                all.iter().filter(is_it).map(|found| counters.value(found.id).unwrap_or(0)).collect();
+            ensure!(
+                values == [kept],
+                "a static counter was left at {kept}, and in the end there is {values:?}"
+            );
+            self.figures.checks += 1;
         }
         Ok(())
     }
@@ -80,7 +124,9 @@ impl World {
             is_disturbed: !is_calm(&self.scenario)
                 || specs().any(|subscriber| subscriber.rejects_after.is_some())
                 // Names that gossip has not told of yet are errors.
-                || self.scenario.gossips
+                || self.scenario.naming == Naming::Gossip
+                // So are publishers that wait for others to leave.
+                || self.scenario.limits_sessions
                 || faults
                     .iter()
                     .any(|fault| matches!(fault.what, Disturbance::Storm(_) | Disturbance::FillErrorLog(_))),

@@ -9,11 +9,13 @@ use crate::{
     Violation,
     applications::client::Client,
     applications::destinations::Removal,
+    applications::keeper::Keeper,
     applications::storm::Storm,
     ensure,
     fault::{Disturbance, Fault, Moment, Role},
+    feature::Feature,
     invariants::{datagrams::SentFrames, watch::CounterWatch},
-    scenario,
+    scenario::{self, Naming},
     surroundings::host::Host,
     trace::Event,
 };
@@ -101,7 +103,13 @@ impl World {
                 self.send_destinations_away(fault.what, true);
             }
             Disturbance::MoveName(stream, host) => {
-                self.names.set(&scenario::moving_name(stream), self.scenario.address(host));
+                let name = scenario::moving_name(stream);
+                if self.scenario.naming == Naming::Table {
+                    self.hosts.iter_mut().for_each(|host| host.move_name(&name));
+                    self.figures.features.count(Feature::NameTable);
+                } else {
+                    self.names.set(&name, self.scenario.address(host));
+                }
             }
             _ => {}
         }
@@ -121,6 +129,8 @@ impl World {
             }
             Disturbance::RestartDriver(host) if !self.hosts[host].is_running() => {
                 self.sent_frames[host] = SentFrames::default();
+                let keepers = self.keepers.iter_mut().filter(|keeper| keeper.host() == host);
+                keepers.for_each(Keeper::forget);
                 if let Err(violation) = self.hosts[host].start(&self.clock) {
                     ensure!(!self.graveyard.seem_alive_for.is_zero(), "{violation}");
                     let at = self.elapsed() + TRY_AGAIN;
@@ -236,6 +246,8 @@ impl World {
         }
         let storms = self.storms.iter_mut().filter(|storm| storm.client == client);
         remains.extend(storms.map(Storm::take_held));
+        let keepers = self.keepers.iter_mut().filter(|keeper| keeper.client == client);
+        remains.extend(keepers.map(|keeper| Box::new(keeper.start_anew()) as Box<dyn Any>));
         remains.push(Box::new(self.clients[client].start_anew(self.clock.now_nanos())));
         remains
     }

@@ -31,6 +31,7 @@ use self::{
 use crate::{
     Violation,
     applications::client::Client,
+    applications::keeper::Keeper,
     applications::storm::Storm,
     applications::turn::{Known, Phase},
     ensure,
@@ -41,7 +42,7 @@ use crate::{
     invariants::ledger::Ledger,
     invariants::resources::Resources,
     outcome::{Failure, Figures, Outcome},
-    scenario::{self, Scenario},
+    scenario::{self, Naming, Scenario},
     surroundings::clock::{Pace, VirtualClock},
     surroundings::host::Host,
     surroundings::network_faults::NetworkFaults,
@@ -82,6 +83,7 @@ struct World {
     // In the order in which they end: applications, clients, drivers, and what was left by the dead.
     streams: Vec<Stream>,
     storms: Vec<Storm>,
+    keepers: Vec<Keeper>,
     clients: Vec<Client>,
     hosts: Vec<Host>,
     graveyard: Graveyard,
@@ -153,6 +155,7 @@ impl World {
         let is_calm = is_calm(scenario);
         let streams: Vec<_> =
             scenario.streams.iter().map(|stream| Stream::new(stream, &clients, seed, is_calm)).collect();
+        let keepers = keepers(scenario);
         let tasks = tasks(&hosts, &clients, &streams);
         let mut figures = Figures::default();
         count_positions(scenario, &mut figures);
@@ -171,6 +174,7 @@ impl World {
             known: Known::new(),
             streams,
             storms: Vec::new(),
+            keepers,
             clients,
             hosts,
             graveyard: Graveyard::default(),
@@ -200,6 +204,7 @@ impl World {
         self.pace = WAITING;
         self.close_streams();
         self.step_until_gone(&baseline, false)?;
+        self.check_static_counters()?;
         self.trace.record(self.clock.now_nanos(), Event::Phase("close clients"));
         self.clients.iter_mut().for_each(Client::close);
         self.step_until_gone(&baseline, true)?;
@@ -266,7 +271,7 @@ impl World {
         self.disturb()?;
         let mut tasks = std::mem::take(&mut self.tasks);
         self.random.shuffle(&mut tasks);
-        let mut work = self.step_storms()?;
+        let mut work = self.step_storms()? + self.step_keepers()?;
         for task in &tasks {
             if self.scenario.skipped_turns == 0.0 || self.random.f64() >= self.scenario.skipped_turns {
                 work += self.take_turn(*task)?;
@@ -280,6 +285,7 @@ impl World {
             }
         }
         self.check_flow_control()?;
+        self.look_at_crowds();
         self.clock.advance(work > 0, self.pace, self.network.next_delivery(), &mut self.random);
         Ok(())
     }
@@ -303,6 +309,7 @@ impl World {
     }
 
     fn close_streams(&mut self) {
+        self.keepers.iter_mut().for_each(|keeper| drop(keeper.start_anew()));
         let (streams, mut turn) = self.split();
         for stream in streams {
             stream.publishers.iter_mut().for_each(|publisher| publisher.close(&mut turn));
@@ -351,9 +358,18 @@ fn is_calm(scenario: &Scenario) -> bool {
     !scenario.is_severe() && !scenario.faults.iter().any(|fault| kills(fault.what))
 }
 
-/// Names that move stand for the host of the first subscriber.
+/// Each client keeps a static counter, if any does.
+fn keepers(scenario: &Scenario) -> Vec<Keeper> {
+    let clients = scenario.clients.iter().enumerate().filter(|_| scenario.has_static_counters);
+    clients.map(|(client, host)| Keeper::new(client, *host)).collect()
+}
+
+/// Names that move stand for the host of the first subscriber, unless a table has them.
 fn name_endpoints(scenario: &Scenario) -> Names {
     let names = Names::default();
+    if scenario.naming == Naming::Table {
+        return names;
+    }
     for stream in &scenario.streams {
         if let Some(first) = stream.subscribers.first() {
             names

@@ -78,7 +78,9 @@ impl Stream {
             self.is_to_recover() && subscriber.is_registered() && !subscriber.spec().is_left_behind
         });
         subscribers.flat_map(|subscriber| {
-            let heard = self.publishers.iter().filter(|publisher| {
+            // Who leaves early is not waited for.
+            let publishers = self.publishers.iter().filter(|publisher| publisher.spec().ends_at.is_none());
+            let heard = publishers.filter(|publisher| {
                 let session = publisher.session_id();
                 let only = subscriber.spec().session;
                 subscriber.hears(publisher.host())
@@ -94,7 +96,10 @@ impl Stream {
         if !self.is_to_recover() {
             return true;
         }
-        let publishers_are_there = self.publishers.iter().all(|publisher| publisher.session().is_some());
+        let publishers_are_there = self
+            .publishers
+            .iter()
+            .all(|publisher| publisher.session().is_some() || publisher.spec().ends_at.is_some());
         publishers_are_there
             && self.subscribers.iter().all(|subscriber| subscriber.is_registered() || subscriber.is_closed())
             && self.pairs().all(|(subscriber, publisher, session)| {
@@ -115,7 +120,7 @@ impl Stream {
         let mut missing = Vec::new();
         let (number, channel) = (self.spec.number, &self.spec.channel);
         for (place, publisher) in self.publishers.iter().enumerate() {
-            if publisher.session().is_none() {
+            if publisher.session().is_none() && publisher.spec().ends_at.is_none() {
                 missing.push(format!("publisher {number}.{place} of {channel} is not there"));
             }
         }

@@ -7,7 +7,7 @@ use super::{World, stream::Stream};
 use crate::{
     Violation,
     applications::client::{Client, Turned},
-    applications::turn::Turn,
+    applications::turn::{Phase, Turn},
     fault::Role,
     surroundings::host::Host,
 };
@@ -66,6 +66,10 @@ impl World {
         if elapsed < spec.starts_at {
             return Ok(0);
         }
+        if spec.ends_at.is_some_and(|end| elapsed >= end) {
+            stream.publishers[place].close(&mut turn);
+            return Ok(0);
+        }
         stream.publish(place, (aeron, client.generation), &mut turn)
     }
 
@@ -88,6 +92,21 @@ impl World {
         } else {
             subscriber.register(aeron, spec, &mut turn)
         }
+    }
+
+    pub(super) fn step_keepers(&mut self) -> Result<usize, Violation> {
+        if self.phase == Phase::Finishing {
+            return Ok(0);
+        }
+        let mut work = 0;
+        let mut turn = turn!(self);
+        for keeper in &mut self.keepers {
+            let client = &self.clients[keeper.client];
+            if let Some(aeron) = client.aeron().filter(|_| !client.is_paused(turn.now.nanos)) {
+                work += keeper.step(aeron, &mut turn)?;
+            }
+        }
+        Ok(work)
     }
 
     pub(super) fn step_storms(&mut self) -> Result<usize, Violation> {

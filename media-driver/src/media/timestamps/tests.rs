@@ -99,6 +99,11 @@ fn a_time_of_the_socket_is_written_only_where_there_is_one() {
 }
 
 #[test]
+fn the_system_tells_the_time_of_day_whenever_the_turn_began() {
+    assert!(TimeOfDay::System.read(NOW) > 1_600_000_000_000_000_000);
+}
+
+#[test]
 fn heartbeats_stay_as_they_are() {
     let mut heartbeat = frame(1, DataFlags::UNFRAGMENTED, 0);
     heartbeat[..4].fill(0);
