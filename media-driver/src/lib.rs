@@ -29,7 +29,6 @@ pub mod publication;
 pub mod re_resolution;
 pub mod receiver;
 pub mod sender;
-pub mod seq_slot;
 pub mod signals;
 pub mod status;
 pub mod subscribable;

@@ -13,6 +13,7 @@
 //! | [`command`] | what clients ask of a driver and what it answers |
 //! | [`memory`] | the only unsafe code: atomic views over shared regions, mapped files |
 //! | [`logbuffer`] | log buffers: layout, appending, reading, scanning, rebuilding, unblocking |
+//! | [`seq_slot`] | the latest report of one thread to another |
 //! | [`sync`] | atomics and fences, from `core` or from `loom` |
 //!
 //! Everything is little endian, as on the wire and in the files of Aeron 1.54.
@@ -32,6 +33,7 @@ pub mod logbuffer;
 pub mod loss_report;
 pub mod memory;
 pub mod ring_buffer;
+pub mod seq_slot;
 pub mod sync;
 pub mod types;
 pub mod uri;

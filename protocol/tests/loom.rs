@@ -8,14 +8,17 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use core::time::Duration;
+use std::sync::Arc;
 
 use epona_protocol::{
     broadcast::{self, CopyReceiver, ReceiveError, Transmitter},
     counters::{CountersManager, CountersReader, METADATA_RECORD_LENGTH, NewCounter, VALUE_RECORD_LENGTH},
     error_log::{self, DistinctErrorLog},
+    loss_report::{self, LossReport},
     memory::AtomicView,
     ring_buffer::{Consumer, TRAILER_LENGTH, WriteError, mpsc, spsc},
-    types::{CounterId, CounterTypeId, EpochMillis},
+    seq_slot::{ChangeNumber, SeqSlot},
+    types::{CounterId, CounterTypeId, EpochMillis, SessionId, StreamId},
 };
 use loom::thread;
 
@@ -406,5 +409,58 @@ fn an_error_is_read_whole_while_it_is_recorded() {
         }
         driver.join().unwrap();
         assert_eq!(error_log::entries(view).next().unwrap().observation_count, 2);
+    });
+}
+
+#[test]
+fn a_loss_is_read_whole_while_it_is_recorded_and_losses_of_two_threads_add_up() {
+    explore(3, || {
+        let view = AtomicView::allocate(64);
+        let now = EpochMillis::new;
+        let reader = {
+            let view = view.clone();
+            thread::spawn(move || {
+                if let Some(entry) = loss_report::entries(view).next() {
+                    assert_eq!((entry.channel.as_str(), entry.source.as_str()), ("c", "s"));
+                    assert_eq!((entry.session_id, entry.first_observation), (SessionId::new(7), now(1)));
+                    assert!((1..=3).contains(&entry.observation_count) && entry.total_bytes_lost >= 5);
+                }
+            })
+        };
+        let (session_id, stream_id) = (SessionId::new(7), StreamId::new(8));
+        let mut report = LossReport::new(view.clone());
+        let ours = report.create_entry(5, now(1), session_id, stream_id, "c", "s").unwrap();
+        let theirs = ours.clone();
+        let other = thread::spawn(move || theirs.observe(3, now(3)));
+        ours.observe(2, now(2));
+        other.join().unwrap();
+        reader.join().unwrap();
+        let entry = loss_report::entries(view).next().unwrap();
+        assert_eq!((entry.observation_count, entry.total_bytes_lost), (3, 10));
+    });
+}
+
+#[test]
+fn a_report_is_read_whole_once_and_never_an_older_one_after_it() {
+    explore(4, || {
+        let slot = Arc::new(SeqSlot::default());
+        let reader = {
+            let slot = Arc::clone(&slot);
+            thread::spawn(move || {
+                let (mut seen, mut last) = (ChangeNumber::default(), 0);
+                for _ in 0..2 {
+                    if let Some((first, second)) = slot.read_newer(&mut seen) {
+                        assert_eq!(first, -second);
+                        assert!(first > last, "{first} after {last}");
+                        last = first;
+                    }
+                }
+                (seen, last)
+            })
+        };
+        slot.write(1, -1);
+        slot.write(2, -2);
+        let (mut seen, last) = reader.join().unwrap();
+        assert_eq!(slot.read_newer(&mut seen), (last < 2).then_some((2, -2)));
     });
 }

@@ -9,15 +9,12 @@ use crossbeam::queue::ArrayQueue;
 use epona_protocol::{
     counters::AtomicCounter,
     logbuffer::LogBuffers,
+    seq_slot::{ChangeNumber, SeqSlot},
     types::{CorrelationId, Nanos, Position, SessionId, StreamId, TermGeometry},
 };
 
 use super::{response_session::ResponseSession, status_message_schedule::ScheduledStatus};
-use crate::{
-    endpoint_id::ReceiveEndpointId,
-    loss::Gap,
-    seq_slot::{ChangeNumber, SeqSlot},
-};
+use crate::{endpoint_id::ReceiveEndpointId, loss::Gap};
 
 /// Flags and positions of an image that cross threads, with the log and counters both sides use.
 ///

@@ -9,6 +9,7 @@ use epona_protocol::{
         data::{DataView, PacketRun, validate_run},
     },
     logbuffer::{self, fill_gap, insert},
+    seq_slot::ChangeNumber,
     types::{Nanos, Position},
 };
 
@@ -22,7 +23,6 @@ use crate::{
     event_log::DriverEvent,
     image::{shared::ImageState, status_message_schedule::ScheduledStatus},
     loss::Gap,
-    seq_slot::ChangeNumber,
     status::SystemCounters,
 };
 

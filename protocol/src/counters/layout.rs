@@ -170,7 +170,7 @@ impl Records {
     }
 
     pub(super) fn zero_key(&self, slot: Slot) {
-        self.metadata.zero(slot.metadata(KEY_OFFSET), MAX_KEY_LENGTH);
+        self.metadata.write_relaxed(slot.metadata(KEY_OFFSET), &[0; MAX_KEY_LENGTH]);
     }
 
     /// The label up to its length, and up to a NUL that a C driver left in it. Source: shared-memory spec 5.6.

@@ -3,6 +3,7 @@
 use epona_protocol::{
     logbuffer::insert,
     loss_report,
+    seq_slot::ChangeNumber,
     types::{Mtu, TermOffset},
 };
 
@@ -11,7 +12,6 @@ use crate::{
     congestion_control::{CongestionControlKind, CubicConfig, StaticWindow},
     image::{shared::ImageIdentity, status_message_schedule::ScheduledStatus},
     loss::FeedbackDelay,
-    seq_slot::ChangeNumber,
     testing::{
         Bench, INITIAL_TERM, SESSION, STREAM, TERM, TETHER_TIMEOUTS, UNAVAILABLE_IMAGE, available_image,
         image_log, ms, publication_log, publish,

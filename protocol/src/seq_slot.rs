@@ -1,6 +1,6 @@
 //! The latest of a sequence of reports from one thread to another: overwritten, never queued.
 
-use std::sync::atomic::{AtomicI64, Ordering, fence};
+use crate::sync::{AtomicI64, Ordering, fence};
 
 /// Two integers that one thread writes and another reads whole, guarded by change numbers.
 ///
@@ -54,10 +54,9 @@ impl SeqSlot {
     }
 }
 
+#[cfg(not(loom))]
 #[cfg(test)]
 mod tests {
-    use std::thread;
-
     use super::*;
 
     #[test]
@@ -66,24 +65,9 @@ mod tests {
         assert_eq!(slot.read_newer(&mut seen), None);
         slot.write(1, 2);
         slot.write(3, 4);
+        assert!(slot.is_newer(seen));
         assert_eq!(slot.read_newer(&mut seen), Some((3, 4)));
         assert_eq!(slot.read_newer(&mut seen), None);
-    }
-
-    #[test]
-    fn a_reader_never_sees_a_mixture_of_two_reports() {
-        const LAST: i64 = 200_000;
-        let slot = SeqSlot::default();
-        thread::scope(|scope| {
-            scope.spawn(|| (1..=LAST).for_each(|i| slot.write(i, -i)));
-            let (mut seen, mut last) = (ChangeNumber::default(), 0);
-            while last < LAST {
-                if let Some((first, second)) = slot.read_newer(&mut seen) {
-                    assert_eq!(first, -second);
-                    assert!(first > last);
-                    last = first;
-                }
-            }
-        });
+        assert!(!slot.is_newer(seen));
     }
 }
