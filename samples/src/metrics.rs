@@ -109,7 +109,7 @@ impl Source {
         let (pid, now) = (driver.pid, now());
         match driver.absence(now) {
             None => {
-                let age = driver.heartbeat_age_ms(now);
+                let age = driver.heartbeat_age_ms(now).unwrap_or_default();
                 Answer::ok("text/plain; charset=utf-8", format!("ok: pid {pid}, heartbeat {age} ms ago\n"))
             }
             Some(absence) => {

@@ -32,7 +32,7 @@ use epona_protocol::{
 pub(crate) use self::{
     client::Client,
     directory::Directory,
-    driver::Driver,
+    driver::{Driver, age_ms},
     duty_cycle::DutyCycle,
     endpoint::{Direction, Endpoint},
     history::{History, Mark},

@@ -117,13 +117,14 @@ fn print_text<'a>(
     snapshot: &Snapshot,
     counters: impl Iterator<Item = &'a CounterDescriptor>,
 ) -> Result<(), Stop> {
+    let age = snapshot.driver.heartbeat_age_ms(snapshot.taken);
+    let heartbeat = age.map_or_else(|| "no heartbeat".to_owned(), |age| format!("heartbeat age {age}ms"));
     writeln!(
         output,
-        "{} - Aeron Stat (CnC v{}), pid {}, heartbeat age {}ms",
+        "{} - Aeron Stat (CnC v{}), pid {}, {heartbeat}",
         text::time_of_day(snapshot.taken),
         snapshot.driver.cnc_version,
         snapshot.driver.pid,
-        snapshot.driver.heartbeat_age_ms(snapshot.taken)
     )?;
     writeln!(output, "{:=<70}", "")?;
     let width = snapshot.capacity().saturating_sub(1).to_string().len();
@@ -142,7 +143,7 @@ struct Stat<'a> {
     taken: EpochMillis,
     cnc_version: String,
     pid: i64,
-    heartbeat_age_ms: i64,
+    heartbeat_age_ms: Option<i64>,
     counters: Vec<Counter<'a>>,
 }
 

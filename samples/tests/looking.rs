@@ -199,6 +199,16 @@ fn backlog_tells_the_chain_from_publisher_to_subscriber_over_udp() {
 }
 
 #[test]
+fn backlog_says_that_there_is_no_receiver_and_not_that_the_sender_is_slow() {
+    let driver = EmbeddedDriver::launch().unwrap();
+    let aeron = Aeron::connect(Context::new().dir(driver.directory())).unwrap();
+    let _publication = aeron.add_publication(&free_channel(), 7).unwrap();
+    let text = run(driver.directory(), &["backlog"]).expect_code(0).stdout.join("\n");
+    assert!(text.contains("=> publisher waits for a receiver: there is none"), "{text}");
+    assert!(!text.contains("waits for the sender") && !text.contains("sender waits"), "{text}");
+}
+
+#[test]
 fn errors_prints_each_distinct_error_once() {
     let world = World::new("aeron:ipc");
     assert_eq!(world.text(&["errors"]), ["", "0 distinct errors observed."]);
@@ -267,6 +277,16 @@ fn a_driver_that_allows_it_is_ended_and_its_end_awaited() {
         let ended = run(&path, &[command]);
         assert!(ended.stderr[0].contains("is not running: it was shut down"), "{command}: {ended:?}");
     }
+    // The heartbeat of a driver that was shut down is -1, which is no time.
+    let stdout = |args: &[&str]| run(&path, args).stdout.join("\n");
+    let json = |args: &[&str]| serde_json::from_str::<Value>(&stdout(args)).unwrap();
+    let facts = json(&["driver", "--format", "json"]);
+    for fact in ["activity_ms", "activity_age_ms", "uptime_ms"] {
+        assert_eq!(facts[fact], Value::Null, "{fact}");
+    }
+    assert_eq!(json(&["stat", "--format", "json"])["heartbeat_age_ms"], Value::Null);
+    assert!(stdout(&["stat"]).lines().next().unwrap().ends_with(", no heartbeat"));
+    assert!(stdout(&["driver"]).contains(", activity: none)"));
 }
 
 #[test]

@@ -25,8 +25,12 @@ impl Verdict {
 
     /// Of a publication, with what went before.
     pub(super) fn of_publication(snapshot: &Snapshot, history: &History, now: &Publication) -> Self {
-        let mut words = Vec::new();
         let is_limited = now.window() <= 0;
+        if is_limited && !now.is_received() {
+            let who = if now.sender.is_some() { "receiver" } else { "subscriber" };
+            return Self::of(vec![format!("publisher waits for a {who}: there is none")], "");
+        }
+        let mut words = Vec::new();
         if let Some(sender) = &now.sender {
             let unsent = sender.backlog(now.position);
             let still = history.still(Mark::Sender(now.registration_id)).filter(|_| unsent > 0);
@@ -45,14 +49,8 @@ impl Verdict {
             }
         }
         let slowest = now.subscribers.iter().min_by_key(|subscriber| subscriber.position);
-        match slowest {
-            Some(slowest) if is_limited => {
-                words.push(format!("publisher waits for {}", subscriber_words(snapshot, history, slowest)));
-            }
-            None if is_limited && now.sender.is_none() => {
-                words.push("publisher waits for a subscriber: there is none".to_owned());
-            }
-            _ => {}
+        if let Some(slowest) = slowest.filter(|_| is_limited) {
+            words.push(format!("publisher waits for {}", subscriber_words(snapshot, history, slowest)));
         }
         Self::of(words, "nobody waits")
     }

@@ -3,17 +3,22 @@
 use std::{fmt, time::Duration};
 
 use epona_protocol::{
+    broadcast,
     cnc::{CncLengths, SemanticVersion},
     counters::SystemCounter,
+    ring_buffer,
     types::EpochMillis,
     uri::units::{format_duration, format_size},
 };
 use serde::Serialize;
 
 use crate::{
-    snapshot::{Client, Direction, Directory, DutyCycle, Endpoint, Snapshot, json},
+    snapshot::{Client, Direction, Directory, DutyCycle, Endpoint, Snapshot, age_ms, json},
     text,
 };
+
+/// A driver says that it lives at least every second; one that has been silent for longer may be dead already.
+const SILENCE_MS: i64 = 3_000;
 
 /// What a driver says about itself in `cnc.dat` and in its counters.
 #[derive(Serialize)]
@@ -30,10 +35,12 @@ pub(super) struct Facts {
     taken: EpochMillis,
     #[serde(rename = "start_ms", serialize_with = "json::number")]
     started: EpochMillis,
-    #[serde(rename = "activity_ms", serialize_with = "json::number")]
-    activity: EpochMillis,
-    activity_age_ms: i64,
-    uptime_ms: i64,
+    /// When it last said that it lives: null before its first time, and after a clean stop.
+    #[serde(rename = "activity_ms", serialize_with = "json::optional")]
+    activity: Option<EpochMillis>,
+    activity_age_ms: Option<i64>,
+    /// From its start to its last activity.
+    uptime_ms: Option<i64>,
     /// Version of the driver's software, as its counter has it.
     software_version: Option<String>,
     /// The label of that counter: version and commit.
@@ -84,9 +91,9 @@ impl Facts {
             absence: driver.absence(snapshot.taken),
             taken: snapshot.taken,
             started: driver.started,
-            activity: driver.heartbeat,
+            activity: driver.last_heartbeat(),
             activity_age_ms: driver.heartbeat_age_ms(snapshot.taken),
-            uptime_ms: driver.heartbeat.max(driver.started).get().saturating_sub(driver.started.get()),
+            uptime_ms: driver.last_heartbeat().map(|heartbeat| age_ms(driver.started, heartbeat)),
             software_version: version(SystemCounter::AeronVersion),
             software: snapshot.system_label(SystemCounter::AeronVersion).map(str::to_owned),
             control_protocol_version: version(SystemCounter::ControlProtocolVersion),
@@ -132,16 +139,20 @@ impl fmt::Display for Facts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "Command 'n Control cnc_file: {}", self.cnc_file)?;
         writeln!(f, "Version: {}, PID: {}", self.cnc_version_number, self.pid)?;
-        let [now, start, activity] = [self.taken, self.started, self.activity].map(text::date_time);
+        let [now, start] = [self.taken, self.started].map(text::date_time);
+        let activity = self.activity.map_or_else(|| "none".to_owned(), text::date_time);
         writeln!(f, "{now} (start: {start}, activity: {activity})")?;
         writeln!(f)?;
-        let uptime = Duration::from_millis(u64::try_from(self.uptime_ms).unwrap_or(0));
+        let uptime = Duration::from_millis(u64::try_from(self.uptime_ms.unwrap_or(0)).unwrap_or(0));
         match &self.absence {
+            None if self.activity_age_ms > Some(SILENCE_MS) => {
+                writeln!(f, "state             silent; without a sign of life for 10 s it counts as dead")?;
+            }
             None => writeln!(f, "state             running, up {}", rounded(uptime))?,
             Some(absence) => writeln!(f, "state             NOT RUNNING: {absence}")?,
         }
-        if self.activity.get() > 0 {
-            writeln!(f, "activity age      {} ms", text::grouped(self.activity_age_ms))?;
+        if let Some(age) = self.activity_age_ms {
+            writeln!(f, "activity age      {} ms", text::grouped(age))?;
         }
         writeln!(f, "CnC version       {}", self.cnc_version)?;
         let unknown = || "unknown".to_owned();
@@ -155,7 +166,7 @@ impl fmt::Display for Facts {
         writeln!(f, "distinct errors   {}", self.distinct_errors)?;
         for client in &self.clients {
             let name = client.name.as_deref().unwrap_or("without a name");
-            let age = self.taken.get().saturating_sub(client.heartbeat.get());
+            let age = client.heartbeat_age_ms;
             writeln!(f, "client            {} {}, heartbeat age {age} ms", client.id, text::line(name))?;
         }
         for endpoint in &self.endpoints {
@@ -169,7 +180,9 @@ impl fmt::Display for Configuration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let unknown = || "unknown".to_owned();
         writeln!(f, "threading mode    {}", self.threading.as_deref().map_or_else(unknown, text::line))?;
-        writeln!(f, "name resolver     {}", self.resolver.as_deref().map_or_else(unknown, text::line))?;
+        let resolver = self.resolver.as_deref().map_or_else(unknown, text::line);
+        let has_name = resolver != "driverName=";
+        writeln!(f, "name resolver     {}", if has_name { &resolver } else { "without a name" })?;
         let timeout = Duration::from_nanos(self.client_liveness_timeout_ns);
         writeln!(f, "client liveness   {}", format_duration(timeout))?;
         let size = |bytes: i32| format_size(u64::try_from(bytes).unwrap_or(0));
@@ -177,8 +190,8 @@ impl fmt::Display for Configuration {
         writeln!(
             f,
             "buffers           to driver {}, to clients {}, counters {} for {}, errors {}",
-            size(self.to_driver_buffer_length),
-            size(self.to_clients_buffer_length),
+            size(self.to_driver_buffer_length.saturating_sub(ring_buffer::TRAILER_LENGTH as i32)),
+            size(self.to_clients_buffer_length.saturating_sub(broadcast::TRAILER_LENGTH as i32)),
             size(self.counters_values_length),
             self.counters_capacity,
             size(self.error_log_length)

@@ -14,7 +14,7 @@ pub(super) struct Live {
     is_active: bool,
     /// Why it is not, in words.
     absence: Option<String>,
-    heartbeat_age_ms: i64,
+    heartbeat_age_ms: Option<i64>,
     publications: Vec<Publication>,
     images: Vec<Image>,
     clients: Vec<Client>,

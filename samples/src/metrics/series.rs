@@ -162,17 +162,18 @@ fn driver_families(directory: &Directory, snapshot: &Snapshot) -> Vec<Family> {
     let info =
         vec![label("pid", driver.pid), label("cnc_version", driver.cnc_version), label("software", software)];
     let cycles = snapshot.duty_cycles();
-    let age = driver.heartbeat_age_ms(snapshot.taken);
+    let age: Vec<_> = driver.heartbeat_age_ms(snapshot.taken).into_iter().collect();
     let started = seconds(driver.started.get());
     vec![
         gauges("driver_info", "Constant 1, with what the driver says of itself", None, &[info], |info| {
             Some((info.clone(), 1.0))
         }),
-        gauge(
+        gauges(
             "driver_heartbeat_age",
-            "Time since the driver's last heartbeat",
+            "Time since the driver's last heartbeat; none after a clean stop",
             Some(Unit::Seconds),
-            seconds(age),
+            &age,
+            |age| Some((Vec::new(), seconds(*age))),
         ),
         gauge("driver_start_time", "When the driver started, since 1970", Some(Unit::Seconds), started),
         gauge(
@@ -188,8 +189,8 @@ fn driver_families(directory: &Directory, snapshot: &Snapshot) -> Vec<Family> {
             &snapshot.clients(),
             |client| {
                 let name = client.name.as_deref().unwrap_or_default();
-                let age = snapshot.taken.get().saturating_sub(client.heartbeat.get());
-                Some((vec![label("client_id", client.id), label("client", name)], seconds(age)))
+                let age = seconds(client.heartbeat_age_ms);
+                Some((vec![label("client_id", client.id), label("client", name)], age))
             },
         ),
         gauges("duty_cycle_max", "Longest duty cycle of a role", Some(Unit::Seconds), &cycles, |cycle| {

@@ -6,7 +6,7 @@ use epona_protocol::{
 };
 use serde::Serialize;
 
-use super::{Snapshot, json};
+use super::{Snapshot, age_ms, json};
 
 /// A client of the driver.
 #[derive(Clone, Debug, Serialize)]
@@ -20,6 +20,8 @@ pub(crate) struct Client {
     /// When it last told the driver that it lives.
     #[serde(rename = "heartbeat_ms", serialize_with = "json::number")]
     pub(crate) heartbeat: EpochMillis,
+    /// How long ago that was, in milliseconds.
+    pub(crate) heartbeat_age_ms: i64,
 }
 
 pub(super) fn clients(snapshot: &Snapshot) -> Vec<Client> {
@@ -31,6 +33,7 @@ pub(super) fn clients(snapshot: &Snapshot) -> Vec<Client> {
                 name: between(&counter.label, " name=", " version="),
                 version: between(&counter.label, " version=", " commit="),
                 heartbeat: EpochMillis::new(counter.value),
+                heartbeat_age_ms: age_ms(EpochMillis::new(counter.value), snapshot.taken),
             })
         })
         .collect()

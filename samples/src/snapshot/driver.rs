@@ -19,7 +19,7 @@ pub(crate) struct Driver {
     pub(crate) pid: i64,
     pub(crate) started: EpochMillis,
     /// When the driver last said that it lives: 0 before its first time, -1 after a clean stop.
-    pub(crate) heartbeat: EpochMillis,
+    heartbeat: EpochMillis,
     /// Whether the heartbeat is no older than a client would accept.
     pub(crate) is_active: bool,
     pub(crate) client_liveness_timeout: Duration,
@@ -50,14 +50,24 @@ impl Driver {
         Some(match self.heartbeat.get() {
             ..0 => String::from("it was shut down"),
             0 => String::from("it has given no sign of life yet"),
-            _ => format!("its last heartbeat was {} ms ago", text::grouped(self.heartbeat_age_ms(now))),
+            _ => format!("its last heartbeat was {} ms ago", text::grouped(age_ms(self.heartbeat, now))),
         })
     }
 
-    /// How long ago the driver last said that it lives, in milliseconds.
-    pub(crate) const fn heartbeat_age_ms(&self, now: EpochMillis) -> i64 {
-        now.get().saturating_sub(self.heartbeat.get())
+    /// When the driver last said that it lives; `None` before its first time, and after a clean stop.
+    pub(crate) fn last_heartbeat(&self) -> Option<EpochMillis> {
+        (self.heartbeat.get() > 0).then_some(self.heartbeat)
     }
+
+    /// How long ago that was, in milliseconds.
+    pub(crate) fn heartbeat_age_ms(&self, now: EpochMillis) -> Option<i64> {
+        self.last_heartbeat().map(|heartbeat| age_ms(heartbeat, now))
+    }
+}
+
+/// How long ago something was, in milliseconds; 0 for what a clock that is ahead says.
+pub(crate) fn age_ms(earlier: EpochMillis, now: EpochMillis) -> i64 {
+    i64::try_from(now.since(earlier).as_millis()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
@@ -66,28 +76,30 @@ mod tests {
 
     #[test]
     fn a_driver_that_is_not_there_is_told_to_be_dead_shut_down_or_not_begun() {
-        let absence = |heartbeat, is_active| {
-            let driver = Driver {
-                cnc_version: SemanticVersion::from_raw(0),
-                pid: 1,
-                started: EpochMillis::new(0),
-                heartbeat: EpochMillis::new(heartbeat),
-                is_active,
-                client_liveness_timeout: Duration::ZERO,
-                file_page_size: 4096,
-                lengths: CncLengths {
-                    to_driver: 0,
-                    to_clients: 0,
-                    counters_metadata: 0,
-                    counters_values: 0,
-                    error_log: 0,
-                },
-            };
-            driver.absence(EpochMillis::new(20_000))
+        let driver = |heartbeat, is_active| Driver {
+            cnc_version: SemanticVersion::from_raw(0),
+            pid: 1,
+            started: EpochMillis::new(0),
+            heartbeat: EpochMillis::new(heartbeat),
+            is_active,
+            client_liveness_timeout: Duration::ZERO,
+            file_page_size: 4096,
+            lengths: CncLengths {
+                to_driver: 0,
+                to_clients: 0,
+                counters_metadata: 0,
+                counters_values: 0,
+                error_log: 0,
+            },
         };
+        let now = EpochMillis::new(20_000);
+        let absence = |heartbeat, is_active| driver(heartbeat, is_active).absence(now);
+        let age = |heartbeat| driver(heartbeat, false).heartbeat_age_ms(now);
         assert_eq!(absence(19_000, true), None);
         assert_eq!(absence(8_000, false).as_deref(), Some("its last heartbeat was 12,000 ms ago"));
         assert_eq!(absence(-1, false).as_deref(), Some("it was shut down"));
         assert_eq!(absence(0, false).as_deref(), Some("it has given no sign of life yet"));
+        assert_eq!((age(8_000), age(i64::MAX)), (Some(12_000), Some(0)));
+        assert_eq!((age(0), age(-1), age(i64::MIN)), (None, None, None));
     }
 }

@@ -22,6 +22,17 @@ macro_rules! numbers {
 
 numbers! { ClientId CounterId CounterTypeId EpochMillis Position RegistrationId SessionId StreamId }
 
+/// For `serialize_with`: null for none.
+///
+/// # Errors
+/// Those of the serializer.
+pub(crate) fn optional<S: Serializer>(value: &Option<impl Number>, serializer: S) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(value) => number(value, serializer),
+        None => serializer.serialize_none(),
+    }
+}
+
 /// For `serialize_with`.
 ///
 /// # Errors

@@ -7,7 +7,7 @@ use epona_protocol::types::{
 use serde::Serialize;
 
 use super::{
-    Snapshot, Subscriber, json,
+    Snapshot, Subscriber, age_ms, json,
     stream::{CounterGroup, counter_groups},
     subscriber,
 };
@@ -53,7 +53,7 @@ pub(crate) struct Sender {
     pub(crate) receivers: Option<i64>,
     /// How long ago the driver heard the last status message, in milliseconds; none before the first, and of drivers that
     /// do not tell.
-    pub(crate) status_message_age_ms: Option<u64>,
+    pub(crate) status_message_age_ms: Option<i64>,
 }
 
 impl Publication {
@@ -64,6 +64,16 @@ impl Publication {
 }
 
 impl Publication {
+    /// Whether the driver knows of anybody who receives. While it does not, it lets the publisher go no further than it
+    /// has sent; else only a subscriber here that is behind the sender keeps the limit as low. Source: driver spec 3.3.
+    pub(crate) fn is_received(&self) -> bool {
+        let is_behind = |sender: Sender| self.subscribers.iter().any(|each| each.position < sender.position);
+        match self.sender {
+            Some(sender) => self.limit > sender.position || is_behind(sender),
+            None => !self.subscribers.is_empty(),
+        }
+    }
+
     /// Its receivers, as far as its channel and counters name them.
     pub(crate) fn receivers(&self) -> Receivers {
         Receivers::of(&self.channel, self.sender.and_then(|sender| sender.receivers))
@@ -119,7 +129,7 @@ fn publication(counters: CounterGroup<'_>, now: EpochMillis) -> Option<Publicati
         status_message_age_ms: counters
             .get(CounterTypeId::SENDER_LIMIT)
             .and_then(|limit| limit.confirmed)
-            .map(|last| now.since(last).as_millis() as u64),
+            .map(|last| age_ms(last, now)),
     });
     Some(Publication {
         registration_id: counters.registration_id,

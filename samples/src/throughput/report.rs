@@ -26,8 +26,8 @@ struct Interval {
     kind: &'static str,
     /// Since the start.
     time_s: f64,
-    /// How long this takes in, in seconds.
-    seconds: f64,
+    /// How long this takes in.
+    interval_s: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     published: Option<Rate>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -92,7 +92,7 @@ impl Report {
         Interval {
             kind,
             time_s: to.0.since(self.start.unwrap_or(from.0)).as_secs_f64(),
-            seconds,
+            interval_s: seconds,
             published: self.publishes.then(|| Rate::new(old.published, new.published, seconds)),
             back_pressured: self.publishes.then(|| new.refused.saturating_sub(old.refused)),
             received: self.subscribes.then(|| Rate::new(old.received, new.received, seconds)),
@@ -189,7 +189,7 @@ fn print_sides(output: &mut impl Write, summary: &Interval) -> io::Result<()> {
             output,
             "{name:<10}{} messages in {:.1} s: {} msg/s, {:.1} MB/s",
             text::grouped(rate.messages as i64),
-            summary.seconds,
+            summary.interval_s,
             count(rate.messages_per_second),
             rate.bytes_per_second / 1e6
         )?;
