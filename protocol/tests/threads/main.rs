@@ -5,6 +5,7 @@
 //! repeats what a seed decides: lengths, limits and who does what, but not how the threads take turns.
 #![cfg(not(loom))]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::print_stderr, reason = "a seed is told whatever happens after it")]
 
 mod broadcast;
 mod counters;
