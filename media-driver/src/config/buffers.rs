@@ -3,12 +3,15 @@
 use epona_protocol::{
     cnc::CncLengths,
     counters::{METADATA_RECORD_LENGTH, VALUE_RECORD_LENGTH},
+    logbuffer::PageSize,
     types::TermLength,
 };
 
-use epona_protocol::logbuffer::PageSize;
-
-use super::limits;
+use super::{
+    kinds::{CheckedSize, Flag, Integer, Size},
+    limits::{self, ERROR_LOG_LENGTH_MIN, SPARE_LOGS_MAX, TO_CLIENTS_LENGTH_MIN, TO_DRIVER_LENGTH_MIN},
+    setting::{MAX_I32, Setting, effective, field},
+};
 
 /// Lengths in bytes of what the driver keeps in shared memory. Source: driver spec 9.2, shared-memory spec 2.3.
 #[derive(Clone, Debug, PartialEq)]
@@ -74,10 +77,10 @@ impl Buffers {
 impl Default for Buffers {
     fn default() -> Self {
         Self {
-            to_driver_length: limits::TO_DRIVER_LENGTH_MIN,
-            to_clients_length: limits::TO_CLIENTS_LENGTH_MIN,
+            to_driver_length: TO_DRIVER_LENGTH_MIN,
+            to_clients_length: TO_CLIENTS_LENGTH_MIN,
             counter_values_length: 8 << 20,
-            error_log_length: limits::ERROR_LOG_LENGTH_MIN,
+            error_log_length: ERROR_LOG_LENGTH_MIN,
             loss_report_length: 1 << 20,
             file_page_size: PageSize::MIN,
             term_length: limits::TERM_LENGTH_DEFAULT,
@@ -91,3 +94,95 @@ impl Default for Buffers {
         }
     }
 }
+
+/// Settings of [`super::Context::buffers`].
+pub(super) static SETTINGS: &[Setting] = &[
+    effective(
+        "aeron.conductor.buffer.length",
+        &Size { field: field!(buffers.to_driver_length), min: TO_DRIVER_LENGTH_MIN as i64, max: MAX_I32 },
+        "commands from clients, a power of two plus 768",
+    ),
+    effective(
+        "aeron.clients.buffer.length",
+        &Size { field: field!(buffers.to_clients_length), min: TO_CLIENTS_LENGTH_MIN as i64, max: MAX_I32 },
+        "broadcasts to clients, a power of two plus 128",
+    ),
+    effective(
+        "aeron.counters.buffer.length",
+        &Size { field: field!(buffers.counter_values_length), min: 1 << 20, max: 500 << 20 },
+        "counter values; their metadata takes four times as much",
+    ),
+    effective(
+        "aeron.error.buffer.length",
+        &Size { field: field!(buffers.error_log_length), min: ERROR_LOG_LENGTH_MIN as i64, max: MAX_I32 },
+        "distinct error log",
+    ),
+    effective(
+        "aeron.loss.report.buffer.length",
+        &Size { field: field!(buffers.loss_report_length), min: 1024, max: MAX_I32 },
+        "loss report",
+    ),
+    effective(
+        "aeron.file.page.size",
+        &CheckedSize {
+            field: field!(buffers.file_page_size),
+            min: 4096,
+            max: MAX_I32,
+            new: PageSize::new,
+            bytes: PageSize::get,
+        },
+        "files are multiples of this, a power of two",
+    ),
+    effective(
+        "aeron.term.buffer.length",
+        &CheckedSize {
+            field: field!(buffers.term_length),
+            min: 1024,
+            max: MAX_I32,
+            new: TermLength::new,
+            bytes: TermLength::get,
+        },
+        "term of network publications, a power of two, 64k to 1g",
+    ),
+    effective(
+        "aeron.ipc.term.buffer.length",
+        &CheckedSize {
+            field: field!(buffers.ipc_term_length),
+            min: 1024,
+            max: MAX_I32,
+            new: TermLength::new,
+            bytes: TermLength::get,
+        },
+        "term of IPC publications, a power of two, 64k to 1g",
+    ),
+    effective(
+        "aeron.publication.term.window.length",
+        &Size { field: field!(buffers.publication_window), min: 0, max: 1 << 30 },
+        "how far a network publisher may run ahead; 0: half a term",
+    ),
+    effective(
+        "aeron.ipc.publication.term.window.length",
+        &Size { field: field!(buffers.ipc_publication_window), min: 0, max: 1 << 30 },
+        "how far an IPC publisher may run ahead; 0: half a term",
+    ),
+    effective(
+        "aeron.term.buffer.sparse.file",
+        &Flag(field!(buffers.sparse_term_files)),
+        "allocate log files as they are written, not when created",
+    ),
+    effective(
+        "epona.log.buffer.spares",
+        &Integer { field: field!(buffers.spare_logs), min: 0, max: SPARE_LOGS_MAX as i64 },
+        "log files kept ready, in memory, of each length that was asked for; for drivers whose native resource agent has a thread",
+    ),
+    effective(
+        "aeron.perform.storage.checks",
+        &Flag(field!(buffers.storage_checks)),
+        "refuse what does not fit the file system",
+    ),
+    effective(
+        "aeron.low.file.store.warning.threshold",
+        &Size { field: field!(buffers.low_storage_threshold), min: 0, max: i64::MAX },
+        "usable bytes at which the error log warns",
+    ),
+];

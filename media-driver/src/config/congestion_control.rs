@@ -1,5 +1,11 @@
 //! How receivers size their window.
 
+use std::time::Duration;
+
+use super::{
+    kinds::{Choice, Flag, Time},
+    setting::{Setting, effective, field},
+};
 use crate::congestion_control::{CongestionControlKind, CubicConfig, UnknownCongestionControl};
 
 /// Congestion control of images. Source: driver spec 7.3, 9.2.
@@ -36,6 +42,49 @@ impl CongestionControlStrategy {
         }
     }
 }
+
+const CONGESTION_CONTROL_SUPPLIER: &[(&str, CongestionControlStrategy)] = &[
+    ("default", CongestionControlStrategy::Default),
+    ("static", CongestionControlStrategy::Static),
+    ("cubic", CongestionControlStrategy::Cubic),
+    ("aeron_congestion_control_default_strategy_supplier", CongestionControlStrategy::Default),
+    ("aeron_static_window_congestion_control_strategy_supplier", CongestionControlStrategy::Static),
+    ("aeron_cubic_congestion_control_strategy_supplier", CongestionControlStrategy::Cubic),
+    ("io.aeron.driver.DefaultCongestionControlSupplier", CongestionControlStrategy::Default),
+    ("io.aeron.driver.ext.CubicCongestionControlSupplier", CongestionControlStrategy::Cubic),
+];
+
+/// Settings of [`super::Context::congestion_control`].
+pub(super) static SETTINGS: &[Setting] = &[
+    effective(
+        "aeron.congestioncontrol.supplier",
+        &Choice {
+            field: field!(congestion_control.strategy),
+            names: CONGESTION_CONTROL_SUPPLIER,
+            is_strict: true,
+        },
+        "where the window of an image comes from",
+    )
+    .with_aliases(&["aeron.CongestionControl.supplier"]),
+    effective(
+        "aeron.cubiccongestioncontrol.measurertt",
+        &Flag(field!(congestion_control.cubic.measure_rtt)),
+        "CUBIC measures the round trip",
+    )
+    .with_aliases(&["aeron.CubicCongestionControl.measureRtt"]),
+    effective(
+        "aeron.cubiccongestioncontrol.initialrtt",
+        &Time { field: field!(congestion_control.cubic.initial_rtt), min: Duration::ZERO },
+        "round trip that CUBIC starts from",
+    )
+    .with_aliases(&["aeron.CubicCongestionControl.initialRtt"]),
+    effective(
+        "aeron.cubiccongestioncontrol.tcpmode",
+        &Flag(field!(congestion_control.cubic.tcp_mode)),
+        "CUBIC grows at least as TCP would",
+    )
+    .with_aliases(&["aeron.CubicCongestionControl.tcpMode"]),
+];
 
 #[cfg(test)]
 mod tests {

@@ -4,6 +4,11 @@ use std::{env, path::PathBuf, time::Duration};
 
 use epona_protocol::cnc::default_directory;
 
+use super::{
+    kinds::{Flag, Millis, Path},
+    setting::{Setting, effective, field},
+};
+
 /// The Aeron directory, and what happens to one that is there already. Source: driver spec 8.2, 9.2.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Directory {
@@ -36,3 +41,28 @@ impl Default for Directory {
 pub fn default_path() -> PathBuf {
     default_directory(&|name| env::var(name).ok())
 }
+
+/// Settings of [`super::Context::directory`].
+pub(super) static SETTINGS: &[Setting] = &[
+    effective("aeron.dir", &Path(field!(directory.path)), "where the driver and its clients meet"),
+    effective(
+        "aeron.dir.warn.if.exists",
+        &Flag(field!(directory.warn_if_exists)),
+        "warn when the directory exists at start",
+    ),
+    effective(
+        "aeron.dir.delete.on.start",
+        &Flag(field!(directory.delete_on_start)),
+        "delete an existing directory at start, even that of a running driver",
+    ),
+    effective(
+        "aeron.dir.delete.on.shutdown",
+        &Flag(field!(directory.delete_on_shutdown)),
+        "delete the directory when the driver has ended",
+    ),
+    effective(
+        "aeron.driver.timeout",
+        &Millis(field!(directory.driver_timeout)),
+        "age of the heartbeat at which a driver is dead",
+    ),
+];

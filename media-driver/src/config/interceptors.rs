@@ -1,5 +1,9 @@
 //! What stands between the driver and its sockets, for tests.
 
+use super::{
+    kinds::Text,
+    setting::{Setting, effective, field},
+};
 use crate::media::interceptor::{InterceptorConfig, InterceptorConfigError, InterceptorKind};
 
 /// Interceptors by name, and their arguments, as configured: the transport parses them when it is made.
@@ -46,3 +50,47 @@ impl Interceptors {
         .clone()
     }
 }
+
+/// Settings of [`super::Context::interceptors`].
+pub(super) static SETTINGS: &[Setting] = &[
+    effective(
+        "aeron.udp.channel.outgoing.interceptors",
+        &Text(field!(interceptors.outgoing)),
+        "what stands before sockets that send, comma separated",
+    ),
+    effective(
+        "aeron.udp.channel.incoming.interceptors",
+        &Text(field!(interceptors.incoming)),
+        "what stands behind sockets that receive, comma separated",
+    ),
+    effective(
+        "aeron.udp.channel.transport.bindings.loss.args",
+        &Text(field!(interceptors.loss_args)),
+        "arguments of the interceptor `loss`",
+    ),
+    effective(
+        "aeron.udp.channel.transport.bindings.fixed.loss.args",
+        &Text(field!(interceptors.fixed_loss_args)),
+        "arguments of the interceptor `fixed-loss`",
+    ),
+    effective(
+        "aeron.udp.channel.transport.bindings.multi.gap.loss.args",
+        &Text(field!(interceptors.multi_gap_loss_args)),
+        "arguments of the interceptor `multi-gap-loss`",
+    ),
+    effective(
+        "epona.interceptor.delay",
+        &Text(field!(interceptors.delay_args)),
+        "arguments of the interceptor `delay`",
+    ),
+    effective(
+        "epona.interceptor.reorder",
+        &Text(field!(interceptors.reorder_args)),
+        "arguments of the interceptor `reorder`",
+    ),
+    effective(
+        "epona.interceptor.duplicate",
+        &Text(field!(interceptors.duplicate_args)),
+        "arguments of the interceptor `duplicate`",
+    ),
+];

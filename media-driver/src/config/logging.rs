@@ -1,5 +1,10 @@
 //! What the driver tells about itself.
 
+use super::{
+    kinds::{Flag, Size, Text},
+    setting::{NO_NATIVE_CODE, Setting, effective, field, ignored},
+};
+
 /// Printing and event logging. Source: driver spec 8.5, 9.2, 9.3.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Logging {
@@ -18,3 +23,39 @@ pub struct Logging {
     /// Shared libraries to load; none ever is.
     pub dynamic_libraries: Option<String>,
 }
+
+/// Settings of [`super::Context::logging`].
+pub(super) static SETTINGS: &[Setting] = &[
+    effective(
+        "aeron.print.configuration",
+        &Flag(field!(logging.print_configuration)),
+        "print the configuration at start",
+    ),
+    effective(
+        "aeron.event.log",
+        &Text(field!(logging.events)),
+        "events to log: names, ids, all, admin or a mask",
+    ),
+    effective("aeron.event.log.disable", &Text(field!(logging.disabled_events)), "events to leave out"),
+    effective(
+        "aeron.event.log.filename",
+        &Text(field!(logging.file)),
+        "file for events; unset: standard output",
+    ),
+    effective(
+        "aeron.event.log.file.max.length",
+        &Size { field: field!(logging.file_max_length), min: 0, max: i64::MAX },
+        "length at which that file is put aside; 0: never",
+    ),
+    effective(
+        "aeron.enable.experimental.features",
+        &Flag(field!(logging.experimental_features)),
+        "accepted; as in Aeron, no feature waits for it",
+    ),
+    ignored(
+        "aeron.driver.dynamic.libraries",
+        &Text(field!(logging.dynamic_libraries)),
+        "shared libraries to load",
+        NO_NATIVE_CODE,
+    ),
+];

@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+use super::{
+    kinds::{Integer, Time},
+    setting::{MAX_I32, MICROSECOND, Setting, effective, field},
+};
+
 /// NAKs and retransmissions. Source: driver spec 3.8, 9.2, wire spec 3.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Loss {
@@ -38,3 +43,47 @@ impl Default for Loss {
         }
     }
 }
+
+/// Settings of [`super::Context::loss`].
+pub(super) static SETTINGS: &[Setting] = &[
+    effective(
+        "aeron.nak.unicast.delay",
+        &Time { field: field!(loss.nak_unicast_delay), min: MICROSECOND },
+        "wait before the first NAK for a gap, unicast",
+    ),
+    effective(
+        "aeron.nak.unicast.retry.delay.ratio",
+        &Integer { field: field!(loss.nak_unicast_retry_delay_ratio), min: 1, max: i64::MAX },
+        "waits between NAKs for one gap, in first waits, unicast",
+    ),
+    effective(
+        "aeron.nak.multicast.group.size",
+        &Integer { field: field!(loss.nak_multicast_group_size), min: 1, max: MAX_I32 },
+        "receivers that the delay of a multicast NAK reckons with",
+    ),
+    effective(
+        "aeron.nak.multicast.max.backoff",
+        &Time { field: field!(loss.nak_multicast_max_backoff), min: MICROSECOND },
+        "longest delay of a multicast NAK",
+    ),
+    effective(
+        "aeron.retransmit.unicast.delay",
+        &Time { field: field!(loss.retransmit_unicast_delay), min: Duration::ZERO },
+        "wait before sending again",
+    ),
+    effective(
+        "aeron.retransmit.unicast.linger",
+        &Time { field: field!(loss.retransmit_unicast_linger), min: MICROSECOND },
+        "how long further NAKs for what was sent again are ignored",
+    ),
+    effective(
+        "aeron.max.resend",
+        &Integer { field: field!(loss.max_resend), min: 1, max: 256 },
+        "retransmissions in progress per publication",
+    ),
+    effective(
+        "epona.unicast.max.gaps",
+        &Integer { field: field!(loss.unicast_max_gaps), min: 1, max: 256 },
+        "gaps of a unicast stream that are repaired at a time; 1: one after the other, as Aeron does",
+    ),
+];

@@ -2,8 +2,8 @@
 //!
 //! | file | holds |
 //! | --- | --- |
-//! | [`Context`] | the whole configuration; one sub-struct per area, in the file of its name |
-//! | [`table`] | every setting: name, field, limits, meaning; [`setting`] has the kinds of values |
+//! | [`Context`] | the whole configuration; one sub-struct per area, in the file of its name, with its settings |
+//! | [`table`] | every setting: name, field, limits, meaning; [`setting`] says what one is, `kinds` what it may hold |
 //! | [`sources`] | environment, `-D`, files and URLs, and what wins; [`properties`] and [`http`] read them |
 //! | [`validate`] | what must hold between settings before a driver starts |
 //! | [`mod@print`], [`report`] | the dump of Aeron's C driver; the one for people |
@@ -13,8 +13,10 @@ mod buffers;
 mod congestion_control;
 mod context;
 mod directory;
+mod flow_control;
 pub mod http;
 mod interceptors;
+mod kinds;
 pub mod limits;
 mod logging;
 mod loss;

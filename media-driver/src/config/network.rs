@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use epona_protocol::types::{GroupTag, Mtu};
 
-use super::limits;
+use super::{
+    kinds::{CheckedSize, Flag, Integer, OptionalInteger, OptionalTag, Ports, Size, Text, Time},
+    limits::{self, IO_VECTOR_CAPACITY_MAX},
+    setting::{MAX_I32, Setting, effective, field, ignored},
+};
 use crate::media::port_manager::PortRange;
 
 /// Settings of the transport. Source: driver spec 9.2, 14.3, 14.5.
@@ -91,3 +95,137 @@ impl Default for Network {
         }
     }
 }
+
+/// Settings of [`super::Context::network`].
+pub(super) static SETTINGS: &[Setting] = &[
+    effective(
+        "aeron.mtu.length",
+        &CheckedSize { field: field!(network.mtu), min: 32, max: 65_504, new: Mtu::new, bytes: Mtu::get },
+        "longest frame of network publications, a multiple of 32",
+    ),
+    effective(
+        "aeron.ipc.mtu.length",
+        &CheckedSize { field: field!(network.ipc_mtu), min: 32, max: 65_504, new: Mtu::new, bytes: Mtu::get },
+        "longest frame of IPC publications, a multiple of 32",
+    ),
+    effective(
+        "aeron.rcv.initial.window.length",
+        &Size { field: field!(network.initial_window), min: 256, max: MAX_I32 },
+        "window that receivers offer at first",
+    ),
+    effective(
+        "aeron.socket.so_rcvbuf",
+        &Size { field: field!(network.socket_receive_buffer), min: 0, max: MAX_I32 },
+        "SO_RCVBUF of sockets; 0: the system's",
+    ),
+    effective(
+        "aeron.socket.so_sndbuf",
+        &Size { field: field!(network.socket_send_buffer), min: 0, max: MAX_I32 },
+        "SO_SNDBUF of sockets; 0: the system's",
+    ),
+    effective(
+        "aeron.socket.multicast.ttl",
+        &Integer { field: field!(network.multicast_ttl), min: 0, max: 255 },
+        "hops of multicast datagrams; 0: the system's",
+    ),
+    effective(
+        "aeron.socket.tos",
+        &OptionalInteger { field: field!(network.traffic_class), max: 255 },
+        "traffic class of sent datagrams; -1: the system's",
+    ),
+    effective(
+        "epona.udp.offload",
+        &Flag(field!(network.offload)),
+        "segmentation offload and receive coalescing, where the kernel has them; epona-offload=false in a channel switches it off there",
+    ),
+    effective(
+        "epona.socket.busy.poll",
+        &Time { field: field!(network.socket_busy_poll), min: Duration::ZERO },
+        "SO_BUSY_POLL of sockets that receive data, for receivers that spin: a read that finds nothing asks the network card; 0: the system's",
+    ),
+    effective(
+        "aeron.driver.connect",
+        &Flag(field!(network.connect_sockets)),
+        "connect the sockets of publications to one destination",
+    ),
+    effective(
+        "aeron.sender.wildcard.port.range",
+        &Ports(field!(network.sender_port_range)),
+        "ports for control endpoints with port 0",
+    ),
+    effective(
+        "aeron.receiver.wildcard.port.range",
+        &Ports(field!(network.receiver_port_range)),
+        "ports for endpoints with port 0",
+    ),
+    effective(
+        "aeron.receiver.group.tag",
+        &OptionalTag(field!(network.receiver_group_tag)),
+        "tag that receivers put into status messages",
+    ),
+    effective(
+        "aeron.receiver.io.vector.capacity",
+        &Integer {
+            field: field!(network.receiver_vector_capacity),
+            min: 1,
+            max: IO_VECTOR_CAPACITY_MAX as i64,
+        },
+        "datagrams received by one system call",
+    ),
+    effective(
+        "aeron.sender.io.vector.capacity",
+        &Integer {
+            field: field!(network.sender_vector_capacity),
+            min: 1,
+            max: IO_VECTOR_CAPACITY_MAX as i64,
+        },
+        "datagrams sent by one system call",
+    ),
+    effective(
+        "aeron.network.publication.max.messages.per.send",
+        &Integer { field: field!(network.messages_per_send), min: 1, max: IO_VECTOR_CAPACITY_MAX as i64 },
+        "datagrams of one publication per turn of the sender",
+    ),
+    effective(
+        "aeron.send.to.status.poll.ratio",
+        &Integer { field: field!(network.send_to_status_poll_ratio), min: 1, max: MAX_I32 },
+        "send turns between two looks at the control sockets",
+    ),
+    effective(
+        "aeron.receiver.poll.to.slow.work.ratio",
+        &Integer { field: field!(network.receiver_poll_to_slow_work_ratio), min: 1, max: MAX_I32 },
+        "receive turns between two rounds of slow work",
+    ),
+    effective(
+        "aeron.udp.channel.transport.poller.iteration.threshold",
+        &Integer { field: field!(network.poller_iteration_threshold), min: 0, max: MAX_I32 },
+        "sockets up to which each is read without asking which are ready",
+    ),
+    effective(
+        "aeron.udp.channel.transport.poller.socket.poll.limit",
+        &Integer { field: field!(network.socket_poll_limit), min: 1, max: 16 },
+        "full vectors read from one socket in a row",
+    ),
+    effective(
+        "aeron.driver.reresolution.check.interval",
+        &Time { field: field!(network.re_resolution_check_interval), min: Duration::ZERO },
+        "how often names may be resolved again; 0: never",
+    ),
+    effective(
+        "aeron.driver.stream.session.limit",
+        &Integer { field: field!(network.stream_session_limit), min: 1, max: MAX_I32 },
+        "images of one stream on one endpoint",
+    ),
+    ignored(
+        "aeron.udp.channel.transport.bindings.media",
+        &Text(field!(network.media_bindings)),
+        "transport of data; only `default` exists",
+        "this driver has one transport",
+    ),
+    ignored(
+        "aeron.conductor.udp.channel.transport.bindings.media",
+        &Text(field!(network.conductor_media_bindings)),
+        "transport that the conductor makes; only `default` exists",
+        "this driver has one transport",
+    ),
+];

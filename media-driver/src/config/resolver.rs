@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+use super::{
+    kinds::{Choice, Text, Time},
+    setting::{MILLISECOND, Setting, effective, field},
+};
+
 /// Name resolution, and gossip about names among drivers. Source: driver spec 6.9, 9.2.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Resolver {
@@ -54,3 +59,62 @@ pub enum ResolverKind {
     /// A fixed table, then the system's.
     CsvTable,
 }
+
+const RESOLVER_KIND: &[(&str, ResolverKind)] = &[
+    ("default", ResolverKind::Default),
+    ("driver", ResolverKind::Driver),
+    ("csv_table", ResolverKind::CsvTable),
+    ("aeron_default_name_resolver_supplier", ResolverKind::Default),
+    ("aeron_driver_name_resolver_supplier", ResolverKind::Driver),
+    ("aeron_csv_table_name_resolver_supplier", ResolverKind::CsvTable),
+];
+
+/// Settings of [`super::Context::resolver`].
+pub(super) static SETTINGS: &[Setting] = &[
+    effective(
+        "aeron.name.resolver.supplier",
+        &Choice { field: field!(resolver.kind), names: RESOLVER_KIND, is_strict: true },
+        "which resolver answers",
+    ),
+    effective("aeron.name.resolver.init.args", &Text(field!(resolver.init_args)), "argument of the resolver"),
+    effective(
+        "aeron.name.resolver.csv.lookup.table.args",
+        &Text(field!(resolver.csv_table)),
+        "names and addresses of the table resolver",
+    ),
+    effective(
+        "aeron.driver.resolver.name",
+        &Text(field!(resolver.name)),
+        "name of this driver among its neighbours",
+    ),
+    effective(
+        "aeron.driver.resolver.interface",
+        &Text(field!(resolver.interface)),
+        "where this driver gossips, host:port",
+    ),
+    effective(
+        "aeron.driver.resolver.bootstrap.neighbor",
+        &Text(field!(resolver.bootstrap_neighbors)),
+        "neighbours to start from, host:port, comma separated",
+    ),
+    effective(
+        "aeron.driver.resolver.neighbor.timeout",
+        &Time { field: field!(resolver.neighbor_timeout), min: MILLISECOND },
+        "silence after which a neighbour is forgotten",
+    ),
+    effective(
+        "aeron.driver.resolver.self.resolution.interval",
+        &Time { field: field!(resolver.self_resolution_interval), min: MILLISECOND },
+        "how often this driver tells its name",
+    ),
+    effective(
+        "aeron.driver.resolver.neighbor.resolution.interval",
+        &Time { field: field!(resolver.neighbor_resolution_interval), min: MILLISECOND },
+        "how often this driver tells what it knows of others",
+    ),
+    effective(
+        "aeron.driver.resolver.bootstrap.neighbor.resolution.interval",
+        &Time { field: field!(resolver.bootstrap_neighbor_resolution_interval), min: MILLISECOND },
+        "how often first neighbours are resolved again",
+    ),
+];

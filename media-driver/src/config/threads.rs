@@ -1,5 +1,9 @@
 //! Threads, their idling, and where they run.
 
+use super::{
+    kinds::{Choice, Flag, IdleName, Integer, OptionalInteger, Text},
+    setting::{NO_NATIVE_CODE, Setting, effective, field, ignored},
+};
 use crate::idle::IdleStrategy;
 
 /// Who runs what, and what happens when there is nothing to do. Source: driver spec 1.2, 1.3, 9.2, 14.5.
@@ -133,3 +137,148 @@ impl Default for IdleSettings {
         Self { strategy: "adaptive".to_owned(), init_args: None }
     }
 }
+
+const THREADING_MODE: &[(&str, ThreadingMode)] = &[
+    ("DEDICATED", ThreadingMode::Dedicated),
+    ("SHARED_NETWORK", ThreadingMode::SharedNetwork),
+    ("SHARED", ThreadingMode::Shared),
+    ("INVOKER", ThreadingMode::Invoker),
+];
+
+const THREAD_NAMING: &[(&str, ThreadNaming)] =
+    &[("classic", ThreadNaming::Classic), ("new", ThreadNaming::New)];
+
+const TERMINATION_VALIDATOR: &[(&str, TerminationValidator)] = &[
+    ("deny", TerminationValidator::Deny),
+    ("allow", TerminationValidator::Allow),
+    ("aeron_driver_termination_validator_default_deny", TerminationValidator::Deny),
+    ("aeron_driver_termination_validator_default_allow", TerminationValidator::Allow),
+    ("io.aeron.driver.DefaultDenyTerminationValidator", TerminationValidator::Deny),
+    ("io.aeron.driver.DefaultAllowTerminationValidator", TerminationValidator::Allow),
+];
+
+/// Settings of [`super::Context::threads`].
+pub(super) static SETTINGS: &[Setting] = &[
+    effective(
+        "aeron.threading.mode",
+        &Choice { field: field!(threads.mode), names: THREADING_MODE, is_strict: false },
+        "which agents share a thread",
+    ),
+    effective(
+        "aeron.thread.naming",
+        &Choice { field: field!(threads.naming), names: THREAD_NAMING, is_strict: false },
+        "what threads are called",
+    ),
+    effective(
+        "aeron.conductor.idle.strategy",
+        &IdleName(field!(threads.conductor_idle.strategy)),
+        "idling of the conductor",
+    ),
+    effective(
+        "aeron.conductor.idle.strategy.init.args",
+        &Text(field!(threads.conductor_idle.init_args)),
+        "arguments of the idling of the conductor",
+    ),
+    effective(
+        "aeron.sender.idle.strategy",
+        &IdleName(field!(threads.sender_idle.strategy)),
+        "idling of the sender",
+    ),
+    effective(
+        "aeron.sender.idle.strategy.init.args",
+        &Text(field!(threads.sender_idle.init_args)),
+        "arguments of the idling of the sender",
+    ),
+    effective(
+        "aeron.receiver.idle.strategy",
+        &IdleName(field!(threads.receiver_idle.strategy)),
+        "idling of the receiver",
+    ),
+    effective(
+        "aeron.receiver.idle.strategy.init.args",
+        &Text(field!(threads.receiver_idle.init_args)),
+        "arguments of the idling of the receiver",
+    ),
+    effective(
+        "aeron.sharednetwork.idle.strategy",
+        &IdleName(field!(threads.shared_network_idle.strategy)),
+        "idling of the thread that sender and receiver share",
+    ),
+    effective(
+        "aeron.sharednetwork.idle.strategy.init.args",
+        &Text(field!(threads.shared_network_idle.init_args)),
+        "arguments of the idling of the thread that sender and receiver share",
+    ),
+    effective(
+        "aeron.shared.idle.strategy",
+        &IdleName(field!(threads.shared_idle.strategy)),
+        "idling of the thread that all agents share",
+    ),
+    effective(
+        "aeron.shared.idle.strategy.init.args",
+        &Text(field!(threads.shared_idle.init_args)),
+        "arguments of the idling of the thread that all agents share",
+    ),
+    effective(
+        "aeron.driver.native.resource.agent.idle.strategy",
+        &IdleName(field!(threads.native_resource_agent_idle.strategy)),
+        "idling of the native resource agent",
+    ),
+    effective(
+        "aeron.driver.native.resource.agent.idle.strategy.init.args",
+        &Text(field!(threads.native_resource_agent_idle.init_args)),
+        "arguments of the idling of the native resource agent",
+    ),
+    effective(
+        "aeron.conductor.cpu.affinity",
+        &OptionalInteger { field: field!(threads.conductor_cpu), max: 255 },
+        "processor of the conductor; -1: any",
+    ),
+    effective(
+        "aeron.sender.cpu.affinity",
+        &OptionalInteger { field: field!(threads.sender_cpu), max: 255 },
+        "processor of the sender; -1: any",
+    ),
+    effective(
+        "aeron.receiver.cpu.affinity",
+        &OptionalInteger { field: field!(threads.receiver_cpu), max: 255 },
+        "processor of the receiver; -1: any",
+    ),
+    effective(
+        "aeron.driver.native.resource.agent.cpu.affinity",
+        &OptionalInteger { field: field!(threads.native_resource_agent_cpu), max: 255 },
+        "processor of the native resource agent; -1: any",
+    ),
+    effective(
+        "aeron.thread.affinity.use.cpuset.offsets",
+        &Flag(field!(threads.affinity_by_cpuset_offset)),
+        "count processors within the process's own set",
+    )
+    .with_aliases(&["aeron.driver.cpuset.affinity"]),
+    effective(
+        "aeron.thread.affinity.fail.on.validation.errors",
+        &Flag(field!(threads.affinity_warnings_fail_start)),
+        "a doubtful choice of processors ends the start",
+    )
+    .with_aliases(&["aeron.driver.cpuset.warnings.as.errors"]),
+    effective(
+        "aeron.driver.resource.free.limit",
+        &Integer { field: field!(threads.resource_free_limit), min: 1, max: u32::MAX as i64 },
+        "retries of freeing log buffers per turn",
+    ),
+    effective(
+        "aeron.driver.termination.validator",
+        &Choice {
+            field: field!(threads.termination_validator),
+            names: TERMINATION_VALIDATOR,
+            is_strict: true,
+        },
+        "what a request to terminate is answered with",
+    ),
+    ignored(
+        "aeron.agent.on.start.function",
+        &Text(field!(threads.on_start_function)),
+        "C function to call when a thread starts",
+        NO_NATIVE_CODE,
+    ),
+];

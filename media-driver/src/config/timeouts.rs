@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+use super::{
+    kinds::{OptionalTime, Time},
+    setting::{MICROSECOND, Setting, effective, field},
+};
+
 /// Timeouts and intervals. Source: driver spec 9.2, 11.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Timeouts {
@@ -66,3 +71,83 @@ impl Default for Timeouts {
         }
     }
 }
+
+/// Settings of [`super::Context::timeouts`].
+pub(super) static SETTINGS: &[Setting] = &[
+    effective(
+        "aeron.client.liveness.timeout",
+        &Time { field: field!(timeouts.client_liveness), min: MICROSECOND },
+        "silence after which a client is dead",
+    ),
+    effective(
+        "aeron.publication.linger.timeout",
+        &Time { field: field!(timeouts.publication_linger), min: MICROSECOND },
+        "how long a publication stays after its last client left",
+    ),
+    effective(
+        "aeron.publication.unblock.timeout",
+        &Time { field: field!(timeouts.publication_unblock), min: MICROSECOND },
+        "how long a claim may block a publication",
+    ),
+    effective(
+        "aeron.publication.connection.timeout",
+        &Time { field: field!(timeouts.publication_connection), min: MICROSECOND },
+        "silence of receivers after which a publication is not connected",
+    ),
+    effective(
+        "aeron.image.liveness.timeout",
+        &Time { field: field!(timeouts.image_liveness), min: MICROSECOND },
+        "silence of the sender after which an image ends",
+    ),
+    effective(
+        "aeron.timer.interval",
+        &Time { field: field!(timeouts.timer_interval), min: MICROSECOND },
+        "how often the conductor checks timeouts",
+    ),
+    effective(
+        "aeron.counters.free.to.reuse.timeout",
+        &Time { field: field!(timeouts.counter_free_to_reuse), min: Duration::ZERO },
+        "how long a freed counter id rests",
+    ),
+    effective(
+        "aeron.untethered.window.limit.timeout",
+        &Time { field: field!(timeouts.untethered_window_limit), min: Duration::ZERO },
+        "how long an untethered subscription may be out of the window",
+    ),
+    effective(
+        "aeron.untethered.linger.timeout",
+        &OptionalTime(field!(timeouts.untethered_linger)),
+        "how long an untethered subscription lingers; unset: the window limit",
+    ),
+    effective(
+        "aeron.untethered.resting.timeout",
+        &Time { field: field!(timeouts.untethered_resting), min: Duration::ZERO },
+        "how long an untethered subscription rests before it may rejoin",
+    ),
+    effective(
+        "aeron.rcv.status.message.timeout",
+        &Time { field: field!(timeouts.status_message), min: MICROSECOND },
+        "how often receivers send a status message at least",
+    ),
+    effective(
+        "aeron.driver.conductor.cycle.threshold",
+        &Time { field: field!(timeouts.conductor_cycle_threshold), min: Duration::ZERO },
+        "time between two turns of the conductor that is a stall",
+    ),
+    effective(
+        "aeron.driver.sender.cycle.threshold",
+        &Time { field: field!(timeouts.sender_cycle_threshold), min: Duration::ZERO },
+        "time between two turns of the sender that is a stall",
+    ),
+    effective(
+        "aeron.driver.receiver.cycle.threshold",
+        &Time { field: field!(timeouts.receiver_cycle_threshold), min: Duration::ZERO },
+        "time between two turns of the receiver that is a stall",
+    ),
+    effective(
+        "aeron.driver.name.resolver.threshold",
+        &Time { field: field!(timeouts.name_resolver_threshold), min: Duration::ZERO },
+        "time of a name look-up that is a stall",
+    )
+    .with_aliases(&["aeron.name.resolver.threshold"]),
+];
