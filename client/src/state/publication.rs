@@ -10,7 +10,7 @@ use std::{
 
 use epona_protocol::{
     counters::ReadablePosition,
-    logbuffer::LogBuffers,
+    logbuffer::{LogBuffers, PreTouch},
     types::{CounterId, Now, Position, RegistrationId, SessionId, StreamId},
 };
 
@@ -27,6 +27,7 @@ pub(crate) struct PublicationState {
     pub(crate) limit: ReadablePosition,
     pub(crate) channel_status_id: CounterId,
     pub(crate) watch: Watch,
+    pre_touch: PreTouch,
     closed: AtomicBool,
 }
 
@@ -49,6 +50,7 @@ impl PublicationState {
             session_id: new.session_id,
             stream_id: new.stream_id,
             channel: new.channel,
+            pre_touch: PreTouch::new(log.producer_position()),
             log,
             limit,
             channel_status_id: new.channel_status_id,
@@ -70,9 +72,10 @@ impl PublicationState {
         metadata.is_connected() && metadata.end_of_stream_position() == Position::MAX
     }
 
-    /// Notes since when it stands as it does. By the conductor.
+    /// Notes since when it stands as it does, and maps pages ahead of it. By the conductor.
     pub(crate) fn look(&self, now: Now) {
         self.watch.look(self.log.metadata().is_connected(), self.limit.position(), now);
+        self.pre_touch.reach(&self.log, self.log.producer_position());
     }
 
     /// Closes all handles; whether it was open before.

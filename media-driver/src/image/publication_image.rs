@@ -11,6 +11,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use epona_protocol::{
     counters::AtomicCounter,
+    logbuffer::PreTouch,
     types::{CorrelationId, Nanos, Position, RegistrationId, TermGeometry},
 };
 
@@ -117,6 +118,7 @@ pub struct PublicationImage {
     detector: Detector,
     congestion_control: CongestionControl,
     cleaner: LogCleaner,
+    pre_touch: PreTouch,
     schedule: StatusMessageSchedule,
     losses: LossRecorder,
     time_of_phase_change: Nanos,
@@ -137,6 +139,7 @@ impl PublicationImage {
     ) -> Self {
         Self {
             cleaner: LogCleaner::new(state.join_position),
+            pre_touch: PreTouch::in_steps(state.join_position),
             seen_hwm: state.join_position,
             has_hwm_moved: false,
             schedule: StatusMessageSchedule::new(state.join_position, congestion_control.initial_window()),
@@ -224,6 +227,7 @@ impl PublicationImage {
         let hwm = Position::at_frame(self.counters.high_water_mark.get_acquire());
         self.has_hwm_moved = hwm != self.seen_hwm;
         self.seen_hwm = hwm;
+        self.pre_touch.reach(&self.state.log, hwm);
         let mut reported = 0;
         let Self { state, detector, losses, image, subscribers, .. } = self;
         let ImageState { log, geometry, session_id, stream_id, .. } = &**state;

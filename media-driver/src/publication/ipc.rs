@@ -11,7 +11,7 @@ use std::{path::PathBuf, time::Duration};
 
 use epona_protocol::{
     counters::AtomicCounter,
-    logbuffer::{LogBuffers, unblock_log},
+    logbuffer::{LogBuffers, PreTouch, unblock_log},
     types::{Mtu, Nanos, Position, RegistrationId, SessionId, StreamId},
 };
 
@@ -81,6 +81,7 @@ pub struct IpcPublication {
     publisher_limit: AtomicCounter,
     subscribers: SubscriberPositions,
     cleaner: LogCleaner,
+    pre_touch: PreTouch,
     blocked: BlockedPublisher,
     consumer_position: Position,
     trip_limit: Position,
@@ -100,6 +101,7 @@ impl IpcPublication {
     ) -> Self {
         Self {
             cleaner: LogCleaner::new(params.start),
+            pre_touch: PreTouch::in_steps(params.start),
             blocked: BlockedPublisher::new(params.start, now, params.unblock_timeout),
             consumer_position: params.start,
             trip_limit: params.start,
@@ -206,7 +208,9 @@ impl IpcPublication {
         if self.phase != Phase::Active {
             return 0;
         }
-        self.publisher_position.set_release(self.log.producer_position().get());
+        let producer = self.log.producer_position();
+        self.publisher_position.set_release(producer.get());
+        self.pre_touch.reach(&self.log, producer);
         let limit = Position::at_frame(self.publisher_limit.get());
         if let Some(span) = self.subscribers.span() {
             self.consumer_position = self.consumer_position.max(span.max);

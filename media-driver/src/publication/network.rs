@@ -11,6 +11,7 @@ use std::{sync::Arc, time::Duration};
 
 use epona_protocol::{
     counters::AtomicCounter,
+    logbuffer::PreTouch,
     types::{Nanos, Position, RegistrationId},
 };
 
@@ -115,6 +116,7 @@ pub struct NetworkPublication {
     counters: NetworkPublicationCounters,
     spies: SubscriberPositions,
     cleaner: LogCleaner,
+    pre_touch: PreTouch,
     blocked: BlockedPublisher,
     time_of_last_activity: Nanos,
     /// What the last look has seen of the sender.
@@ -135,6 +137,7 @@ impl NetworkPublication {
     ) -> Self {
         Self {
             cleaner: LogCleaner::new(params.start),
+            pre_touch: PreTouch::in_steps(params.start),
             blocked: BlockedPublisher::new(params.start, now, params.unblock_timeout),
             seen_sender_position: params.start,
             seen_wakes: -1,
@@ -252,6 +255,7 @@ impl NetworkPublication {
         self.seen_wakes = state.wakes();
         let producer = state.log.producer_position();
         self.counters.publisher_position.set_release(producer.get());
+        self.pre_touch.reach(&state.log, producer);
         let sender_position = state.sender_position();
         self.seen_sender_position = sender_position;
         let limit = Position::at_frame(self.counters.publisher_limit.get());

@@ -2,6 +2,8 @@
 
 use std::{
     cell::Cell,
+    fs,
+    os::unix::fs::MetadataExt,
     sync::{
         Barrier,
         atomic::{AtomicBool, Ordering},
@@ -10,7 +12,7 @@ use std::{
 };
 
 use epona_client::{FragmentAssembler, OfferError, Publication, Subscription};
-use epona_media_driver::config::ThreadingMode;
+use epona_media_driver::{EmbeddedDriver, config::ThreadingMode};
 use epona_protocol::{
     cnc::{Cnc, CncState},
     error_log,
@@ -99,4 +101,26 @@ fn spies_come_and_go_while_the_sender_sends() {
     assert!(seen > 0 && publication.is_connected());
     let CncState::Ready(cnc) = Cnc::open(driver.directory()).unwrap() else { panic!("the driver has gone") };
     assert_eq!(error_log::entries(cnc.error_log()).count(), 0);
+}
+
+/// Pages of storage that each log of a driver has.
+fn pages_of_logs(driver: &EmbeddedDriver) -> Vec<u64> {
+    let logs = |folder: &str| fs::read_dir(driver.directory().join(folder)).unwrap();
+    let files = logs("publications").chain(logs("images"));
+    files.map(|file| file.unwrap().metadata().unwrap().blocks() * 512 / 4096).collect()
+}
+
+#[test]
+fn storage_of_sparse_logs_is_found_ahead_of_messages() {
+    let driver = launch();
+    let aeron = connect(&driver);
+    for channel in ["aeron:ipc", &unicast()] {
+        let subscription = aeron.add_subscription(channel, 1001).unwrap();
+        let publication = aeron.add_publication(channel, 1001).unwrap();
+        until("connected", || publication.is_connected() && subscription.image_count() == 1);
+        assert!(pages_of_logs(&driver).contains(&1), "metadata only");
+        until("taken", || publication.offer(&[1; 8000]).is_ok());
+        // Two pages of message, as many ahead, and one of metadata.
+        until("storage", || pages_of_logs(&driver).iter().all(|&pages| pages >= 5));
+    }
 }

@@ -24,6 +24,8 @@ pub mod header;
 mod log_buffers;
 mod metadata;
 mod parameters;
+#[cfg(not(loom))]
+mod pre_touch;
 mod raw_tail;
 mod rebuilder;
 mod rotation;
@@ -40,6 +42,8 @@ pub use header::Fragment;
 pub use log_buffers::{LogBuffers, LogBuffersError};
 pub use metadata::{LogKind, LogMetadata};
 pub use parameters::{LogParameters, SocketBuffer, StartPosition};
+#[cfg(not(loom))]
+pub use pre_touch::PreTouch;
 pub use raw_tail::RawTail;
 pub use rebuilder::insert;
 pub use rotation::rotate;

@@ -9,7 +9,7 @@ use core::{
     slice,
     sync::atomic::{AtomicI32, AtomicI64, AtomicU8, AtomicU16, Ordering},
 };
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 /// Keeps the memory of a region valid until dropped.
 ///
@@ -19,6 +19,11 @@ use std::sync::Arc;
 pub(super) unsafe trait Backing: Send + Sync {
     fn base(&self) -> NonNull<u8>;
     fn length(&self) -> usize;
+
+    /// Has the system find storage for the pages of a range inside, and map them.
+    fn fault_in(&self, _offset: usize, _length: usize) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Zeroed process-private memory, for tests and for structures that need no file.
@@ -324,6 +329,16 @@ impl AtomicView {
         }
         #[cfg(not(target_arch = "x86_64"))]
         self.zero(offset, length);
+    }
+
+    /// Has the system find storage for the pages of a range and map them, so that nobody who writes there waits for it.
+    /// Bytes stay as they are, whoever uses them meanwhile. One system call, which takes as long as the storage does.
+    ///
+    /// # Errors
+    /// What the system says: it is full, or older than Linux 5.14 and cannot. Writing there is not the worse for it.
+    pub fn fault_in(&self, offset: usize, length: usize) -> io::Result<()> {
+        let start = self.check(offset, length).as_ptr() as usize;
+        self.backing.fault_in(start - self.backing.base().as_ptr() as usize, length)
     }
 
     /// Address and length of a range, for a system call to read or write; no reference is made.

@@ -9,6 +9,8 @@ use std::{
     sync::Arc,
 };
 
+#[cfg(target_os = "linux")]
+use memmap2::Advice;
 use memmap2::{MmapOptions, MmapRaw};
 
 use super::{AtomicView, atomic_view::Backing};
@@ -41,6 +43,11 @@ unsafe impl Backing for Mapping {
 
     fn length(&self) -> usize {
         self.map.len()
+    }
+
+    #[cfg(target_os = "linux")]
+    fn fault_in(&self, offset: usize, length: usize) -> io::Result<()> {
+        self.map.advise_range(Advice::PopulateWrite, offset, length)
     }
 }
 

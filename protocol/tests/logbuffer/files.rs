@@ -1,13 +1,18 @@
 //! Log buffer files: made by one process, mapped by another, which trusts nothing in them.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
 
 use epona_protocol::{
     logbuffer::{
-        LogBuffers, LogBuffersError, LogKind, LogParameters, PageSize,
+        LogBuffers, LogBuffersError, LogKind, LogParameters, PageSize, PreTouch,
         appender::{ConcurrentAppender, ExclusiveAppender},
     },
     memory::Allocation,
+    types::{Position, TermLength},
 };
 use tempfile::TempDir;
 
@@ -103,4 +108,57 @@ fn an_invalid_mtu_matters_only_to_publishers() {
 fn a_missing_file_is_an_io_error() {
     let (_directory, path) = directory();
     assert!(matches!(LogBuffers::open(&path), Err(LogBuffersError::Io(_))));
+}
+
+/// A file's place where storage is pages of memory, as drivers have it.
+fn directory_in_memory() -> (TempDir, PathBuf) {
+    let directory = tempfile::tempdir_in("/dev/shm").unwrap();
+    let path = directory.path().join("7.logbuffer");
+    (directory, path)
+}
+
+/// Bytes of storage that a file has.
+fn stored(path: &Path) -> u64 {
+    fs::metadata(path).unwrap().blocks() * 512
+}
+
+#[test]
+fn storage_is_found_ahead_of_a_publisher_as_far_as_it_has_come() {
+    const PIECE: i64 = 4 << 10;
+    const TERM: i64 = 512 << 10;
+    let (_directory, path) = directory_in_memory();
+    let parameters = LogParameters {
+        term_length: TermLength::new(TERM).unwrap(),
+        ..parameters(LogKind::ConcurrentPublication)
+    };
+    let log = LogBuffers::create(&path, &parameters, Allocation::Sparse).unwrap();
+    let at_first = stored(&path);
+    let pre_touch = PreTouch::new(Position::ZERO);
+    let stored_at = |position| {
+        pre_touch.reach(&log, Position::new(position));
+        (stored(&path) - at_first) as i64 / PIECE
+    };
+    assert_eq!(stored_at(0), 0, "nothing was written");
+    assert_eq!(stored_at(64), 1);
+    assert_eq!(stored_at(PIECE / 2), 1);
+    assert_eq!(stored_at(PIECE), 2);
+    assert_eq!(stored_at(10 * PIECE), 12, "it found most of its first ten by itself");
+    assert_eq!(stored_at(TERM - PIECE), 13, "to the end of the term");
+    assert_eq!(stored_at(TERM - PIECE), 76, "and on in the next");
+    assert_eq!(stored_at(3 * TERM), 76, "that is all of it");
+}
+
+#[test]
+fn storage_is_found_in_steps_for_who_has_other_work() {
+    const PIECE: i64 = 4 << 10;
+    let (_directory, path) = directory_in_memory();
+    let log = LogBuffers::create(&path, &parameters(LogKind::Image), Allocation::Sparse).unwrap();
+    let at_first = stored(&path);
+    let pre_touch = PreTouch::in_steps(Position::ZERO);
+    let stored_after = |looks: usize| {
+        (0..looks).for_each(|_| pre_touch.reach(&log, Position::new(4 * PIECE)));
+        (stored(&path) - at_first) as i64 / PIECE
+    };
+    assert_eq!([1, 1, 1, 1].map(stored_after), [1, 2, 3, 4]);
+    assert_eq!(stored_after(5), 4, "no further than it has come");
 }
