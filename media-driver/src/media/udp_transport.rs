@@ -10,6 +10,7 @@ use std::{
 use epona_protocol::types::Nanos;
 use socket2::{Domain, Protocol, Socket, Type};
 
+use self::coalescing::Coalescing;
 use super::{
     sys::{self, ControlMessages, Segmentation},
     transport::{
@@ -18,6 +19,8 @@ use super::{
     },
 };
 use crate::config::ProbedSocketBuffers;
+
+mod coalescing;
 
 /// One or two UDP sockets: a connected multicast sender hears its control group on a second one.
 #[derive(Debug)]
@@ -28,7 +31,8 @@ pub struct UdpTransport {
     local: SocketAddr,
     connected: bool,
     segmentation: Segmentation,
-    control: ControlMessages,
+    coalescing: Coalescing,
+    has_timestamps: bool,
     flow: Flow,
 }
 
@@ -80,7 +84,8 @@ impl UdpTransport {
             local: spec.bind,
             connected: spec.connect.is_some(),
             segmentation: Segmentation::OFF,
-            control: ControlMessages::default(),
+            coalescing: Coalescing::OFF,
+            has_timestamps: false,
             flow: Flow::Quiet,
         };
         match &spec.multicast {
@@ -94,8 +99,9 @@ impl UdpTransport {
         if spec.offload {
             transport.segmentation = Segmentation::probe(transport.send.as_fd());
             // Others have buffers for single datagrams.
-            transport.control.coalescing = spec.affinity == Affinity::Receiver
-                && sys::enable_coalescing(transport.receiver().as_fd()).is_ok();
+            if spec.affinity == Affinity::Receiver {
+                transport.coalescing = Coalescing::begin(transport.receiver());
+            }
         }
         transport.local = local_address(transport.receiver())?;
         Ok(transport)
@@ -149,7 +155,7 @@ impl UdpTransport {
             result.map_err(failed(|| format!("set SO_SNDBUF to {send}")))?;
         }
         // As in Aeron, a system that cannot stamp does not keep a channel from opening.
-        self.control.timestamps =
+        self.has_timestamps =
             spec.media_timestamps && sys::enable_receive_timestamps(self.receiver().as_fd()).is_ok();
         if !spec.busy_poll.is_zero() {
             // Who was refused was told at the start, by a probe.
@@ -176,12 +182,19 @@ impl Transport for UdpTransport {
         handler: &mut dyn FnMut(Received<'_>),
     ) -> RecvOutcome {
         let most = if self.flow == Flow::Quiet { 1 } else { buffers.count() };
+        let control =
+            ControlMessages { timestamps: self.has_timestamps, coalescing: self.coalescing.is_on() };
         let mut has_several = false;
-        let mut outcome = buffers.receive(self.receiver().as_fd(), most, self.control, &mut |received| {
+        let socket = self.receive.as_ref().unwrap_or(&self.send);
+        let mut outcome = buffers.receive(socket.as_fd(), most, control, &mut |received| {
             has_several |= received.bytes.len() > received.segment_size;
             handler(received);
         });
         self.flow = self.flow.next(outcome.messages, has_several);
+        match self.flow {
+            Flow::Burst => self.coalescing.on_run(socket),
+            Flow::Quiet | Flow::Steady => self.coalescing.on_single(socket, outcome.messages),
+        }
         // After a single datagram the next turn looks for another.
         outcome.more &= outcome.messages == 0 || self.flow == Flow::Burst;
         outcome

@@ -19,9 +19,7 @@ mod send;
 
 pub use interfaces::NetworkInterface;
 pub(super) use interfaces::network_interfaces;
-pub(super) use options::{
-    disable_multicast_all, enable_coalescing, enable_receive_timestamps, set_busy_poll,
-};
+pub(super) use options::{disable_multicast_all, enable_receive_timestamps, set_busy_poll, set_coalescing};
 pub(super) use receive::ControlMessages;
 pub use receive::ReceiveBuffers;
 pub(super) use segmentation::Segmentation;

@@ -32,9 +32,10 @@ pub(in crate::media) fn enable_receive_timestamps(socket: BorrowedFd<'_>) -> io:
     )
 }
 
-/// Lets the kernel hand over datagrams of equal size from one source in a row as one. Source: Linux, `UDP_GRO`.
-pub(in crate::media) fn enable_coalescing(socket: BorrowedFd<'_>) -> io::Result<()> {
-    set_option(socket, libc::SOL_UDP, libc::UDP_GRO, 1)
+/// Whether the kernel hands over datagrams of equal size from one source in a row as one; those that have arrived already
+/// stay as they are. Source: Linux, `UDP_GRO`.
+pub(in crate::media) fn set_coalescing(socket: BorrowedFd<'_>, is_on: bool) -> io::Result<()> {
+    set_option(socket, libc::SOL_UDP, libc::UDP_GRO, is_on.into())
 }
 
 /// Lets a read that finds nothing look for datagrams at the network card. Source: Linux, `SO_BUSY_POLL`.

@@ -415,3 +415,55 @@ fn only_receivers_have_datagrams_put_together_as_the_buffers_of_others_are_too_s
         assert!(found.iter().map(|(bytes, _)| bytes.as_slice()).eq(bytes.chunks(1408)));
     }
 }
+
+#[test]
+fn datagrams_are_put_together_while_they_come_in_runs_whatever_came_before() {
+    let Some((mut sender, mut receiver)) = offloaded(loopback(false).unwrap()) else { return };
+    let bytes = numbered(10 * 1408);
+    let run = || SendRun { bytes: SharedBytes::from_slice(&bytes), segment_size: 1408, destination: None };
+    let single = || SendRun::datagram(SharedBytes::from_slice(&bytes[..64]), None);
+    let mut buffers = ReceiveBuffers::new(4, 1 << 16);
+    let mut take = |receiver: &mut UdpTransport, expected: usize| {
+        let (mut found, mut longest) = (0, 0);
+        // A read that finds nothing comes between.
+        while found < expected || receiver.recv_batch(NOW, &mut buffers, &mut |_| ()).messages > 0 {
+            let outcome = receiver.recv_batch(NOW, &mut buffers, &mut |received| {
+                longest = longest.max(received.datagrams().count());
+                for datagram in received.datagrams() {
+                    assert!(datagram == &bytes[..64] || bytes.chunks(1408).any(|part| part == datagram));
+                    found += 1;
+                }
+            });
+            assert!(outcome.error.is_none(), "{outcome:?}");
+        }
+        assert_eq!(found, expected);
+        longest
+    };
+    for _ in 0..3 {
+        for _ in 0..200 {
+            assert_eq!(sender.send_batch(NOW, &[single()]).datagrams, 1);
+            assert_eq!(take(&mut receiver, 1), 1);
+        }
+        assert!(!receiver.coalescing.is_on(), "single datagrams need no control messages");
+        assert_eq!(sender.send_batch(NOW, &[run()]).datagrams, 10);
+        assert_eq!(take(&mut receiver, 10), 1, "cut up again by the kernel");
+        assert!(receiver.coalescing.is_on());
+        assert_eq!(sender.send_batch(NOW, &[run()]).datagrams, 10);
+        assert_eq!(take(&mut receiver, 10), 10);
+    }
+}
+
+#[test]
+fn a_run_that_arrives_while_coalescing_ends_is_not_taken_for_one_datagram() {
+    let Some((mut sender, mut receiver)) = offloaded(loopback(false).unwrap()) else { return };
+    let bytes = numbered(10 * 64);
+    let run = SendRun { bytes: SharedBytes::from_slice(&bytes), segment_size: 64, destination: None };
+    let UdpTransport { send: socket, coalescing, .. } = &mut receiver;
+    coalescing.on_single(socket, 1000);
+    // The next read finds nothing, and a moment later there is something.
+    assert_eq!(sender.send_batch(NOW, &[run]).datagrams, 10);
+    coalescing.on_single(socket, 0);
+    assert!(coalescing.is_on());
+    let found = receive(&mut receiver, &mut ReceiveBuffers::new(1, 1 << 16), 10);
+    assert!(found.iter().map(|(bytes, _)| bytes.as_slice()).eq(bytes.chunks(64)));
+}
