@@ -132,7 +132,7 @@ pub struct Parameters {
 }
 
 impl Default for Parameters {
-    /// What `compare` does when it is told nothing else; one second of warm-up touches every page of the log buffers.
+    /// What `compare` does when it is told nothing else; one second of warm-up takes a stream through its log.
     fn default() -> Self {
         Self {
             batch: 1,

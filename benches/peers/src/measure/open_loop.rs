@@ -130,7 +130,9 @@ impl Schedule {
 }
 
 pub(super) fn run<P: Party>(parameters: &Parameters) -> Result<Measurement> {
-    run_on::<P>(Route::direct()?, parameters)
+    let direct = Route::direct()?;
+    let publication = udp::of_short_terms(&direct.publication);
+    run_on::<P>(Route { publication, ..direct }, parameters)
 }
 
 pub(super) fn run_on<P: Party>(route: Route, parameters: &Parameters) -> Result<Measurement> {

@@ -21,6 +21,12 @@ pub(super) fn channel() -> Result<String> {
     Ok(format!("aeron:udp?endpoint=127.0.0.1:{port}"))
 }
 
+/// A publication's channel for what times messages: its terms are so short that all of their pages are in use once it has
+/// warmed up, as they are in a stream that runs for long.
+pub(super) fn of_short_terms(channel: &str) -> String {
+    format!("{channel}|term-length=1m")
+}
+
 /// The way of a stream to its subscriber.
 pub(super) struct Route {
     /// Channel of the publication.
@@ -83,7 +89,7 @@ pub(super) fn latency<P: Party>(parameters: &Parameters) -> Result<Measurement> 
         |mut side, stop| {
             let idle = side.add_idle_subscriptions(&ping, parameters)?;
             let mut incoming = [side.add_subscription(&ping)?];
-            let mut outgoing = side.add_publication(&pong)?;
+            let mut outgoing = side.add_publication(&of_short_terms(&pong))?;
             side.pong(stop, parameters, &mut incoming, &mut outgoing);
             drop(idle);
             Ok(())
@@ -91,7 +97,7 @@ pub(super) fn latency<P: Party>(parameters: &Parameters) -> Result<Measurement> 
         |mut side| {
             let idle = side.add_idle_publications(&ping, parameters)?;
             let mut incoming = side.add_subscription(&pong)?;
-            let mut outgoing = [side.add_publication(&ping)?];
+            let mut outgoing = [side.add_publication(&of_short_terms(&ping))?];
             side.await_connection(|| {
                 outgoing.iter().chain(&idle).all(Publication::is_connected) && incoming.image_count() == 1
             })?;
