@@ -10,7 +10,6 @@ use crate::{
         port_manager::PortsExhausted,
         udp_channel::{ChannelError, TagMismatch},
     },
-    name_resolution::ResolutionError,
 };
 
 /// An error with the code that the control protocol has for it. Source: shared-memory spec 10.6.
@@ -74,16 +73,6 @@ impl From<UriError> for DriverError {
 impl From<ChannelError> for DriverError {
     fn from(error: ChannelError) -> Self {
         Self::new(error.code(), error.to_string())
-    }
-}
-
-impl From<ResolutionError> for DriverError {
-    fn from(error: ResolutionError) -> Self {
-        let code = match error {
-            ResolutionError::UnknownHost { .. } => ErrorCode::UnknownHost,
-            ResolutionError::Address { .. } => ErrorCode::GenericError,
-        };
-        Self::new(code, error.to_string())
     }
 }
 

@@ -27,6 +27,7 @@ use std::{
 };
 
 use epona_protocol::{
+    command::ErrorCode,
     types::{CounterId, Now},
     uri::address::{AddressError, Host, HostPort},
 };
@@ -69,6 +70,16 @@ pub enum ResolutionError {
         /// What is wrong.
         source: AddressError,
     },
+}
+
+impl From<ResolutionError> for DriverError {
+    fn from(error: ResolutionError) -> Self {
+        let code = match error {
+            ResolutionError::UnknownHost { .. } => ErrorCode::UnknownHost,
+            ResolutionError::Address { .. } => ErrorCode::GenericError,
+        };
+        Self::new(code, error.to_string())
+    }
 }
 
 /// Finds addresses. Used by one thread, which may be kept waiting.
