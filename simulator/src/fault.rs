@@ -265,6 +265,31 @@ impl Disturbance {
         }
     }
 
+    /// The client that it happens to, by its number.
+    pub(crate) const fn client_mut(&mut self) -> Option<&mut usize> {
+        match self {
+            Self::PauseClient(client)
+            | Self::KillClient(client, _)
+            | Self::FillCounters(client)
+            | Self::Storm(client) => Some(client),
+            _ => None,
+        }
+    }
+
+    /// Hosts that it names.
+    pub(crate) fn hosts(self) -> Vec<usize> {
+        match self {
+            Self::PauseDriver(host)
+            | Self::PauseRole(host, _)
+            | Self::RestartDriver(host)
+            | Self::FillStorage(host)
+            | Self::FillErrorLog(host)
+            | Self::FillCommands(host)
+            | Self::MoveName(_, host) => vec![host],
+            _ => self.way().map_or_else(Vec::new, |way| vec![way.from, way.to]),
+        }
+    }
+
     /// The way of datagrams that it meddles with, or both ways between two hosts.
     #[must_use]
     pub const fn way(self) -> Option<Way> {

@@ -230,14 +230,14 @@ impl World {
                 let streams = self.streams.iter();
                 let missing: Vec<_> =
                     streams.flat_map(|stream| stream.what_is_missing(self.phase, &self.ledger)).collect();
-                return Err(match self.phase {
-                    Phase::Finishing => {
-                        violation!("not all has arrived after {limit:?}: {}", missing.join("; "))
-                    }
-                    Phase::Running | Phase::Recovering => {
-                        violation!("not recovered after {limit:?}: {}", missing.join("; "))
-                    }
-                });
+                let invariant = missing.first().map_or("not all is there", |(kind, _)| *kind);
+                let texts: Vec<_> = missing.into_iter().map(|(_, text)| text).collect();
+                let what = match self.phase {
+                    Phase::Finishing => "not all has arrived",
+                    Phase::Running | Phase::Recovering => "not recovered",
+                };
+                let reason = format!("{what} after {limit:?}: {}", texts.join("; "));
+                return Err(Violation { invariant, reason });
             }
             self.step()?;
         }

@@ -115,18 +115,24 @@ impl Stream {
         })
     }
 
-    /// What keeps it from having recovered or being delivered, for people.
-    pub(super) fn what_is_missing(&self, phase: Phase, ledger: &Ledger) -> Vec<String> {
+    /// What keeps it from having recovered or being delivered, each with its kind.
+    pub(super) fn what_is_missing(&self, phase: Phase, ledger: &Ledger) -> Vec<(&'static str, String)> {
         let mut missing = Vec::new();
         let (number, channel) = (self.spec.number, &self.spec.channel);
         for (place, publisher) in self.publishers.iter().enumerate() {
             if publisher.session().is_none() && publisher.spec().ends_at.is_none() {
-                missing.push(format!("publisher {number}.{place} of {channel} is not there"));
+                missing.push((
+                    "a publisher is not there",
+                    format!("publisher {number}.{place} of {channel} is not there"),
+                ));
             }
         }
         for subscriber in &self.subscribers {
             if !subscriber.is_registered() && !subscriber.is_closed() {
-                missing.push(format!("subscriber {:?} is not there", subscriber.place()));
+                missing.push((
+                    "a subscriber is not there",
+                    format!("subscriber {:?} is not there", subscriber.place()),
+                ));
             }
         }
         for (subscriber, _, session) in self.pairs() {
@@ -136,8 +142,12 @@ impl Stream {
                 Phase::Running | Phase::Recovering => !ledger.has_recovered(place, session),
             };
             if is_behind {
-                missing
-                    .push(format!("subscriber {place:?} of {channel}, {}", ledger.progress(place, session)));
+                let has_image = ledger.position_of(place, session).is_some();
+                let kind = if has_image { "messages are missing" } else { "an image is missing" };
+                missing.push((
+                    kind,
+                    format!("subscriber {place:?} of {channel}, {}", ledger.progress(place, session)),
+                ));
             }
         }
         missing
