@@ -12,7 +12,10 @@ use std::sync::Arc;
 
 use epona_protocol::{
     broadcast::{self, CopyReceiver, ReceiveError, Transmitter},
-    counters::{CountersManager, CountersReader, METADATA_RECORD_LENGTH, NewCounter, VALUE_RECORD_LENGTH},
+    counters::{
+        AtomicCounter, Confirmation, CountersManager, CountersReader, METADATA_RECORD_LENGTH, NewCounter,
+        VALUE_RECORD_LENGTH,
+    },
     error_log::{self, DistinctErrorLog},
     loss_report::{self, LossReport},
     memory::AtomicView,
@@ -391,6 +394,27 @@ fn a_new_counter_is_seen_whole_or_not_at_all() {
         }
         driver.join().unwrap();
         assert_eq!(reader.iter().count(), 1);
+    });
+}
+
+#[test]
+fn a_confirmation_is_read_whole_while_it_is_written() {
+    explore(2, || {
+        let counter = AtomicCounter::detached();
+        let of =
+            |at: i64| Confirmation { at: EpochMillis::new(at), by: Some(([10, 0, 0, 1], at as u16).into()) };
+        counter.confirm(of(1));
+        let reader = {
+            let counter = counter.clone();
+            thread::spawn(move || {
+                if let Some(seen) = counter.confirmation() {
+                    assert_eq!(seen, of(seen.at.get()));
+                }
+            })
+        };
+        counter.confirm(of(2));
+        reader.join().unwrap();
+        assert_eq!(counter.confirmation(), Some(of(2)));
     });
 }
 

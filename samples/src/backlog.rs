@@ -23,7 +23,7 @@ use crate::{
 #[derive(Args, Debug)]
 #[command(
     after_help = "It looks twice before it prints, so that it can tell who is slow from who stands still. The numbers \
-are those of BacklogStat, with the age of the last status message, which drivers of Aeron do not tell; the lines that begin with => say what they mean. Since when somebody stands still it can tell \
+are those of BacklogStat, with what drivers of Epona tell of status messages; the lines that begin with => say what they mean. Since when somebody stands still it can tell \
 if it was watching then.
 
 Examples:

@@ -196,6 +196,7 @@ fn backlog_tells_the_chain_from_publisher_to_subscriber_over_udp() {
     let json = world.json(&["backlog"]);
     let age = json["publications"][0]["sender"]["status_message_age_ms"].as_u64();
     assert!(age.is_some_and(|age| age < 60_000), "receivers report every 200 ms: {json}");
+    assert_eq!(json["publications"][0]["sender"]["pacemaker"], endpoint);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::{cmp, fmt, sync::Arc, time::Duration};
 
 use epona_protocol::{
-    counters::CountersReader,
+    counters::{Confirmation, CountersReader},
     types::{CounterId, CounterTypeId, Position, SessionId, StreamId},
     uri::{ChannelUri, Media},
 };
@@ -126,9 +126,13 @@ impl Stream<'_> {
     }
 
     fn status_message_age(&self) -> Option<Duration> {
+        Some(self.publication.watch.epoch_age(self.confirmation()?.at))
+    }
+
+    /// The last status message, where the driver tells of it.
+    fn confirmation(&self) -> Option<Confirmation> {
         let id = self.counters.find(CounterTypeId::SENDER_LIMIT, self.registration_id()?)?;
-        let last = self.counters.descriptor(id)?.confirmed?;
-        Some(self.publication.watch.epoch_age(last))
+        self.counters.descriptor(id)?.confirmation
     }
 
     /// What the counters of the stream are registered with.
@@ -202,7 +206,11 @@ impl Stream<'_> {
         let sender_position_id = counter(CounterTypeId::SENDER_POSITION)?;
         let sender_position = Position::new(self.counters.value(sender_position_id)?);
         Some(ReceiverWindow {
-            receivers: Receivers::of(&self.publication.channel, value(CounterTypeId::FLOW_CONTROL_RECEIVERS)),
+            receivers: Receivers::of(
+                &self.publication.channel,
+                value(CounterTypeId::FLOW_CONTROL_RECEIVERS),
+                self.confirmation().and_then(|last| last.by),
+            ),
             sender_position_id,
             sender_position,
             sender_limit: value(CounterTypeId::SENDER_LIMIT).map_or(sender_position, Position::new),

@@ -1,14 +1,13 @@
 //! Who receives a channel over the network, as far as the sending driver knows.
 
-use std::fmt;
+use std::{fmt, net::SocketAddr};
 
 use epona_protocol::uri::{
     ChannelUri, ControlMode,
     address::{Host, HostPort},
 };
 
-/// The receivers of a channel. No counter names them one by one: what is known is where the channel sends, and for some
-/// strategies of flow control how many they are.
+/// The receivers of a channel, and the one among them that sets the pace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Receivers {
@@ -16,6 +15,9 @@ pub struct Receivers {
     pub place: ReceiverPlace,
     /// How many flow control tracks, where it does (`min` and `tagged`).
     pub tracked: Option<i64>,
+    /// Where the status messages come from that set the limit: the slowest of a group, else the last to move it. `None`
+    /// before the first, and with a driver that does not tell, as Aeron's.
+    pub pacemaker: Option<SocketAddr>,
 }
 
 /// Where a channel sends.
@@ -33,11 +35,11 @@ pub enum ReceiverPlace {
 }
 
 impl Receivers {
-    /// Those of a channel; of one that does not parse nothing is known.
+    /// Those of a channel; of one that does not parse the place is not known.
     #[must_use]
-    pub fn of(channel: &str, tracked: Option<i64>) -> Self {
+    pub fn of(channel: &str, tracked: Option<i64>, pacemaker: Option<SocketAddr>) -> Self {
         let uri = ChannelUri::parse(channel).ok();
-        Self { place: uri.map_or(ReceiverPlace::Unknown, |uri| ReceiverPlace::of(&uri)), tracked }
+        Self { place: uri.map_or(ReceiverPlace::Unknown, |uri| ReceiverPlace::of(&uri)), tracked, pacemaker }
     }
 }
 
@@ -66,10 +68,15 @@ impl fmt::Display for Receivers {
             (None, _) => f.write_str("the receiver")?,
         }
         match &self.place {
-            ReceiverPlace::Endpoint(endpoint) => write!(f, " at {endpoint}"),
-            ReceiverPlace::Group(group) => write!(f, " in the group {group}"),
-            ReceiverPlace::Destinations => f.write_str(" at the channel's destinations"),
-            ReceiverPlace::Unknown => Ok(()),
+            ReceiverPlace::Endpoint(endpoint) => write!(f, " at {endpoint}")?,
+            ReceiverPlace::Group(group) => write!(f, " in the group {group}")?,
+            ReceiverPlace::Destinations => f.write_str(" at the channel's destinations")?,
+            ReceiverPlace::Unknown => {}
+        }
+        match (self.pacemaker, &self.place) {
+            (Some(address), ReceiverPlace::Endpoint(endpoint)) if address.to_string() == *endpoint => Ok(()),
+            (Some(address), _) => write!(f, ", {address}"),
+            (None, _) => Ok(()),
         }
     }
 }
@@ -99,7 +106,24 @@ mod tests {
             ("aeron:udp?control=host:1|control-mode=response", None, "the receiver"),
             ("aeron:udp?endpoint=", None, "the receiver"),
         ] {
-            assert_eq!(Receivers::of(channel, tracked).to_string(), words, "{channel}");
+            assert_eq!(Receivers::of(channel, tracked, None).to_string(), words, "{channel}");
+        }
+    }
+
+    #[test]
+    fn the_one_that_sets_the_pace_is_named_unless_the_channel_names_it_already() {
+        let pacemaker = Some("10.1.0.7:40456".parse().unwrap());
+        for (channel, tracked, words) in [
+            ("aeron:udp?endpoint=10.1.0.7:40456", None, "the receiver at 10.1.0.7:40456"),
+            ("aeron:udp?endpoint=host:40456", None, "the receiver at host:40456, 10.1.0.7:40456"),
+            (
+                "aeron:udp?endpoint=224.0.1.1:5",
+                Some(3),
+                "the slowest of 3 receivers in the group 224.0.1.1:5, 10.1.0.7:40456",
+            ),
+            ("aeron:udp?control=host:1|control-mode=response", None, "the receiver, 10.1.0.7:40456"),
+        ] {
+            assert_eq!(Receivers::of(channel, tracked, pacemaker).to_string(), words, "{channel}");
         }
     }
 }

@@ -5,7 +5,7 @@ use epona_client::{
     PublicationExplanation, ReceiverPlace,
 };
 use epona_protocol::{
-    counters::{AtomicCounter, NewCounter, StreamKey, stream_label, subscriber_position_label},
+    counters::{AtomicCounter, Confirmation, NewCounter, StreamKey, stream_label, subscriber_position_label},
     logbuffer::appender::ConcurrentAppender,
     types::{EpochMillis, StreamId},
 };
@@ -87,17 +87,22 @@ fn a_full_receiver_window_is_named_with_endpoint_and_age() {
 }
 
 #[test]
-fn the_age_of_the_last_status_message_is_told_where_the_driver_tells_it() {
+fn the_last_status_message_is_told_of_where_the_driver_tells_it() {
     let (mut world, publication, _log) = back_pressured(1024, 1024);
     let limit = limit_of_sender(&world, &publication);
     assert_eq!(publication.explain().status_message_age, None, "as with a driver of Aeron's");
     assert!(publication.explain().to_string().ends_with("; no status message known of"));
-    limit.confirm(world.driver.now.epoch);
+    let by = Some("10.1.0.7:20121".parse().unwrap());
+    limit.confirm(Confirmation { at: world.driver.now.epoch, by });
     world.run(LATER);
     let explanation = publication.explain();
     let age = explanation.status_message_age.unwrap();
     assert!(age > LATER / 2 && age <= LATER, "{age:?}");
-    assert!(explanation.to_string().contains("; last status message "), "{explanation}");
+    let text = explanation.to_string();
+    assert!(
+        text.contains("; last status message ") && text.contains("localhost:20121, 10.1.0.7:20121"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -106,10 +111,10 @@ fn times_of_status_messages_that_cannot_be_are_no_age_or_none() {
     world.run(LATER);
     let limit = limit_of_sender(&world, &publication);
     for (time, age) in [(i64::MAX, Some(Duration::ZERO)), (-1, None), (i64::MIN, None), (0, None)] {
-        limit.confirm(EpochMillis::new(time));
+        limit.confirm(Confirmation { at: EpochMillis::new(time), by: None });
         assert_eq!(publication.explain().status_message_age, age, "{time}");
     }
-    limit.confirm(EpochMillis::new(1));
+    limit.confirm(Confirmation { at: EpochMillis::new(1), by: None });
     assert!(publication.explain().status_message_age.unwrap() > Duration::from_secs(1_000_000_000));
 }
 

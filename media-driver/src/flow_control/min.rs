@@ -1,6 +1,7 @@
 //! The slowest receiver sets the pace, as long as it reports. Source: wire spec 5.4.
 
 use core::time::Duration;
+use std::net::SocketAddr;
 
 use epona_protocol::types::{GroupTag, Nanos, Position, ReceiverId};
 
@@ -9,6 +10,7 @@ use super::{GroupObserver, GroupOptions, ReceiverStatus, Strategy};
 #[derive(Debug)]
 struct Receiver {
     id: ReceiverId,
+    source: SocketAddr,
     window_end: Position,
     last_heard: Nanos,
     is_leaving: bool,
@@ -57,6 +59,7 @@ impl Min {
         for receiver in &mut self.receivers {
             if is_member && receiver.id == status.receiver_id {
                 receiver.window_end = status.window_end();
+                receiver.source = status.source;
                 receiver.last_heard = now;
                 receiver.is_leaving = status.end_of_stream;
                 is_known = true;
@@ -89,6 +92,7 @@ impl Min {
     fn add(&mut self, status: &ReceiverStatus, now: Nanos) {
         self.receivers.push(Receiver {
             id: status.receiver_id,
+            source: status.source,
             window_end: status.window_end(),
             last_heard: now,
             is_leaving: false,
@@ -163,6 +167,10 @@ impl Strategy for Min {
             .chain(self.hold.map(|hold| hold.since))
             .min();
         oldest.map_or(Nanos::new(i64::MAX), |oldest| oldest + self.receiver_timeout)
+    }
+
+    fn pacemaker(&self) -> Option<SocketAddr> {
+        self.receivers.iter().min_by_key(|receiver| receiver.window_end).map(|slowest| slowest.source)
     }
 
     fn has_required_receivers(&self) -> bool {

@@ -10,6 +10,7 @@ pub mod spec;
 mod tagged;
 
 use core::fmt;
+use std::net::SocketAddr;
 
 use epona_protocol::{
     frame::{StatusMessageFlags, StatusMessageView},
@@ -33,13 +34,15 @@ pub struct ReceiverStatus {
     pub end_of_stream: bool,
     /// Which group it belongs to, if it says.
     pub group_tag: Option<GroupTag>,
+    /// Where it came from.
+    pub source: SocketAddr,
 }
 
 impl ReceiverStatus {
     /// What a validated status message of a stream with this geometry says.
     #[inline]
     #[must_use]
-    pub fn of(message: &StatusMessageView<'_>, geometry: &TermGeometry) -> Self {
+    pub fn of(message: &StatusMessageView<'_>, geometry: &TermGeometry, source: SocketAddr) -> Self {
         let (term_id, offset) = (message.consumption_term_id(), message.consumption_term_offset());
         Self {
             receiver_id: message.receiver_id(),
@@ -47,6 +50,7 @@ impl ReceiverStatus {
             window: message.receiver_window(),
             end_of_stream: message.flags().contains(StatusMessageFlags::END_OF_STREAM),
             group_tag: message.group_tag(),
+            source,
         }
     }
 
@@ -92,6 +96,9 @@ trait Strategy: fmt::Debug {
         Nanos::new(i64::MAX)
     }
 
+    /// The receiver that sets the limit, as far as is known.
+    fn pacemaker(&self) -> Option<SocketAddr>;
+
     fn has_required_receivers(&self) -> bool {
         true
     }
@@ -123,7 +130,7 @@ impl FlowControl {
     /// The fastest receiver sets the pace; `rrwm` is the retransmit receiver window multiple, 1 and up.
     #[must_use]
     pub fn max(rrwm: i64) -> Self {
-        Self { strategy: Box::new(Max), retransmit_window_multiple: rrwm }
+        Self { strategy: Box::new(Max::default()), retransmit_window_multiple: rrwm }
     }
 
     /// The slowest receiver sets the pace.
@@ -176,6 +183,12 @@ impl FlowControl {
     #[must_use]
     pub fn next_timeout(&self) -> Nanos {
         self.strategy.next_timeout()
+    }
+
+    /// Where the receiver is that sets the limit: the slowest of a group, else the last to move it.
+    #[must_use]
+    pub fn pacemaker(&self) -> Option<SocketAddr> {
+        self.strategy.pacemaker()
     }
 
     /// Whether enough receivers are there for the publication to count as connected.

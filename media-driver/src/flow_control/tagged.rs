@@ -1,6 +1,8 @@
 //! [`Min`] among the receivers with a certain group tag; the others follow as well as they can.
 //! Source: wire spec 5.4.
 
+use std::net::SocketAddr;
+
 use epona_protocol::types::{GroupTag, Nanos, Position, ReceiverId};
 
 use super::{GroupObserver, GroupOptions, Min, ReceiverStatus, Strategy};
@@ -45,6 +47,10 @@ impl Strategy for Tagged {
 
     fn next_timeout(&self) -> Nanos {
         self.group.next_timeout()
+    }
+
+    fn pacemaker(&self) -> Option<SocketAddr> {
+        self.group.pacemaker()
     }
 
     fn has_required_receivers(&self) -> bool {

@@ -25,6 +25,7 @@ fn status(receiver: i64, position: i64) -> ReceiverStatus {
         window: WINDOW,
         end_of_stream: false,
         group_tag: None,
+        source: ([10, 0, 0, receiver as u8], 40_456).into(),
     }
 }
 
@@ -61,6 +62,32 @@ impl Sender {
     fn wait(&mut self, duration: Duration) {
         self.now = self.now + duration;
     }
+}
+
+#[test]
+fn the_pace_is_set_by_the_slowest_of_a_group_and_else_by_who_moved_the_limit_last() {
+    let address = |receiver: u8| Some(([10, 0, 0, receiver], 40_456).into());
+    let mut group = Sender::with(FlowControl::min(&options(0)));
+    assert_eq!(group.flow_control.pacemaker(), None);
+    group.hear(status(1, 1000));
+    group.hear(status(2, 500));
+    group.hear(status(3, 2000));
+    assert_eq!(group.flow_control.pacemaker(), address(2));
+    group.hear(leaving(2, 500));
+    group.idle();
+    assert_eq!(group.flow_control.pacemaker(), address(1));
+
+    let mut tags = Sender::with(FlowControl::tagged(GroupTag::new(101), &options(0)));
+    tags.hear(tagged(1, 1000, 101));
+    tags.hear(status(2, 0));
+    assert_eq!(tags.flow_control.pacemaker(), address(1), "no member");
+
+    let mut fastest = Sender::with(FlowControl::max(4));
+    fastest.hear(status(1, 1000));
+    fastest.hear(status(2, 500));
+    assert_eq!(fastest.flow_control.pacemaker(), address(1));
+    fastest.hear(status(2, 1500));
+    assert_eq!(fastest.flow_control.pacemaker(), address(2));
 }
 
 #[test]
@@ -287,7 +314,7 @@ fn a_status_message_on_the_wire_is_read_with_the_geometry_of_its_stream() {
     let view = StatusMessageView::new(&datagram[..length]).unwrap();
     let geometry = TermGeometry::new(TermId::new(i32::MAX), TermLength::MIN);
     let expected = ReceiverStatus { end_of_stream: true, ..tagged(9, 65_600, 101) };
-    assert_eq!(ReceiverStatus::of(&view, &geometry), expected);
+    assert_eq!(ReceiverStatus::of(&view, &geometry, expected.source), expected);
 }
 
 /// Vectors of wire spec 12.21, acceptance line DAT-22.

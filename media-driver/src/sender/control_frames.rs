@@ -151,7 +151,7 @@ fn update_publication(
     }
     let had_receivers = publication.state().has_receivers();
     let limit_before = publication.state().sender_limit.get();
-    if !publication.on_status_message(sm, with.now) {
+    if !publication.on_status_message(sm, source, with.now) {
         return false;
     }
     *with.news += usize::from(publication.state().sender_limit.get() != limit_before);

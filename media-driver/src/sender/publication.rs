@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use arrayvec::ArrayVec;
 use epona_protocol::{
-    counters::AtomicCounter,
+    counters::{AtomicCounter, Confirmation},
     frame::{self, DataFlags, DataHeader, Nak, Rttm, RttmFlags, Setup, SetupFlags, StatusMessageView},
     logbuffer::{Availability, scan_for_availability, scan_run},
     memory::{AtomicView, SharedBytes},
@@ -360,8 +360,8 @@ impl SenderPublication {
 
     /// A status message that reports consumption, its fields checked; whether its position can belong to this
     /// stream, so that it counts. Source: driver spec 3.6, wire spec 5.2.
-    pub fn on_status_message(&mut self, sm: &StatusMessageView<'_>, now: Now) -> bool {
-        let status = ReceiverStatus::of(sm, &self.state.geometry);
+    pub fn on_status_message(&mut self, sm: &StatusMessageView<'_>, source: SocketAddr, now: Now) -> bool {
+        let status = ReceiverStatus::of(sm, &self.state.geometry, source);
         let sender_position = Position::at_frame(self.state.sender_position.get());
         if !status.is_plausible(sender_position, self.state.geometry.term_length())
             || !self.receivers.on_status_message(status.receiver_id, status.end_of_stream, now.nanos)
@@ -375,7 +375,8 @@ impl SenderPublication {
         let limit = Position::at_frame(self.state.sender_limit.get());
         let limit = self.flow_control.on_status_message(&status, limit, now.nanos);
         self.state.sender_limit.set_release(limit.get());
-        self.state.sender_limit.confirm(now.epoch);
+        let by = self.flow_control.pacemaker();
+        self.state.sender_limit.confirm(Confirmation { at: now.epoch, by });
         self.publish_receivers();
         self.state.set_connected(self.state.has_subscribers());
         true

@@ -12,7 +12,7 @@ mod retransmit;
 use std::sync::Arc;
 
 use epona_protocol::{
-    counters::AtomicCounter,
+    counters::{AtomicCounter, Confirmation},
     frame::{
         DataFlags, DataHeader, ErrorFrame, Nak, Rttm, RttmFlags, Setup, SetupFlags, StatusMessage,
         StatusMessageFlags, error, nak, rttm, status_message,

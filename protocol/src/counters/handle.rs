@@ -1,13 +1,7 @@
 //! A counter's value, ready for the hot path.
 
-use super::{
-    layout::{CONFIRMED_OFFSET, VALUE_RECORD_LENGTH, confirmed_in},
-    position::ReadablePosition,
-};
-use crate::{
-    memory::AtomicView,
-    types::{CounterId, EpochMillis},
-};
+use super::{Confirmation, layout::VALUE_RECORD_LENGTH, position::ReadablePosition};
+use crate::{memory::AtomicView, types::CounterId};
 
 const VALUE_OFFSET: usize = 0;
 
@@ -97,16 +91,16 @@ impl AtomicCounter {
         self.record.fetch_add_i64(VALUE_OFFSET, delta)
     }
 
-    /// Notes that what the value rests on was heard again, whether or not that changed it; relaxed.
+    /// Notes that what the value rests on was heard again, whether or not that changed it; by the owner alone.
     #[inline]
-    pub fn confirm(&self, now: EpochMillis) {
-        self.record.put_i64(CONFIRMED_OFFSET, now.get());
+    pub fn confirm(&self, confirmation: Confirmation) {
+        confirmation.write(&self.record);
     }
 
-    /// When what the value rests on was last heard; `None` for never. Relaxed.
+    /// That what the value rests on was heard, the last time; `None` for never.
     #[must_use]
-    pub fn confirmed(&self) -> Option<EpochMillis> {
-        confirmed_in(&self.record)
+    pub fn confirmation(&self) -> Option<Confirmation> {
+        Confirmation::read(&self.record)
     }
 
     /// A handle on the same value that can only be read.

@@ -7,13 +7,13 @@
 //!  +8   registration id  i64                   +4    type id        i32
 //!  +16  owner id         i64                   +8    free for reuse i64: epoch ms; i64::MAX while allocated
 //!  +24  reference id     i64                   +16   key            112 bytes
-//!  +32  confirmed        i64                   +128  label length   i32
-//!  +40  padding                                +132  label          380 bytes
+//!  +32  confirmation, else padding             +128  label length   i32
+//!                                              +132  label          380 bytes
 //! ```
 //!
-//! Ids are dense: the first unused record ends the list. Source: shared-memory spec 5.1, 5.2. `confirmed` is Epona's own,
-//! in what is padding to Aeron; see `docs/decisions/0003-the-age-of-a-status-message-is-beside-the-sender-limit.md`.
+//! Ids are dense: the first unused record ends the list. Source: shared-memory spec 5.1, 5.2. [`Confirmation`] is Epona's own.
 
+use super::Confirmation;
 use crate::{
     memory::AtomicView,
     types::{CounterId, CounterTypeId, EpochMillis},
@@ -34,8 +34,6 @@ const VALUE_OFFSET: usize = 0;
 const REGISTRATION_ID_OFFSET: usize = 8;
 const OWNER_ID_OFFSET: usize = 16;
 const REFERENCE_ID_OFFSET: usize = 24;
-/// When the value was last confirmed, epoch ms; 0 where the driver does not tell.
-pub(super) const CONFIRMED_OFFSET: usize = 32;
 
 const STATE_OFFSET: usize = 0;
 const TYPE_ID_OFFSET: usize = 4;
@@ -75,12 +73,6 @@ impl RecordState {
             Self::Reclaimed => -1,
         }
     }
-}
-
-/// When the value of a record was last confirmed; what is no time of day is none.
-pub(super) fn confirmed_in(value_record: &AtomicView) -> Option<EpochMillis> {
-    let millis = value_record.get_i64(CONFIRMED_OFFSET);
-    (millis > 0).then_some(EpochMillis::new(millis))
 }
 
 /// The two buffers seen as records. The record of any [`Slot`] is inside both.
@@ -232,8 +224,8 @@ impl Records {
         self.values.put_i64(slot.value(REFERENCE_ID_OFFSET), reference_id);
     }
 
-    pub(super) fn confirmed(&self, slot: Slot) -> Option<EpochMillis> {
-        confirmed_in(&self.value_record(slot))
+    pub(super) fn confirmation(&self, slot: Slot) -> Option<Confirmation> {
+        Confirmation::read(&self.value_record(slot))
     }
 
     /// Clears the value record of a counter about to be used again. Source: shared-memory spec 5.3.
@@ -241,7 +233,7 @@ impl Records {
         self.set_registration_id_release(slot, 0);
         self.set_owner_id(slot, 0);
         self.set_reference_id(slot, 0);
-        self.values.put_i64(slot.value(CONFIRMED_OFFSET), 0);
+        Confirmation::clear(&self.value_record(slot));
         self.values.put_i64_release(slot.value(VALUE_OFFSET), 0);
     }
 }

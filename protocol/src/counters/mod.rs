@@ -4,6 +4,7 @@
 //! writes it through an [`AtomicCounter`].
 
 mod channel_status;
+mod confirmation;
 mod handle;
 mod keys;
 mod labels;
@@ -15,6 +16,7 @@ mod system_counters;
 mod type_ids;
 
 pub use channel_status::ChannelStatus;
+pub use confirmation::Confirmation;
 pub use handle::AtomicCounter;
 pub use keys::{
     BootstrapNeighborKey, ChannelKey, HeartbeatKey, Key, LocalSocketAddressKey, NameEntryKey, StreamKey,

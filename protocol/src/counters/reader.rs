@@ -3,7 +3,7 @@
 use core::fmt;
 
 use super::{
-    AtomicCounter, ReadablePosition,
+    AtomicCounter, Confirmation, ReadablePosition,
     layout::{MAX_KEY_LENGTH, RecordState, Records, Slot},
 };
 use crate::{
@@ -34,9 +34,8 @@ pub struct CounterDescriptor {
     pub reference_id: i64,
     /// The value.
     pub value: i64,
-    /// When what the value rests on was last heard, where the driver tells: for a sender limit of Epona's driver, the last
-    /// status message. Whatever the driver's clock said then, perhaps later than the reader's.
-    pub confirmed: Option<EpochMillis>,
+    /// When what the value rests on was last heard, and who it waits for, where the driver tells.
+    pub confirmation: Option<Confirmation>,
 }
 
 /// As AeronStat prints it: `id: value - label`.
@@ -206,7 +205,7 @@ impl CountersReader {
             owner_id: self.records.owner_id(slot),
             reference_id: self.records.reference_id(slot),
             value: self.records.value_acquire(slot),
-            confirmed: self.records.confirmed(slot),
+            confirmation: self.records.confirmation(slot),
         })
     }
 

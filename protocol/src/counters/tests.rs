@@ -129,21 +129,47 @@ fn a_freed_id_cools_down_and_starts_anew() {
 fn a_value_can_be_confirmed_without_change_and_a_new_life_begins_unconfirmed() {
     let mut f = fixture(1);
     let counter = f.manager.allocate(START, &user_counter(b"limit", 7)).unwrap();
-    let confirmed = |f: &Fixture| f.reader.iter().next().unwrap().confirmed;
-    assert_eq!(confirmed(&f), None);
+    let read = |f: &Fixture| f.reader.iter().next().unwrap().confirmation;
+    assert_eq!(read(&f), None);
     counter.set_release(64);
-    counter.confirm(after(5));
-    assert_eq!((confirmed(&f), counter.confirmed()), (Some(after(5)), Some(after(5))));
-    assert_eq!(f.values.get_i64(32), after(5).get(), "beside the value, in what is padding to Aeron");
-    assert_eq!((counter.get(), f.reader.reference_id(counter.id())), (64, Some(0)));
-    for nonsense in [0, -1, i64::MIN] {
-        f.values.put_i64(32, nonsense);
-        assert_eq!(confirmed(&f), None, "{nonsense}");
+    for (at, by) in [
+        (after(5), Some("10.1.0.7:40456".parse().unwrap())),
+        (after(6), None),
+        (after(7), Some("[fe80::1]:65535".parse().unwrap())),
+    ] {
+        let confirmation = Confirmation { at, by };
+        counter.confirm(confirmation);
+        assert_eq!((read(&f), counter.confirmation()), (Some(confirmation), Some(confirmation)));
     }
-    counter.confirm(after(6));
+    assert_eq!((counter.get(), f.reader.reference_id(counter.id())), (64, Some(0)));
+    assert_eq!(f.values.to_vec(72, VALUE_RECORD_LENGTH - 72), [0; VALUE_RECORD_LENGTH - 72]);
     f.manager.free(counter.id(), START);
     f.manager.allocate(after(REUSE_TIMEOUT_MS), &user_counter(b"limit", 8)).unwrap();
-    assert_eq!(confirmed(&f), None);
+    assert_eq!(read(&f), None);
+}
+
+#[test]
+fn confirmations_that_make_no_sense_are_none() {
+    let mut f = fixture(1);
+    let counter = f.manager.allocate(START, &user_counter(b"limit", 7)).unwrap();
+    let good = Confirmation { at: after(1), by: Some("10.1.0.7:1".parse().unwrap()) };
+    for (offset, value, expected) in [
+        (32, 0, None),
+        (32, 7, None),
+        (32, i64::MIN, Some(good)),
+        (40, 0, None),
+        (40, i64::MIN, None),
+        (48, -1, Some(Confirmation { by: None, ..good })),
+        (48, 65_536, Some(Confirmation { by: None, ..good })),
+    ] {
+        counter.confirm(good);
+        f.values.put_i64(offset, value);
+        assert_eq!(counter.confirmation(), expected, "{value} at {offset}");
+    }
+    // Whoever died while it wrote is followed by one that goes on.
+    f.values.put_i64(32, 7);
+    counter.confirm(good);
+    assert_eq!(counter.confirmation(), Some(good));
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Publications: how far written, how far sent, how far allowed.
 
+use std::net::SocketAddr;
+
 use epona_client::Receivers;
 use epona_protocol::types::{
     ClientId, CounterTypeId, EpochMillis, Position, RegistrationId, SessionId, StreamId,
@@ -51,6 +53,8 @@ pub(crate) struct Sender {
     pub(crate) naks_received: i64,
     /// Receivers that flow control tracks, where it does.
     pub(crate) receivers: Option<i64>,
+    /// Where the receiver is that sets the limit; none as for the age.
+    pub(crate) pacemaker: Option<SocketAddr>,
     /// How long ago the driver heard the last status message, in milliseconds; none before the first, and of drivers that
     /// do not tell.
     pub(crate) status_message_age_ms: Option<i64>,
@@ -76,7 +80,9 @@ impl Publication {
 
     /// Its receivers, as far as its channel and counters name them.
     pub(crate) fn receivers(&self) -> Receivers {
-        Receivers::of(&self.channel, self.sender.and_then(|sender| sender.receivers))
+        let (tracked, pacemaker) =
+            self.sender.map_or((None, None), |sender| (sender.receivers, sender.pacemaker));
+        Receivers::of(&self.channel, tracked, pacemaker)
     }
 }
 
@@ -120,16 +126,15 @@ pub(super) fn publications(snapshot: &Snapshot) -> Vec<Publication> {
 fn publication(counters: CounterGroup<'_>, now: EpochMillis) -> Option<Publication> {
     let limit = counters.get(CounterTypeId::PUBLISHER_LIMIT)?;
     let sampled = counters.get(CounterTypeId::PUBLISHER_POSITION);
+    let last_status_message = counters.get(CounterTypeId::SENDER_LIMIT).and_then(|limit| limit.confirmation);
     let sender = counters.value(CounterTypeId::SENDER_POSITION).map(|position| Sender {
         position: Position::new(position),
         limit: Position::new(counters.value(CounterTypeId::SENDER_LIMIT).unwrap_or(position)),
         back_pressure_events: counters.value(CounterTypeId::SENDER_BPE).unwrap_or_default(),
         naks_received: counters.value(CounterTypeId::SENDER_NAKS_RECEIVED).unwrap_or_default(),
         receivers: counters.value(CounterTypeId::FLOW_CONTROL_RECEIVERS),
-        status_message_age_ms: counters
-            .get(CounterTypeId::SENDER_LIMIT)
-            .and_then(|limit| limit.confirmed)
-            .map(|last| age_ms(last, now)),
+        pacemaker: last_status_message.and_then(|last| last.by),
+        status_message_age_ms: last_status_message.map(|last| age_ms(last.at, now)),
     });
     Some(Publication {
         registration_id: counters.registration_id,

@@ -221,7 +221,9 @@ impl Look<'_> {
             let is_full = sender.window() < unsent.min(i64::from(u16::MAX));
             if unsent > 0 && is_full {
                 let mark = Mark::Sender(publication.registration_id);
-                return Some(format!("{}{}", publication.receivers(), still(mark)));
+                let receivers = || publication.receivers().to_string();
+                let who = sender.pacemaker.map_or_else(receivers, |address| address.to_string());
+                return Some(format!("{who}{}", still(mark)));
             }
             if unsent > 0 && publication.window() <= 0 {
                 return Some(format!("sender{}", still(Mark::Sender(publication.registration_id))));

@@ -42,18 +42,20 @@ fn status_messages_with_impossible_fields_are_invalid_and_those_of_others_are_no
 }
 
 #[test]
-fn the_sender_limit_tells_when_the_last_status_message_came_that_counts() {
+fn the_sender_limit_tells_when_the_last_status_message_came_that_counts_and_whose_set_it() {
     let mut world = World::new();
-    assert_eq!(world.state.sender_limit.confirmed(), None);
+    let confirmed = |world: &World| world.state.sender_limit.confirmation();
+    assert_eq!(confirmed(&world), None);
     world.connect(WINDOW);
-    let heard = world.epoch();
-    assert_eq!(world.state.sender_limit.confirmed(), Some(heard));
+    let first = Confirmation { at: world.epoch(), by: Some(([127, 0, 0, 1], 24_325).into()) };
+    assert_eq!(confirmed(&world), Some(first));
     world.after(ms(150));
     world.hear_status(|sm| sm.consumption_term_id = INITIAL_TERM.wrapping_add(9));
     world.hear_status(|sm| sm.session_id = SessionId::new(1));
-    assert_eq!(world.state.sender_limit.confirmed(), Some(heard), "rejected, and of another stream");
-    world.hear_status(|_| {});
-    assert_eq!(world.state.sender_limit.confirmed(), Some(world.epoch()), "though it changed nothing");
+    assert_eq!(confirmed(&world), Some(first), "rejected, and of another stream");
+    world.hear_status_from(([10, 0, 0, 1], 7).into(), |sm| sm.receiver_window = 0);
+    let behind = Confirmation { at: world.epoch(), ..first };
+    assert_eq!(confirmed(&world), Some(behind), "though it changed nothing");
 }
 
 #[test]
