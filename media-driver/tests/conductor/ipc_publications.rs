@@ -246,3 +246,26 @@ fn log_metadata_says_what_the_channel_asked_for() {
         !metadata.is_rejoin() && !metadata.is_reliable() && !metadata.is_tethered() && !metadata.is_group()
     );
 }
+
+#[test]
+fn streams_go_on_while_the_log_of_another_is_made() {
+    let mut driver = Driver::new();
+    driver.subscribe(IPC);
+    driver.publish(IPC);
+    let limit = driver.counter(CounterTypeId::PUBLISHER_LIMIT);
+    let subscriber = driver.counter(CounterTypeId::SUBSCRIBER_POSITION);
+    let (id, _) = (driver.send_as(CLIENT, publication(IPC, STREAM + 1)), driver.told());
+    let mut last = limit.value;
+    for position in [8192, 16_384] {
+        driver.cnc.counters_values().put_i64_release(subscriber.id.get() as usize * 128, position);
+        for _ in 0..20 {
+            driver.turn_without_agent();
+        }
+        let value = driver.reader().value(limit.id).unwrap();
+        assert!(value > last, "the publisher may go on: {last} {value}");
+        last = value;
+    }
+    assert_eq!(driver.told(), [], "the agent is busy");
+    driver.settle();
+    assert!(matches!(&driver.told()[..], [Told::Publication(ready)] if ready.id == id));
+}
