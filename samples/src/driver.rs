@@ -15,13 +15,14 @@ use epona_media_driver::{
 };
 use epona_protocol::{
     cnc::{Cnc, CncState, NotReady},
-    types::{Now, TermLength},
+    types::TermLength,
     uri::Media,
 };
 
 use crate::{
     common::{Stop, note},
     interrupt::Interrupt,
+    snapshot::Directory,
 };
 
 /// How long a driver that somebody else starts may take to appear.
@@ -154,7 +155,7 @@ fn look(directory: &Path) -> Result<CncState, Stop> {
     Ok(state.if_active(now.epoch, DRIVER_TIMEOUT))
 }
 
-/// Waits until a client can connect.
+/// Waits until a client can connect, or finds out why it cannot.
 fn await_driver(directory: &Path, interrupt: &Interrupt) -> Result<(), Stop> {
     let clock = SystemClock::new();
     let give_up = clock.now().nanos + PATIENCE;
@@ -162,21 +163,17 @@ fn await_driver(directory: &Path, interrupt: &Interrupt) -> Result<(), Stop> {
     while matches!(look(directory)?, CncState::NotReady(_)) {
         interrupt.check()?;
         if clock.now().nanos > give_up {
-            return explain_absence(directory, clock.now());
+            break;
         }
         idle.idle(0);
     }
-    Ok(())
-}
-
-/// Why there is no driver, in the client's words: those of a client whose own patience is at its end.
-fn explain_absence(directory: &Path, now: Now) -> Result<(), Stop> {
-    let mut connecting = Aeron::connecting(Context::new().dir(directory).use_invoker());
-    let much_later = Now { nanos: now.nanos + Duration::from_secs(3600), ..now };
-    for moment in [now, much_later] {
-        if connecting.poll(moment)?.is_some() {
-            break;
-        }
-    }
-    Ok(())
+    let driver = Directory::open(directory)?.snapshot(clock.now().epoch).driver;
+    driver.absence(clock.now().epoch).map_or(Ok(()), |absence| {
+        let place = directory.display();
+        Err(format!(
+            "the media driver at {place} is not running: {absence}; start one with `eponamd`, or point elsewhere with \
+             --dir or AERON_DIR"
+        )
+        .into())
+    })
 }
