@@ -1,6 +1,6 @@
 //! Why an offer is taken or not.
 
-use std::{cmp, fmt, sync::Arc, time::Duration};
+use std::{cmp, fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 use epona_protocol::{
     counters::{Confirmation, CountersReader},
@@ -39,6 +39,8 @@ pub struct PublicationExplanation {
     /// [`Context::idle_sleep`](crate::Context::idle_sleep). `None` over IPC, before the first one, and with a driver that
     /// does not tell, as Aeron's.
     pub status_message_age: Option<Duration>,
+    /// Where the receiver is, or was, that set the limit last; `None` as for the age.
+    pub pacemaker: Option<SocketAddr>,
     /// Whether there is a subscriber, as far as the driver knows.
     pub is_connected: bool,
     /// How long that has been so, as far as this client has seen.
@@ -120,6 +122,7 @@ impl Stream<'_> {
             limit_age: publication.watch.limit_age(self.limit),
             is_connected,
             status_message_age: self.status_message_age(),
+            pacemaker: self.pacemaker(),
             connection_age: publication.watch.connection_age(is_connected),
             held_by: self.held_by(is_connected),
         }
@@ -127,6 +130,10 @@ impl Stream<'_> {
 
     fn status_message_age(&self) -> Option<Duration> {
         Some(self.publication.watch.epoch_age(self.confirmation()?.at))
+    }
+
+    fn pacemaker(&self) -> Option<SocketAddr> {
+        self.confirmation()?.by
     }
 
     /// The last status message, where the driver tells of it.
@@ -209,7 +216,7 @@ impl Stream<'_> {
             receivers: Receivers::of(
                 &self.publication.channel,
                 value(CounterTypeId::FLOW_CONTROL_RECEIVERS),
-                self.confirmation().and_then(|last| last.by),
+                self.pacemaker(),
             ),
             sender_position_id,
             sender_position,
@@ -241,6 +248,7 @@ impl fmt::Display for PublicationExplanation {
                 )?;
             }
             Err(OfferError::NotConnected) => write!(f, "not connected for {:.1?}; ", self.connection_age)?,
+            Err(OfferError::Closed) => return OfferError::Closed.fmt(f),
             Err(other) => write!(f, "{other}; ")?,
         }
         match (self.next_offer, &self.held_by) {
@@ -249,9 +257,13 @@ impl fmt::Display for PublicationExplanation {
             (_, held_by) => write!(f, "limited by {held_by}"),
         }?;
         match self.status_message_age {
-            Some(age) => write!(f, "; last status message {age:.1?} ago"),
-            None if self.is_network() => f.write_str("; no status message known of"),
-            None => Ok(()),
+            Some(age) => write!(f, "; last status message {age:.1?} ago")?,
+            None if self.is_network() => f.write_str("; no status message known of")?,
+            None => {}
+        }
+        match (&self.held_by, self.pacemaker) {
+            (HeldBy::Nobody(None), Some(last)) => write!(f, "; the last receiver was {last}"),
+            _ => Ok(()),
         }
     }
 }

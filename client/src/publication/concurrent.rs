@@ -98,7 +98,7 @@ impl Publication {
     ///
     /// ```no_run
     /// # let aeron = epona_client::Aeron::connect(epona_client::Context::new())?;
-    /// # let mut publication = aeron.add_exclusive_publication("aeron:ipc", 1001)?;
+    /// # let publication = aeron.add_publication("aeron:ipc", 1001)?;
     /// let mut left: &[&[u8]] = &[b"one", b"two", b"three"];
     /// while !left.is_empty() {
     ///     match publication.offer_batch(left) {

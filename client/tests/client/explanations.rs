@@ -106,6 +106,17 @@ fn the_last_status_message_is_told_of_where_the_driver_tells_it() {
 }
 
 #[test]
+fn the_receiver_that_was_last_there_is_named_once_it_has_gone() {
+    let (world, publication, log) = back_pressured(1024, 1024);
+    let by = Some("10.1.0.7:20121".parse().unwrap());
+    limit_of_sender(&world, &publication).confirm(Confirmation { at: world.driver.now.epoch, by });
+    log.log.metadata().set_connected(false);
+    let explanation = publication.explain();
+    assert_eq!((&explanation.held_by, explanation.pacemaker), (&HeldBy::Nobody(None), by));
+    assert!(explanation.to_string().ends_with("; the last receiver was 10.1.0.7:20121"), "{explanation}");
+}
+
+#[test]
 fn times_of_status_messages_that_cannot_be_are_no_age_or_none() {
     let (mut world, publication, _log) = back_pressured(1024, 1024);
     world.run(LATER);
@@ -238,7 +249,9 @@ fn an_exclusive_publication_explains_itself_and_a_closed_one_says_so() {
     let explanation: PublicationExplanation = publication.explain();
     assert_eq!((explanation.position, explanation.next_offer), (position(64), Ok(())));
     world.aeron.close();
-    assert_eq!(publication.explain().next_offer, Err(OfferError::Closed));
+    let explanation = publication.explain();
+    assert_eq!(explanation.next_offer, Err(OfferError::Closed));
+    assert!(explanation.to_string().ends_with(": the publication is closed"), "{explanation}");
 }
 
 #[test]
