@@ -4,7 +4,7 @@
 use super::{
     Measurement, Metric, Parameters, Result, content,
     measurement::{new_histogram, record},
-    side::{FRAGMENT_LIMIT, OFFER_BURST, SILENCE},
+    side::{FRAGMENT_LIMIT, SILENCE, offer_burst},
     udp::{self, Route},
 };
 use crate::party::{Offer, Party, Publication, Subscription};
@@ -67,11 +67,12 @@ impl Schedule {
         mut turn: impl FnMut(),
     ) -> Result<()> {
         let start = *self.start.get_or_init(Instant::now);
+        let most = offer_burst(message.len());
         let mut next = 0;
         content::stamp(message, next);
         while !stop.load(Ordering::Relaxed) {
             let mut burst = 0;
-            while burst < OFFER_BURST && start.elapsed() >= self.due(next) && offer(message)? {
+            while burst < most && start.elapsed() >= self.due(next) && offer(message)? {
                 burst += 1;
                 next += 1;
                 content::stamp(message, next);

@@ -24,8 +24,14 @@ const TURNS_PER_HOUSEKEEPING: u32 = 256;
 /// Most messages that are offered together.
 const MAX_BATCH: usize = 64;
 
-/// Messages offered between two duty cycles of the driver.
-pub(super) const OFFER_BURST: usize = 256;
+/// Bytes offered between two duty cycles of the driver: what one call can hand to the kernel, so that a driver that sends
+/// much at a time finds as much, as it would if it had a processor for itself.
+const OFFER_BURST: usize = 64 << 10;
+
+/// Messages of a length offered between two duty cycles of the driver.
+pub(super) fn offer_burst(length: usize) -> usize {
+    (OFFER_BURST / (length + 32).next_multiple_of(32)).max(1)
+}
 
 /// Fragments taken by one poll.
 pub(super) const FRAGMENT_LIMIT: usize = 256;
@@ -281,10 +287,11 @@ impl<P: Party> Side<P> {
             self.send_batches(stop, parameters, publication);
             return;
         }
+        let burst = offer_burst(parameters.length);
         let mut message = content::message(parameters.length);
         let mut number = 0;
         while !stop.load(Ordering::Relaxed) {
-            for _ in 0..OFFER_BURST {
+            for _ in 0..burst {
                 content::stamp(&mut message, number);
                 if !matches!(publication.offer(&message), Offer::Sent(_)) {
                     if self.driver_turn == DriverTurn::Housekeeping {

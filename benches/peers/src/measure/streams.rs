@@ -6,7 +6,7 @@
 
 use super::{
     Measurement, Parameters, Result, content,
-    side::{OFFER_BURST, STREAM, Side},
+    side::{STREAM, Side, offer_burst},
     udp,
 };
 use crate::party::{Client, Offer, Party, Publication};
@@ -27,11 +27,16 @@ fn term_length(streams: usize) -> usize {
     (1 << share.max(1).ilog2()).clamp(64 << 10, 16 << 20)
 }
 
-/// Messages that the receiver's socket holds if each is a datagram; `most` is what the system allows a buffer to have.
+/// Messages that the receiver's socket holds, each burst in datagrams of its own; `most` is what the system allows a buffer
+/// to have.
 fn in_flight(parameters: &Parameters, most: usize) -> u64 {
     // The kernel doubles what it is asked for.
     let buffer = 2 * parameters.driver.socket_buffer.min(most);
-    (buffer / (parameters.length + HEADER_LENGTH + KERNEL_OVERHEAD)).max(1) as u64
+    let burst = parameters.burst.max(1);
+    let bytes = burst * (parameters.length + HEADER_LENGTH).next_multiple_of(HEADER_LENGTH);
+    // No datagram but the last of a burst is filled to less than half.
+    let datagrams = burst.min(2 * bytes / parameters.driver.mtu.max(1) + 1);
+    (burst * (buffer / (bytes + datagrams * KERNEL_OVERHEAD))).max(1) as u64
 }
 
 /// Most that the system gives a socket for receiving, bytes.
@@ -80,7 +85,7 @@ fn send<P: Party>(
     received: &AtomicU64,
 ) {
     let in_flight = in_flight(parameters, most_buffer());
-    let burst = parameters.burst.max(1);
+    let (burst, most) = (parameters.burst.max(1), offer_burst(parameters.length));
     let mut message = content::message(parameters.length);
     let mut numbers = vec![0; publications.len()];
     let (mut sent, mut since_turn) = (0, 0);
@@ -97,7 +102,7 @@ fn send<P: Party>(
                 sent += 1;
                 since_turn += 1;
             }
-            if since_turn >= OFFER_BURST || room == 0 {
+            if since_turn >= most || room == 0 {
                 since_turn = 0;
                 side.turn();
             }
