@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!               something goes on
-//!   quiet ──────────────────────────► busy     busy:  visited every turn, starting with another one each time
+//!   quiet ──────────────────────────► busy     busy:  visited every turn, starting with another one each time,
+//!                                                     or in slices of many, going round
 //!         ◄──────────────────────────          quiet: a slice of them visited each turn, going round
 //!          nothing for PATIENCE visits
 //! ```
@@ -23,6 +24,10 @@ const MIN_SLICE: usize = 64;
 
 /// Turns in which nothing went on, after which an eager set has looked at every quiet stream.
 const EAGER_ROUND_TURNS: usize = 64;
+
+/// Busy streams that are visited in a turn, at most. A visit costs as much whether or not there is something to do: of more
+/// streams than these, most turns would find most without, and other roles of the thread, and the sockets, would wait.
+const BUSY_SLICE: usize = 16;
 
 /// Visits with nothing going on after which a stream is quiet.
 const PATIENCE: u16 = 256;
@@ -122,17 +127,15 @@ impl ActiveSet {
         }
     }
 
-    /// One turn: visits every busy stream and a slice of the quiet ones. `visit` is told what the stream at an index is
+    /// One turn: visits busy streams, all or a slice of them, and a slice of the quiet ones. `visit` is told what the stream at an index is
     /// taken for and says what goes on; it may be called for an index without a stream.
     #[inline]
     pub fn take_turns(&mut self, now: Nanos, mut visit: impl FnMut(usize, Activity) -> Activity) {
-        if self.next_busy >= self.busy.len() {
-            self.next_busy = 0;
-        }
+        self.next_busy %= self.busy.len().max(1);
         let (head, tail) = self.busy.split_at(self.next_busy);
-        self.next_busy += 1;
+        self.next_busy += if self.busy.len() > BUSY_SLICE { BUSY_SLICE } else { 1 };
         let (mut is_any_quiet, mut is_any_active) = (false, false);
-        for &index in tail.iter().chain(head) {
+        for &index in tail.iter().chain(head).take(BUSY_SLICE) {
             let patience = &mut self.patience[index];
             match visit(index, Activity::Busy) {
                 Activity::Busy => (*patience, is_any_active) = (PATIENCE, true),
@@ -227,9 +230,20 @@ mod tests {
 
     /// Gives turns until only what `activity` says is busy.
     fn settle(set: &mut ActiveSet, activity: impl Fn(usize) -> Activity) {
-        for _ in 0..PATIENCE {
+        for _ in 0..usize::from(PATIENCE) * (1 + set.busy.len().div_ceil(BUSY_SLICE)) {
             turn(set, &activity);
         }
+    }
+
+    #[test]
+    fn many_busy_streams_are_visited_in_slices_each_as_often_as_the_others() {
+        let streams = 2 * BUSY_SLICE + 10;
+        let mut set = filled(streams);
+        let visits: Vec<_> = (0..streams).map(|_| turn(&mut set, busy)).collect();
+        assert!(visits.iter().all(|visits| visits.len() == BUSY_SLICE));
+        let mut counts = vec![0; streams];
+        visits.into_iter().flatten().for_each(|index| counts[index] += 1);
+        assert_eq!(counts, vec![BUSY_SLICE; streams]);
     }
 
     #[test]
@@ -241,11 +255,11 @@ mod tests {
 
     #[test]
     fn a_stream_is_quiet_after_many_visits_with_nothing_going_on() {
-        let mut set = filled(1000);
+        let mut set = filled(BUSY_SLICE);
         for _ in 1..PATIENCE {
             turn(&mut set, only(7));
         }
-        assert_eq!(set.busy.len(), 1000);
+        assert_eq!(set.busy.len(), BUSY_SLICE);
         turn(&mut set, only(7));
         assert_eq!(set.busy, [7]);
     }
