@@ -24,9 +24,9 @@ const TURNS_PER_HOUSEKEEPING: u32 = 256;
 /// Most messages that are offered together.
 const MAX_BATCH: usize = 64;
 
-/// Bytes offered between two duty cycles of the driver: what one call can hand to the kernel, so that a driver that sends
-/// much at a time finds as much, as it would if it had a processor for itself.
-const OFFER_BURST: usize = 64 << 10;
+/// Bytes offered between two duty cycles of the driver: twice what one call can hand to the kernel, so that a driver that
+/// sends much at a time finds as much, as it would if it had a processor for itself.
+const OFFER_BURST: usize = 128 << 10;
 
 /// Messages of a length offered between two duty cycles of the driver.
 pub(super) fn offer_burst(length: usize) -> usize {
