@@ -30,6 +30,8 @@ features! {
     StaticCounter,
     /// A name moved because its row in the table says so.
     NameTable,
+    /// A driver kept log buffers ready.
+    SpareLog,
     /// Several messages went in by one claim.
     Batch,
     /// A message told in its reserved value when it was sent.

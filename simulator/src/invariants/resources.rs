@@ -18,7 +18,7 @@ pub struct Resources {
     pub counters: Vec<String>,
     /// Sockets that are open.
     pub sockets: usize,
-    /// Bytes that the driver says it has mapped.
+    /// Bytes that the driver says it has mapped, but for logs that it keeps ready.
     pub mapped: i64,
 }
 
@@ -45,7 +45,8 @@ impl Resources {
             counters.iter().filter(|found| !is_own(found.type_id)).map(|found| found.label).collect();
         labels.sort();
         let mapped = counters.value(SystemCounter::BytesCurrentlyMapped.id()).unwrap_or(0);
-        Self { logs, counters: labels, sockets, mapped }
+        let ready: u64 = spare_logs(directory).iter().sum();
+        Self { logs, counters: labels, sockets, mapped: mapped - ready as i64 }
     }
 
     /// What there is now and was not before, and the other way round, for people.
@@ -76,6 +77,13 @@ impl Resources {
         }
         texts.join("; ")
     }
+}
+
+/// Lengths of the log buffers that the driver in a directory keeps ready, in bytes.
+#[must_use]
+pub fn spare_logs(directory: &Path) -> Vec<u64> {
+    let entries = fs::read_dir(directory.join("spares")).into_iter().flatten().flatten();
+    entries.filter_map(|entry| Some(entry.metadata().ok()?.len())).collect()
 }
 
 fn files(directory: &Path, kind: &str) -> Vec<String> {

@@ -80,9 +80,11 @@ pub(super) fn add(scenario: &mut Scenario, theme: FaultKind, random: &mut fastra
     let severest = random.u8(..3);
     let mut at = Duration::from_millis(random.u64(..500));
     if let Some(what) = disturbance(theme, scenario, random) {
-        // At once, for what happens only at the beginning.
+        // At once, for what happens only at the beginning; a clock that jumps has to have ticked before.
+        let is_late = matches!(what, Disturbance::JumpClock(_));
+        let at = Duration::from_millis(if is_late { random.u64(1000..3000) } else { 0 });
         let lasts = lasts(what, severest == 2, random).max(MILD / 2);
-        scenario.faults.push(Fault { at: Duration::ZERO, lasts: lasting(what, lasts), what });
+        scenario.faults.push(Fault { at, lasts: lasting(what, lasts), what });
     }
     let count = if severest == 0 { 0 } else { random.usize(1..=4) };
     for _ in 0..count {

@@ -47,6 +47,8 @@ pub struct Scenario {
     pub has_port_ranges: bool,
     /// Whether they limit the images of a stream.
     pub limits_sessions: bool,
+    /// Log buffers of each length that drivers keep ready.
+    pub spare_logs: usize,
     /// Whether clients keep numbers in static counters.
     pub has_static_counters: bool,
     /// Host of each client, 2..=8 of them.
@@ -230,6 +232,7 @@ impl Scenario {
             },
             has_port_ranges: has(Feature::ReceiverPortRange) || has(Feature::SenderPortRange),
             limits_sessions: has(Feature::SessionLimit),
+            spare_logs: if has(Feature::SpareLog) { random.usize(1..=3) } else { 0 },
             has_static_counters: has(Feature::StaticCounter),
             clients,
             links,

@@ -256,6 +256,7 @@ struct Settings {
     /// Of senders and receivers.
     ports: [PortRange; 2],
     session_limit: Option<usize>,
+    spare_logs: usize,
 }
 
 impl Settings {
@@ -287,6 +288,7 @@ impl Settings {
             },
             ports,
             session_limit: scenario.limits_sessions.then_some(scenario::SESSION_LIMIT),
+            spare_logs: scenario.spare_logs,
         }
     }
 
@@ -299,6 +301,7 @@ impl Settings {
         context.network.initial_window = WINDOW as usize;
         context.congestion_control.cubic.measure_rtt = true;
         context.resolver = self.resolver.clone();
+        context.buffers.spare_logs = self.spare_logs;
         [context.network.sender_port_range, context.network.receiver_port_range] = self.ports;
         if let Some(limit) = self.session_limit {
             context.network.stream_session_limit = limit as i32;

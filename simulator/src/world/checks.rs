@@ -11,13 +11,16 @@ use crate::{
     ensure,
     fault::{Disturbance, FaultKind},
     feature::Feature,
-    invariants::watch::Health,
+    invariants::{resources, watch::Health},
     scenario::Naming,
     surroundings::host::WINDOW,
 };
 
 /// Longest round trip that a driver believes, with some room for the way.
 const LONGEST_ROUND_TRIP: Duration = Duration::from_secs(9);
+
+/// Lengths of the log buffers that there are in a world: those of streams, and one of storms.
+const LOG_LENGTHS: usize = 2;
 
 /// Most counters of a driver in any world but one whose counters are all taken.
 const MOST_COUNTERS: usize = 3000;
@@ -147,6 +150,12 @@ impl World {
         for host in &self.hosts {
             let (Some(watch), Some(cnc)) = (host.watch(), host.cnc()) else { continue };
             self.figures.checks += watch.check_health(cnc, health)?;
+            let spares = resources::spare_logs(host.path()).len();
+            let most = self.scenario.spare_logs * LOG_LENGTHS;
+            ensure!(spares <= most, "a driver keeps {spares} logs ready, more than {most}");
+            if spares > 0 {
+                self.figures.features.count(Feature::SpareLog);
+            }
             ensure!(
                 watch.most() < MOST_COUNTERS || !is_bounded,
                 "a driver had {} counters at once",

@@ -128,7 +128,7 @@ impl Topology {
             | Feature::ReceiveTimestamp
             | Feature::MediaTimestamp
             | Feature::PayloadTimestamp => Self::Unicast,
-            Feature::StaticCounter | Feature::Batch => return None,
+            Feature::StaticCounter | Feature::SpareLog | Feature::Batch => return None,
         })
     }
 
