@@ -66,8 +66,10 @@ impl World {
         if elapsed < spec.starts_at {
             return Ok(0);
         }
-        if spec.ends_at.is_some_and(|end| elapsed >= end) {
-            stream.publishers[place].close(&mut turn);
+        // One that is still being added would leave a session that nobody knows.
+        let publisher = &mut stream.publishers[place];
+        if publisher.is_open() && publisher.spec().ends_at.is_some_and(|end| elapsed >= end) {
+            publisher.close(&mut turn);
             return Ok(0);
         }
         stream.publish(place, (aeron, client.generation), &mut turn)
