@@ -38,6 +38,8 @@ struct Rule {
     what: Disturbance,
     /// Datagrams that it has looked at.
     seen: u64,
+    /// Whether it has met a frame of its type.
+    has_met: bool,
 }
 
 impl NetworkFaults {
@@ -50,7 +52,7 @@ impl NetworkFaults {
     }
 
     pub(crate) fn start(&self, what: Disturbance) {
-        self.lock().rules.push(Rule { what, seen: 0 });
+        self.lock().rules.push(Rule { what, seen: 0, has_met: false });
     }
 
     pub(crate) fn stop(&self, what: Disturbance) {
@@ -109,7 +111,13 @@ impl Rule {
             Disturbance::LoseGaps(_, every) => {
                 taken_if(frame == Some(FrameType::Data) && seen % every.max(2) == 1)
             }
-            Disturbance::LoseFrames(_, which) => taken_if(frame == Some(which) && random.f64() < RATE),
+            Disturbance::LoseFrames(_, which) => {
+                let is_one = frame == Some(which);
+                // There may be no second one.
+                let is_only = which == FrameType::ResponseSetup && !self.has_met;
+                self.has_met |= is_one;
+                taken_if(is_one && (random.f64() < RATE || is_only))
+            }
             Disturbance::LimitLength(_, limit) => taken_if(bytes.len() > limit),
             Disturbance::Cut(_) | Disturbance::Partition(..) => Fate::Taken,
             _ if random.f64() >= RATE || bytes.len() < HEADER_LENGTH => Fate::Untouched,
