@@ -191,9 +191,10 @@ impl Transport for UdpTransport {
             handler(received);
         });
         self.flow = self.flow.next(outcome.messages, has_several);
-        match self.flow {
-            Flow::Burst => self.coalescing.on_run(socket),
-            Flow::Quiet | Flow::Steady => self.coalescing.on_single(socket, outcome.messages),
+        if outcome.messages > 1 || has_several {
+            self.coalescing.on_run(socket);
+        } else {
+            self.coalescing.on_single(socket, outcome.messages);
         }
         // After a single datagram the next turn looks for another.
         outcome.more &= outcome.messages == 0 || self.flow == Flow::Burst;

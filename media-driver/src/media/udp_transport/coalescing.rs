@@ -46,7 +46,7 @@ impl Coalescing {
         }
     }
 
-    /// Several datagrams came at once, or in reads that followed each other.
+    /// A read brought several datagrams.
     #[inline]
     pub(super) fn on_run(&mut self, socket: &Socket) {
         self.singles = 0;
