@@ -123,6 +123,11 @@ impl Ledger {
         self.sessions[session].may_end_early = true;
     }
 
+    /// Whether images of a session may end before its messages do.
+    pub(crate) fn ends_early(&self, session: usize) -> bool {
+        self.sessions[session].may_end_early
+    }
+
     /// As [`Ledger::may_end_early`], by stream and id.
     pub(crate) fn rejected(&mut self, who: Place, id: SessionId) {
         if let Ok(session) = self.session(who, id) {

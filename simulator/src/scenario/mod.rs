@@ -26,8 +26,9 @@ pub const RECEIVER_PORTS: RangeInclusive<u16> = 21_000..=21_015;
 /// Ports of its senders.
 pub const SENDER_PORTS: RangeInclusive<u16> = 22_000..=22_015;
 
-/// Images that a stream may have, where that is limited.
-pub const SESSION_LIMIT: usize = 2;
+/// Images that a stream may have, where that is limited: two publishers, and two before them whose clients died. Were it
+/// less, a group that waits for all could wait for ever, each session for a receiver that has the other ones.
+pub const SESSION_LIMIT: usize = 4;
 
 /// In how many worlds there is one without a feature of its own.
 const PLAIN_WORLDS: usize = 2;

@@ -109,7 +109,9 @@ impl Stream {
 
     pub(super) fn is_delivered(&self, ledger: &Ledger) -> bool {
         self.pairs().all(|(subscriber, publisher, session)| {
-            publisher.spec().revokes
+            let is_over = publisher.is_exhausted() && ledger.ends_early(session);
+            is_over
+                || publisher.spec().revokes
                 || subscriber.spec().is_untethered
                 || ledger.has_all(subscriber.place(), session)
         })
