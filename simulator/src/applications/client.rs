@@ -127,6 +127,8 @@ fn connecting(directory: &std::path::Path) -> State {
         .idle_sleep(Duration::from_millis(16))
         .pre_touch_mapped_memory(false)
         .client_name("simulated")
+        // Whether there may be errors is for the invariants to say.
+        .on_error(|_| ())
         .use_invoker();
     State::Connecting(Box::new(Aeron::connecting(context)))
 }

@@ -87,7 +87,8 @@ impl Host {
         Self {
             address: scenario.address(index),
             settings: Settings::of(scenario, index),
-            path: fresh_directory(),
+            // What a driver saves of the one before it, it puts beside its directory.
+            path: fresh_directory().join("aeron"),
             network: network.clone(),
             names: names.clone(),
             room: Room::default(),
@@ -237,16 +238,17 @@ impl Host {
 
 impl Drop for Host {
     fn drop(&mut self) {
+        if let Some(Driver { mut roles, directory, .. }) = self.driver.take() {
+            roles.sender.on_close(self.last);
+            roles.receiver.on_close(self.last);
+            roles.native_resource_agent.on_close(self.last);
+            roles.conductor.on_close(self.last);
+            let _ = directory.delete();
+        }
         // Left behind, directories harm nobody: every world has directories of its own.
-        let Some(Driver { mut roles, directory, .. }) = self.driver.take() else {
-            let _ = std::fs::remove_dir_all(&self.path);
-            return;
-        };
-        roles.sender.on_close(self.last);
-        roles.receiver.on_close(self.last);
-        roles.native_resource_agent.on_close(self.last);
-        roles.conductor.on_close(self.last);
-        let _ = directory.delete();
+        if let Some(place) = self.path.parent() {
+            let _ = std::fs::remove_dir_all(place);
+        }
     }
 }
 
