@@ -1,7 +1,7 @@
 //! Which of a role's streams get every turn, and which only now and then, so that idle streams cost next to nothing.
 //!
 //! ```text
-//!               something goes on
+//!               something moves, or waits
 //!   quiet ──────────────────────────► busy     busy:  visited every turn, starting with another one each time,
 //!                                                     or in slices of many, going round
 //!         ◄──────────────────────────          quiet: a slice of them visited each turn, going round
@@ -12,7 +12,8 @@
 //! looked at depends on time, not on turns, of which a busy role has many: as many per microsecond as the table can
 //! afford, so that quiet streams together cost the busy ones a bounded share, however many they are. While no stream is
 //! busy there is nothing to hold up, and a round takes few turns; where clients wait for the look, more are looked at too
-//! in turns that found nothing going on.
+//! in turns that found nothing going on. After a turn in which nothing moved the thread may have slept: as many busy ones as
+//! quiet ones are visited then, where that is more than a slice.
 
 use epona_protocol::types::Nanos;
 
@@ -25,8 +26,9 @@ const MIN_SLICE: usize = 64;
 /// Turns in which nothing went on, after which an eager set has looked at every quiet stream.
 const EAGER_ROUND_TURNS: usize = 64;
 
-/// Busy streams that are visited in a turn, at most. A visit costs as much whether or not there is something to do: of more
-/// streams than these, most turns would find most without, and other roles of the thread, and the sockets, would wait.
+/// Busy streams that are visited in a turn, at most, as long as something moves. A visit costs as much whether or not
+/// there is something to do: of more streams than these, most turns would find most without, and other roles of the
+/// thread, and the sockets, would wait.
 const BUSY_SLICE: usize = 16;
 
 /// Visits with nothing going on after which a stream is quiet.
@@ -35,8 +37,10 @@ const PATIENCE: u16 = 256;
 /// What a role makes of a stream.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Activity {
-    /// Something goes on.
+    /// Something moves.
     Busy,
+    /// Nothing moved, but it may do so any moment: it is busy as long as it waits.
+    Waiting,
     /// Nothing goes on.
     Quiet,
 }
@@ -57,6 +61,8 @@ pub struct ActiveSet {
     next_busy: usize,
     next_quiet: usize,
     last_turn: Nanos,
+    /// Whether something moved in the last turn, after which the role goes straight on.
+    has_moved: bool,
     /// Looks that time has earned and no turn has taken, in thousandths.
     credit: i64,
 }
@@ -73,6 +79,7 @@ impl ActiveSet {
             next_busy: 0,
             next_quiet: 0,
             last_turn: Nanos::new(0),
+            has_moved: false,
             credit: 0,
         }
     }
@@ -127,44 +134,51 @@ impl ActiveSet {
         }
     }
 
-    /// One turn: visits busy streams, all or a slice of them, and a slice of the quiet ones. `visit` is told what the stream at an index is
-    /// taken for and says what goes on; it may be called for an index without a stream.
+    /// One turn: visits busy streams, all or a slice of them, and a slice of the quiet ones. `visit` is told what the stream
+    /// at an index is taken for and says what goes on; it may be called for an index without a stream.
     #[inline]
     pub fn take_turns(&mut self, now: Nanos, mut visit: impl FnMut(usize, Activity) -> Activity) {
+        let looks = self.earn_looks(now);
+        let slice = if self.has_moved { BUSY_SLICE } else { looks.max(BUSY_SLICE) };
         self.next_busy %= self.busy.len().max(1);
         let (head, tail) = self.busy.split_at(self.next_busy);
-        self.next_busy += if self.busy.len() > BUSY_SLICE { BUSY_SLICE } else { 1 };
+        self.next_busy += if self.busy.len() > slice { slice } else { 1 };
+        self.has_moved = false;
         let (mut is_any_quiet, mut is_any_active) = (false, false);
-        for &index in tail.iter().chain(head).take(BUSY_SLICE) {
+        for &index in tail.iter().chain(head).take(slice) {
+            let activity = visit(index, Activity::Busy);
+            self.has_moved |= activity == Activity::Busy;
+            is_any_active |= activity != Activity::Quiet;
             let patience = &mut self.patience[index];
-            match visit(index, Activity::Busy) {
-                Activity::Busy => (*patience, is_any_active) = (PATIENCE, true),
-                Activity::Quiet => *patience -= 1,
-            }
+            *patience = if activity == Activity::Quiet { *patience - 1 } else { PATIENCE };
             is_any_quiet |= *patience == 0;
         }
         if is_any_quiet {
             self.drop_quiet();
         }
-        let slice = self.slice(now, is_any_active);
-        self.visit_quiet(slice, visit);
+        self.visit_quiet(self.quiet_slice(looks, is_any_active), visit);
+    }
+
+    /// Looks that time has earned since the last turn, at most one for each stream.
+    #[inline]
+    fn earn_looks(&mut self, now: Nanos) -> usize {
+        let elapsed = now.get().saturating_sub(self.last_turn.get()).max(0);
+        self.last_turn = now;
+        let earned = elapsed.saturating_mul(self.pace).saturating_add(self.credit);
+        self.credit = earned % 1000;
+        usize::try_from(earned / 1000).unwrap_or(usize::MAX).min(self.patience.len())
     }
 
     /// How many quiet streams are to be looked at in this turn.
     #[inline]
-    fn slice(&mut self, now: Nanos, is_any_active: bool) -> usize {
+    fn quiet_slice(&self, looks: usize, is_any_active: bool) -> usize {
         let streams = self.patience.len();
-        let elapsed = now.get().saturating_sub(self.last_turn.get()).max(0);
-        self.last_turn = now;
-        let earned = elapsed.saturating_mul(self.pace).saturating_add(self.credit);
-        let slice = usize::try_from(earned / 1000).unwrap_or(usize::MAX).min(streams);
-        self.credit = earned % 1000;
         if self.busy.is_empty() {
-            slice.max(streams.div_ceil(ROUND_TURNS)).max(MIN_SLICE)
+            looks.max(streams.div_ceil(ROUND_TURNS)).max(MIN_SLICE)
         } else if self.is_eager && !is_any_active {
-            slice.max(streams.div_ceil(EAGER_ROUND_TURNS))
+            looks.max(streams.div_ceil(EAGER_ROUND_TURNS))
         } else {
-            slice
+            looks
         }
     }
 
@@ -179,7 +193,7 @@ impl ActiveSet {
             }
             let index = self.next_quiet;
             self.next_quiet += 1;
-            if self.patience[index] == 0 && visit(index, Activity::Quiet) == Activity::Busy {
+            if self.patience[index] == 0 && visit(index, Activity::Quiet) != Activity::Quiet {
                 self.wake(index);
             }
         }
@@ -244,6 +258,28 @@ mod tests {
         let mut counts = vec![0; streams];
         visits.into_iter().flatten().for_each(|index| counts[index] += 1);
         assert_eq!(counts, vec![BUSY_SLICE; streams]);
+    }
+
+    #[test]
+    fn busy_streams_are_never_visited_less_often_than_quiet_ones_of_a_thread_that_rests() {
+        const COUNT: usize = 1000;
+        for found in [Activity::Quiet, Activity::Waiting] {
+            let mut set = filled(COUNT);
+            let mut is_visited = vec![false; COUNT];
+            for at in 1..=3 {
+                turn_at(&mut set, at * 1_000_000, |_| found).into_iter().for_each(|at| is_visited[at] = true);
+            }
+            assert!(is_visited.iter().all(|is_visited| *is_visited), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn slices_are_no_longer_after_long_turns_in_which_something_moved() {
+        let mut set = filled(1000);
+        turn_at(&mut set, 0, busy);
+        for at in 1..=3 {
+            assert_eq!(turn_at(&mut set, at * 1_000_000, busy).len(), BUSY_SLICE);
+        }
     }
 
     #[test]

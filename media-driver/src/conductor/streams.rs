@@ -98,7 +98,11 @@ impl<T: Stream> Streams<T> {
             }
             let done = turn(stream);
             work += done;
-            if done == 0 && stream.is_settled() { Activity::Quiet } else { Activity::Busy }
+            match done {
+                0 if stream.is_settled() => Activity::Quiet,
+                0 => Activity::Waiting,
+                _ => Activity::Busy,
+            }
         });
         work
     }

@@ -96,7 +96,7 @@ impl Publications {
             }
             watch.set(&state.log, Position::at_frame(position), publication.next_due());
             // What waits for the window or for the socket has its turn as long as it waits.
-            if watch.is_due(now) { Activity::Busy } else { Activity::Quiet }
+            if watch.is_due(now) { Activity::Waiting } else { Activity::Quiet }
         });
         moved
     }
