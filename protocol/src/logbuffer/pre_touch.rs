@@ -45,8 +45,9 @@ impl PreTouch {
     pub fn reach(&self, log: &LogBuffers, position: Position) {
         let ahead = (position - self.start).min(AHEAD);
         let touched = self.touched.load(Ordering::Relaxed);
-        if ahead > 0 && position.get() + ahead > touched {
-            self.touch(log, touched.max(position.get()), position.get() + ahead);
+        let to = position.get().saturating_add(ahead);
+        if ahead > 0 && to > touched {
+            self.touch(log, touched.max(position.get()), to);
         }
     }
 

@@ -162,3 +162,14 @@ fn storage_is_found_in_steps_for_who_has_other_work() {
     assert_eq!([1, 1, 1, 1].map(stored_after), [1, 2, 3, 4]);
     assert_eq!(stored_after(5), 4, "no further than it has come");
 }
+
+#[test]
+fn positions_that_make_no_sense_find_no_storage() {
+    let (_directory, path) = directory_in_memory();
+    let log = LogBuffers::create(&path, &parameters(LogKind::Image), Allocation::Sparse).unwrap();
+    let at_first = stored(&path);
+    for position in [i64::MIN, -1, i64::MAX, i64::MAX - 31] {
+        PreTouch::new(Position::ZERO).reach(&log, Position::new(position));
+        assert_eq!(stored(&path), at_first, "{position}");
+    }
+}
