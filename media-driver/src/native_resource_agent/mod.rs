@@ -139,9 +139,10 @@ impl NativeResourceAgent {
             LogBuffersError::Io(error) => mapping_error(spec, &error),
             other => DriverError::generic(format!("error mapping log file {}: {other}", path.display())),
         };
-        let spare = self.spares.take(length, path).map_err(|error| mapping_error(spec, &error))?;
-        if let Some(file) = spare {
-            return LogBuffers::in_new_file(&file, parameters).map_err(failed);
+        match self.spares.take(length, path) {
+            Ok(Some(file)) => return LogBuffers::in_new_file(&file, parameters).map_err(failed),
+            Ok(None) => {}
+            Err(_) => self.system.bytes_currently_mapped.add(-(length as i64)),
         }
         if self.config.perform_storage_checks {
             self.check_storage(length as u64, spec)?;

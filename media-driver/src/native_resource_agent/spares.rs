@@ -42,7 +42,7 @@ impl Spares {
     /// A log of `length` bytes is wanted at `path`: a spare goes there, if one is ready.
     ///
     /// # Errors
-    /// When the system does not let it be moved; it stays a spare.
+    /// When the system does not let it be moved, as somebody deleted it perhaps; it is none any more.
     pub(super) fn take(&mut self, length: usize, path: &Path) -> io::Result<Option<MappedFile>> {
         if self.wanted > 0 && !self.to_fill.contains(&length) {
             self.to_fill.push_back(length);
@@ -50,8 +50,11 @@ impl Spares {
         let Some(at) = self.ready.iter().position(|spare| spare.file.length() == length) else {
             return Ok(None);
         };
-        fs::rename(&self.ready[at].path, path)?;
-        Ok(Some(self.ready.swap_remove(at).file))
+        let spare = self.ready.swap_remove(at);
+        fs::rename(&spare.path, path).inspect_err(|_| {
+            let _ = fs::remove_file(&spare.path);
+        })?;
+        Ok(Some(spare.file))
     }
 
     /// Length of the spare to make next, in bytes.
@@ -77,8 +80,9 @@ impl Spares {
     pub(super) fn make(&mut self, length: usize) -> io::Result<()> {
         fs::create_dir_all(&self.directory)?;
         let path = self.directory.join(self.next_number.to_string());
-        let file = MappedFile::create(&path, length, Allocation::Full)?;
+        // Somebody may have taken the name: the next one is another.
         self.next_number += 1;
+        let file = MappedFile::create(&path, length, Allocation::Full)?;
         self.ready.push(Spare { path, file });
         Ok(())
     }

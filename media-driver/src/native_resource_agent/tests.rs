@@ -188,6 +188,21 @@ fn a_log_is_made_where_the_spares_were() {
 }
 
 #[test]
+fn a_spare_that_somebody_deleted_or_whose_name_is_taken_is_made_again() {
+    let mut world = World::new(1);
+    world.map(1, SHORT, false).unwrap();
+    let spares = spare_logs(world.directory.path());
+    fs::remove_dir_all(&spares).unwrap();
+    fs::create_dir(&spares).unwrap();
+    fs::write(spares.join("1"), "not ours").unwrap();
+    for id in 2..=4 {
+        world.map(id, SHORT, false).unwrap();
+    }
+    assert!(spares.join("3").exists() || spares.join("2").exists());
+    assert_eq!(world.mapped(), 5 * length_of(SHORT));
+}
+
+#[test]
 fn spares_go_when_the_agent_closes() {
     let mut world = World::new(3);
     world.map(1, SHORT, false).unwrap();
