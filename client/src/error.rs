@@ -280,6 +280,11 @@ mod tests {
             ),
             (ErrorCode::InvalidChannel, "invalid channel 'x': no media", "invalid channel 'x': no media"),
             (ErrorCode::UnknownHost, "unresolved - endpoint=box", "unknown host: unresolved - endpoint=box"),
+            (
+                ErrorCode::StorageSpace,
+                "insufficient storage space: needs 2 bytes",
+                "insufficient storage space: needs 2 bytes",
+            ),
             (ErrorCode::NotSupported, "no: channel=aeron:ipc", "not supported: no: channel=aeron:ipc"),
         ] {
             assert_eq!(refused(code, message), expected(words));

@@ -60,9 +60,31 @@ impl ErrorRecorder {
             return;
         }
         self.errors.increment();
-        let text = format!("({}) {}: {}", -error.code.get(), error.code, error.message);
+        let text = text(error);
         if self.log.record(error.code.get(), &text, now) == Observation::Full {
             self.unrecorded.0.force_push(error.clone());
         }
+    }
+}
+
+/// Code, kind and message; the kind once. Source: driver spec 8.5.
+fn text(error: &DriverError) -> String {
+    let (code, kind) = (-error.code.get(), error.code.to_string());
+    if error.message.starts_with(&kind) {
+        format!("({code}) {}", error.message)
+    } else {
+        format!("({code}) {kind}: {}", error.message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_says_of_what_kind_it_is_once() {
+        let text = |code, message: &str| text(&DriverError::new(code, message));
+        assert_eq!(text(ErrorCode::UnknownHost, "unresolved"), "(-9) unknown host: unresolved");
+        assert_eq!(text(ErrorCode::InvalidChannel, "invalid channel 'x'"), "(-1) invalid channel 'x'");
     }
 }

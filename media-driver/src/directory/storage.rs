@@ -72,7 +72,7 @@ impl fmt::Display for InsufficientStorage {
             (Grouped(length), Grouped(self.available), self.directory.display());
         write!(
             f,
-            "insufficient storage: needs {needed} bytes in {directory}, {available} available; lower "
+            "insufficient storage space: needs {needed} bytes in {directory}, {available} available; lower "
         )?;
         let now = Size(term_length);
         match origin {
@@ -208,7 +208,7 @@ mod tests {
         };
         assert_eq!(
             text(TermLengthOrigin::Network, 16 << 20),
-            "insufficient storage: needs 50,335,744 bytes in /dev/shm/aeron-app, 13,631,488 available; lower \
+            "insufficient storage space: needs 50,335,744 bytes in /dev/shm/aeron-app, 13,631,488 available; lower \
              aeron.term.buffer.length (now 16 MiB) or term-length, or raise the shared memory size"
         );
         assert!(text(TermLengthOrigin::Ipc, 64 << 10).contains("aeron.ipc.term.buffer.length (now 64 KiB)"));
