@@ -58,7 +58,7 @@ impl Verdict {
     /// Of an image, with what went before.
     pub(super) fn of_image(snapshot: &Snapshot, history: &History, now: &Image) -> Self {
         let mut words = Vec::new();
-        if now.missing() > 0 {
+        if now.waits_for_loss(history) {
             words.push(format!(
                 "receiver waits for lost frames within the next {} bytes; NAKs sent so far: {}",
                 now.missing(),

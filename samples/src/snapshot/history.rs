@@ -26,6 +26,8 @@ pub(crate) enum Mark {
     Sender(RegistrationId),
     /// How far an image is complete.
     Image(RegistrationId),
+    /// Requests of an image to send again.
+    Naks(RegistrationId),
     /// How far a subscription has read one stream.
     Subscriber(RegistrationId, SessionId, StreamId),
     /// A counter of the driver.
@@ -86,7 +88,7 @@ impl History {
         }
     }
 
-    fn note(&mut self, mark: Mark, now: EpochMillis, number: i64) {
+    pub(super) fn note(&mut self, mark: Mark, now: EpochMillis, number: i64) {
         let new = || Track { moments: VecDeque::new(), since: now, is_first_sight: true };
         let track = self.tracks.entry(mark).or_insert_with(new);
         match track.moments.back() {
@@ -143,7 +145,11 @@ fn marks(snapshot: &Snapshot) -> impl Iterator<Item = (Mark, i64)> {
         marks.push((Mark::Publication(id), publication.position.get()));
         marks.extend(publication.sender.map(|sender| (Mark::Sender(id), sender.position.get())));
     }
-    marks.extend(images.iter().map(|image| (Mark::Image(image.correlation_id), image.position.get())));
+    for image in &images {
+        let id = image.correlation_id;
+        marks.push((Mark::Image(id), image.position.get()));
+        marks.push((Mark::Naks(id), image.naks_sent));
+    }
     let of_publications = publications.iter().flat_map(|publication| &publication.subscribers);
     let subscribers = of_publications.chain(images.iter().flat_map(|image| &image.subscribers));
     marks.extend(subscribers.map(|subscriber| (Mark::from(subscriber), subscriber.position.get())));

@@ -4,7 +4,7 @@ use epona_protocol::types::{CounterTypeId, Position, RegistrationId, SessionId, 
 use serde::Serialize;
 
 use super::{
-    Snapshot, Subscriber, json,
+    History, Mark, Snapshot, Subscriber, json,
     stream::{CounterGroup, counter_groups},
     subscriber,
 };
@@ -33,6 +33,14 @@ impl Image {
     /// Bytes between the first gap and what arrived last; 0 without a gap.
     pub(crate) const fn missing(&self) -> i64 {
         self.high_water_mark.get().wrapping_sub(self.position.get())
+    }
+
+    /// Whether it waits for lost bytes: some are missing, and it stands still or asks for them. What arrives is counted
+    /// before it is found complete, so a stream that flows may miss some at any one look.
+    pub(crate) fn waits_for_loss(&self, history: &History) -> bool {
+        let stands = history.still(Mark::Image(self.correlation_id)).is_some();
+        let asks = history.rate(Mark::Naks(self.correlation_id)).is_some_and(|rate| rate > 0.0);
+        self.missing() > 0 && (stands || asks)
     }
 }
 
@@ -71,4 +79,39 @@ fn image_of<'a>(subscriber: &Subscriber, images: &'a mut [Image]) -> Option<&'a 
     let exact = images.iter().position(|image| is_candidate(image) && image.channel == subscriber.channel);
     let index = exact.or_else(|| images.iter().position(is_candidate))?;
     images.get_mut(index)
+}
+
+#[cfg(test)]
+mod tests {
+    use epona_protocol::types::EpochMillis;
+
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_loss_once_the_image_stands_still_or_asks_for_it() {
+        let waits = |positions: [i64; 2], naks: [i64; 2], high_water_mark| {
+            let id = RegistrationId::new(7);
+            let mut history = History::default();
+            for ((time, position), naks) in (0..).zip(positions).zip(naks) {
+                history.note(Mark::Image(id), EpochMillis::new(time), position);
+                history.note(Mark::Naks(id), EpochMillis::new(time), naks);
+            }
+            let image = Image {
+                correlation_id: id,
+                session_id: SessionId::new(1),
+                stream_id: StreamId::new(1),
+                channel: String::new(),
+                high_water_mark: Position::new(high_water_mark),
+                position: Position::new(positions[1]),
+                naks_sent: naks[1],
+                subscribers: Vec::new(),
+            };
+            image.waits_for_loss(&history)
+        };
+        assert!(!waits([0, 64], [0, 0], 128), "it flows");
+        assert!(!waits([64, 64], [0, 0], 64), "nothing is missing");
+        assert!(waits([64, 64], [0, 0], 128), "it stands still");
+        assert!(waits([0, 64], [3, 4], 128), "it asks");
+        assert!(!waits([0, 64], [4, 4], 128), "it has asked long ago");
+    }
 }

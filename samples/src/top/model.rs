@@ -237,7 +237,7 @@ impl Look<'_> {
         let mark = Mark::Image(image.correlation_id);
         let subscribers = self.readers(mark, image.position, &image.subscribers);
         let slowest = subscribers.iter().max_by_key(|reader| reader.lag.bytes);
-        let limiter = if image.missing() > 0 {
+        let limiter = if image.waits_for_loss(self.history) {
             Some(format!("loss: {} missing", short_bytes(image.missing() as f64)))
         } else {
             slowest.filter(|reader| reader.still.is_some()).map(|reader| reader.name.clone())
