@@ -5,6 +5,7 @@
 mod harness;
 
 use std::{
+    collections::HashSet,
     io::{BufRead, BufReader, Write},
     path::Path,
     process::{Child, ChildStdin, Command, Stdio},
@@ -126,12 +127,14 @@ const SHOWN: &str = "{
         [...document.querySelectorAll(`#${plot} polyline`)].map((line) => line.points.numberOfItems)])),
     inside: ['rate', 'lag', 'loss'].every((plot) => {
         const canvas = document.getElementById(plot).getBoundingClientRect();
-        return canvas.height > 100 && [...document.querySelectorAll(`#${plot} polyline`)].every((line) => {
-            const box = line.getBoundingClientRect();
-            return box.left >= canvas.left && box.right <= canvas.right
-                && box.top >= canvas.top && box.bottom <= canvas.bottom;
+        return canvas.height > 100 && [...document.querySelectorAll(`#${plot} polyline, #${plot} text`)].every((part) => {
+            const box = part.getBoundingClientRect();
+            return box.left > canvas.left && box.right < canvas.right
+                && box.top > canvas.top && box.bottom < canvas.bottom;
         });
     }),
+    texts: ['rate', 'lag', 'loss'].map((plot) =>
+        [...document.querySelectorAll(`#${plot} text`)].map((text) => text.textContent)),
     rows: [...document.querySelectorAll('#streams tr')].map((row) => [...row.cells].map((cell) => cell.textContent)),
     legends: ['rate', 'lag', 'loss'].map((plot) => document.getElementById(`${plot}-legend`).textContent),
 }";
@@ -178,7 +181,12 @@ fn the_page_plots_rates_lags_and_losses_while_messages_flow() {
     for (plot, lines) in [("lag", 2), ("loss", 2)] {
         assert_eq!(shown["lines"][plot].as_array().unwrap().len(), lines, "{plot} of {shown}");
     }
-    assert_eq!(shown["inside"], true, "lines leave their plots: {shown}");
+    assert_eq!(shown["inside"], true, "lines or texts leave their plots: {shown}");
+    for texts in shown["texts"].as_array().unwrap() {
+        let texts = texts.as_array().unwrap();
+        let different: HashSet<_> = texts.iter().map(|text| text.as_str().unwrap()).collect();
+        assert_eq!(different.len(), texts.len(), "an axis says the same twice: {texts:?}");
+    }
     let rows = shown["rows"].as_array().unwrap();
     assert_eq!(rows.len(), 2, "a publication and its image: {shown}");
     assert!(rows.iter().all(|row| row[0].as_str().unwrap().contains(&channel)), "{shown}");
