@@ -66,7 +66,8 @@ pub(crate) fn run(aeron: &Aeron, group: &str, count: u64) -> Result<[Subscriber;
     }
     let all = [early, late.ok_or("nothing was published")?, slow];
     for (name, Subscriber { prices, .. }) in ["early", "late", "slow"].into_iter().zip(&all) {
-        println!("{name}: {} prices, {:?} to {:?}", prices.len(), prices.first(), prices.last());
+        let [first, last] = [prices.first(), prices.last()].map(|price| price.copied().unwrap_or_default());
+        println!("{name}: {} prices, {first} to {last}", prices.len());
     }
     Ok(all)
 }
