@@ -49,6 +49,9 @@ pub(crate) struct Publisher {
     /// Number of the message that is ready to be sent.
     composed: Option<usize>,
     session: Option<usize>,
+    /// The furthest limit that it was told of. The limit goes back when nobody listens, and who is connected again need not
+    /// look: it will be at least where it was.
+    told: Position,
     /// Whether the stream has used up its positions.
     is_exhausted: bool,
     acts_at: Nanos,
@@ -97,6 +100,7 @@ impl Publisher {
             message: Vec::new(),
             composed: None,
             session: None,
+            told: Position::ZERO,
             is_exhausted: false,
             acts_at: Nanos::new(i64::MIN),
             cleared_at: Nanos::new(i64::MIN),
@@ -206,6 +210,7 @@ impl Publisher {
         let Ok(position) = handle.position() else { return Ok(0) };
         let session = handle.session();
         let limits = handle.limits();
+        self.told = Position::ZERO;
         self.session = Some(turn.ledger.open(self.home, session, position, self.lengths, limits));
         self.state = State::Open(handle);
         turn.record(Event::Added { who: self.who, session: Some(session) });
@@ -263,7 +268,9 @@ impl Publisher {
             turn.ledger.compose(session, number, &mut self.message);
             self.composed = Some(number);
         }
-        let (before, limit) = (handle.position()?, handle.limit()?);
+        let before = handle.position()?;
+        self.told = self.told.max(handle.limit()?);
+        let limit = self.told;
         if before.get() >= LAST_USED {
             self.is_exhausted = true;
             return Ok(Went::Nowhere);
@@ -295,7 +302,9 @@ impl Publisher {
         for (number, message) in (first..).zip(&mut messages) {
             turn.ledger.compose(session, number, message);
         }
-        let (before, limit) = (handle.position()?, handle.limit()?);
+        let before = handle.position()?;
+        self.told = self.told.max(handle.limit()?);
+        let limit = self.told;
         if before.get() >= LAST_USED {
             self.is_exhausted = true;
             return Ok(0);
