@@ -75,8 +75,14 @@ fn errors_of_file(path: &Path, offset: usize) -> Result<Vec<ErrorEntry>, Stop> {
         return Err(format!("no error log at offset {offset}: {limits}; change --offset").into());
     }
     // Records, too, are read in units of 8.
-    let usable = (length - offset) & !7;
-    Ok(error_log::entries(file.view().sub_view(offset, usable)).collect())
+    let log = file.view().sub_view(offset, (length - offset) & !7);
+    let errors: Vec<_> = error_log::entries(log.clone()).collect();
+    // An empty log begins with a length of nothing.
+    if errors.is_empty() && log.contains(0, 4) && log.get_i32(0) != 0 {
+        let record = format!("there is no record of {} bytes", log.get_i32(0));
+        return Err(format!("no error log at offset {offset} of {place}: {record}; change --offset").into());
+    }
+    Ok(errors)
 }
 
 /// Source: error_stat.c, aeron_error_stat_on_observation.

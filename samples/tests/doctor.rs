@@ -171,12 +171,12 @@ fn what_it_predicts_happens() {
         return skipped("this user may not make namespaces and mount in them");
     }
     let channel = free_channel();
-    // A driver inside the program, in /dev/shm: without a subscriber it publishes nothing, and fails before or waits.
+    // A driver inside the program, in a /dev/shm that goes with it: without a subscriber it publishes nothing, and fails before or waits.
     let publish = ["pub", "--embedded", "always", "--messages", "1", "--channel", &channel];
     for (script, check, failure) in [
         ("mount -t tmpfs -o size=1m tmpfs /dev/shm && exec", "shared memory", "No space left on device"),
-        ("ulimit -f 1000 && exec", "file length", "limit"),
-        ("exec prlimit --nofile=5", "open files", "Too many open files"),
+        ("mount -t tmpfs tmpfs /dev/shm && ulimit -f 1000 && exec", "file length", "limit"),
+        ("mount -t tmpfs tmpfs /dev/shm && exec prlimit --nofile=5", "open files", "Too many open files"),
     ] {
         let examined = in_small_world(script, &["doctor", "--format", "json"]);
         assert_eq!(Findings::of(&examined).verdicts(check), ["fail"], "{examined:?}");

@@ -313,9 +313,12 @@ fn errors_of_a_file_are_read_from_where_the_log_starts() {
         assert_eq!(lines.last().unwrap(), "2 distinct errors observed.");
     }
     let length = fs::metadata(&path).unwrap().len();
+    let letter = directory.path().join("letter");
+    fs::write(&letter, "Dear Sir or Madam, this is no error log.").unwrap();
     for (file, offset, part) in [
         (&path, "4", "multiples of 8"),
         (&path, "1000000", "change --offset"),
+        (&letter, "0", "there is no record"),
         (&directory.path().join("none"), "0", "cannot read"),
         (&directory.path().to_owned(), "0", "cannot read"),
     ] {

@@ -1,6 +1,6 @@
 //! Creates `cnc.dat`, with storage for what is in use: counters fill most of the file, and few drivers have that many.
 
-use std::{fs::File, io, ops::Range};
+use std::{fs::File, io, ops::Range, path::Path};
 
 use epona_protocol::{
     cnc::{CNC_FILE, Cnc, CncLengths, CncMetadata},
@@ -20,19 +20,31 @@ pub(super) fn create(context: &Context, now: Now) -> Result<(Cnc, CounterStorage
     let failed = || LaunchError::system(format!("create cnc.dat in {}", directory.display()));
     let cnc = Cnc::create(directory, &metadata(context, now), Allocation::Sparse).map_err(failed())?;
     let path = directory.join(CNC_FILE);
-    let file = reserved(&cnc, &path).inspect_err(|_| drop(std::fs::remove_file(&path))).map_err(failed())?;
+    let file = reserved(&cnc, &path)
+        .inspect_err(|_| drop(std::fs::remove_file(&path)))
+        .map_err(LaunchError::system(lack_of_storage(&cnc, directory)))?;
     let records = cnc.clone();
     let reserve =
         move |ids| records.counter_records(ids).into_iter().all(|range| reserve(&file, range).is_ok());
     Ok((cnc, CounterStorage::new(COUNTERS_PER_STEP, Box::new(reserve))))
 }
 
-fn reserved(cnc: &Cnc, path: &std::path::Path) -> io::Result<File> {
+fn reserved(cnc: &Cnc, path: &Path) -> io::Result<File> {
     let file = File::options().read(true).write(true).open(path)?;
     for range in cnc.all_but_counter_records() {
         reserve(&file, range)?;
     }
     Ok(file)
+}
+
+/// What could not be done, how much it takes, and what to change.
+fn lack_of_storage(cnc: &Cnc, directory: &Path) -> String {
+    let needed: usize = cnc.all_but_counter_records().into_iter().map(|range| range.len()).sum();
+    format!(
+        "set aside {needed} bytes for cnc.dat in {}, as much as aeron.conductor.buffer.length, \
+         aeron.clients.buffer.length and aeron.error.buffer.length say",
+        directory.display()
+    )
 }
 
 fn reserve(file: &File, range: Range<usize>) -> io::Result<()> {
