@@ -236,15 +236,21 @@ mod tests {
         transport::{Offload, OffloadRefusal},
     };
 
-    #[test]
-    fn what_the_kernel_refuses_to_cut_up_goes_datagram_by_datagram_from_then_on() {
-        let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let mut segmentation = Segmentation::probe(sender.as_fd());
+    /// A receiver, and a sender for which the kernel cuts up runs, if it can.
+    fn offloaded() -> Option<(UdpSocket, UdpSocket, Segmentation)> {
+        let socket = || UdpSocket::bind("127.0.0.1:0").unwrap();
+        let (receiver, sender) = (socket(), socket());
+        let segmentation = Segmentation::probe(sender.as_fd());
         if !segmentation.offload().is_on() {
             eprintln!("skipped: this kernel has no UDP_SEGMENT");
-            return;
+            return None;
         }
+        Some((receiver, sender, segmentation))
+    }
+
+    #[test]
+    fn what_the_kernel_refuses_to_cut_up_goes_datagram_by_datagram_from_then_on() {
+        let Some((receiver, sender, mut segmentation)) = offloaded() else { return };
         refuse_segmentation(&sender);
         let bytes: Vec<u8> = (0..=250).cycle().take(10 * 96 + 32).collect();
         let destination = Some(receiver.local_addr().unwrap());
@@ -266,13 +272,7 @@ mod tests {
 
     #[test]
     fn a_refusal_tells_whether_the_kernel_has_cut_up_runs_before() {
-        let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let mut segmentation = Segmentation::probe(sender.as_fd());
-        if !segmentation.offload().is_on() {
-            eprintln!("skipped: this kernel has no UDP_SEGMENT");
-            return;
-        }
+        let Some((receiver, sender, mut segmentation)) = offloaded() else { return };
         let destination = Some(receiver.local_addr().unwrap());
         let run = SendRun { bytes: SharedBytes::from_slice(&[7; 300]), segment_size: 100, destination };
         assert_eq!(send_runs(sender.as_fd(), &[run], &mut segmentation).datagrams, 3);
