@@ -242,11 +242,16 @@ pub(crate) fn publication_log(start: i64, mtu: i64) -> LogBuffers {
 
 /// The log of an image, of 64 KiB terms.
 pub(crate) fn image_log() -> LogBuffers {
+    image_log_of(TermLength::MIN)
+}
+
+/// The log of an image, of terms of this length.
+pub(crate) fn image_log_of(term: TermLength) -> LogBuffers {
     LogBuffers::on_heap(&LogParameters {
         session_id: SESSION,
         stream_id: STREAM,
         initial_term_id: INITIAL_TERM,
-        ..LogParameters::new(LogKind::Image, RegistrationId::new(1), Mtu::new(1408).unwrap(), TermLength::MIN)
+        ..LogParameters::new(LogKind::Image, RegistrationId::new(1), Mtu::new(1408).unwrap(), term)
     })
 }
 

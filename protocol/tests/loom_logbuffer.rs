@@ -11,7 +11,7 @@ use epona_protocol::{
     logbuffer::{
         Fragment, LogBuffers, LogMetadata, RawTail, TermReader,
         appender::{ConcurrentAppender, ExclusiveAppender, Refusal},
-        clean, insert, unblock_log,
+        clean, extend, insert, unblock_log,
     },
     memory::AtomicView,
     sync::{Ordering, fence},
@@ -283,6 +283,30 @@ fn a_reader_sees_a_packet_whole_or_not_at_all() {
         assert!(insert(log.term(0), TermOffset::ZERO, &packet));
         reader.join().unwrap();
         assert_eq!(read_term(&log, 0), [Some(99)]);
+    });
+}
+
+#[test]
+fn a_reader_sees_nothing_of_what_an_image_held_before() {
+    model(None, || {
+        let log = log_starting_at(0);
+        // A frame of an earlier term, which the image reaches but does not cover.
+        log.term(0).put_i64(32, 0x0001_0000_0000_0020);
+        let mut packet = [0; 32];
+        packet[..4].copy_from_slice(&32_i32.to_le_bytes());
+        packet[6] = 1;
+        let reader = {
+            let log = log.clone();
+            thread::spawn(move || {
+                let term = log.term(0);
+                if term.get_i32_acquire(0) == 32 {
+                    assert_eq!(term.get_i32_acquire(32), 0);
+                }
+            })
+        };
+        extend(&log, Position::ZERO, Position::ZERO, Position::new(32));
+        assert!(insert(log.term(0), TermOffset::ZERO, &packet));
+        reader.join().unwrap();
     });
 }
 

@@ -22,7 +22,6 @@ use crate::{
     congestion_control::{CongestionControl, Rebuild},
     endpoint_id::ReceiveEndpointId,
     loss::{Detector, Gap, ImageTerms, LossRecorder},
-    publication::limits::LogCleaner,
     subscribable::{SubscriberPosition, SubscriberPositions},
     untethered::{TetherTimeouts, window_limit},
 };
@@ -117,7 +116,6 @@ pub struct PublicationImage {
     has_hwm_moved: bool,
     detector: Detector,
     congestion_control: CongestionControl,
-    cleaner: LogCleaner,
     pre_touch: PreTouch,
     schedule: StatusMessageSchedule,
     losses: LossRecorder,
@@ -138,7 +136,6 @@ impl PublicationImage {
         now: Nanos,
     ) -> Self {
         Self {
-            cleaner: LogCleaner::new(state.join_position),
             pre_touch: PreTouch::in_steps(state.join_position),
             seen_hwm: state.join_position,
             has_hwm_moved: false,
@@ -255,8 +252,6 @@ impl PublicationImage {
         );
         self.show_cubic_window();
         if let Some(status) = self.schedule.on_rebuild(span.min, window) {
-            let history = i64::from(self.state.geometry.term_length().get());
-            self.cleaner.clean(&self.state.log, status.position - history);
             self.state.schedule_status_message(status);
             work += 1;
         }

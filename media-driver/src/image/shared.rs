@@ -29,7 +29,7 @@ pub struct ImageState {
     pub session_id: SessionId,
     /// Stream id.
     pub stream_id: StreamId,
-    /// Terms and metadata; the receiver inserts, the conductor cleans.
+    /// Terms and metadata; the receiver inserts.
     pub log: LogBuffers,
     /// How positions map to terms.
     pub geometry: TermGeometry,

@@ -8,7 +8,7 @@ use epona_protocol::{
         self, DataFlags, ErrorFrame, Nak, ResponseSetup, Rttm, RttmFlags, StatusMessage, StatusMessageFlags,
         data::{DataView, PacketRun, validate_run},
     },
-    logbuffer::{self, fill_gap, insert},
+    logbuffer::{self, extend, fill_gap, insert},
     seq_slot::ChangeNumber,
     types::{Nanos, Position},
 };
@@ -25,6 +25,10 @@ use crate::{
     loss::Gap,
     status::SystemCounters,
 };
+
+/// Furthest beyond the high-water mark that a datagram may start, in bytes: the gap is zeroed before it goes in, and other
+/// streams wait for that. Of what is farther away a datagram brings the mark so much nearer.
+const MAX_GAP: i64 = 1 << 20;
 
 /// Settings that an image is received with.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +49,8 @@ pub struct ReceiverImage {
     state: Arc<ImageState>,
     params: ReceiverImageParams,
     connections: Connections,
+    /// Where the image ends; the counter of that name is for others, who could write to it.
+    high_water_mark: Position,
     last_status: ScheduledStatus,
     overrun_threshold: Position,
     status_message_deadline: Nanos,
@@ -60,6 +66,7 @@ impl ReceiverImage {
     pub fn new(state: Arc<ImageState>, params: ReceiverImageParams, origin: Origin, now: Nanos) -> Self {
         let mut image = Self {
             connections: Connections::default(),
+            high_water_mark: state.join_position,
             last_status: ScheduledStatus { position: state.join_position, window: 0 },
             overrun_threshold: state.join_position + i64::from(state.geometry.term_length().get() / 2),
             status_message_deadline: now,
@@ -140,8 +147,7 @@ impl ReceiverImage {
             return datagram.len();
         }
         let position = geometry.position(header.term_id(), header.term_offset());
-        let is_new = position.get() >= self.state.high_water_mark.get();
-        let packets = if is_new { received } else { datagram };
+        let packets = if position >= self.high_water_mark { received } else { datagram };
         let validate =
             |packets| validate_run(packets, segment_size, header.term_offset(), geometry.term_length());
         let is_overrun = |run: &PacketRun| position + i64::from(run.in_term) > self.overrun_threshold;
@@ -168,8 +174,11 @@ impl ReceiverImage {
         } else {
             self.connections.track(origin, now);
             self.state.set_time_of_last_packet(now);
-            let term = self.state.log.term(geometry.partition_index(position));
-            insert(term, header.term_offset(), &received[..run.bytes]);
+            if !self.is_within_reach(position, system) {
+                return datagram.len();
+            }
+            extend(&self.state.log, self.high_water_mark, position, proposed);
+            insert(self.state.log.term_at(position), header.term_offset(), &received[..run.bytes]);
             self.raise_high_water_mark(proposed);
         }
         run.bytes
@@ -191,7 +200,11 @@ impl ReceiverImage {
         }
         self.connections.track(origin, now);
         self.state.set_time_of_last_packet(now);
+        if !self.is_within_reach(position, system) {
+            return;
+        }
         // Before the end of the stream, so that the conductor never takes an image with a lost tail for complete.
+        extend(&self.state.log, self.high_water_mark, position, position);
         self.raise_high_water_mark(position);
         if header.flags().contains(DataFlags::EOS) && !self.state.is_end_of_stream() {
             let is_revoked = header.flags().contains(DataFlags::REVOKED);
@@ -215,9 +228,24 @@ impl ReceiverImage {
         self.state.set_end_of_stream(end, is_revoked);
     }
 
+    /// Whether the gap before `position` is one to zero at once; else the image ends nearer to it now, and somebody will
+    /// ask for what is missing.
     #[inline]
-    fn raise_high_water_mark(&self, position: Position) {
-        if position.get() > self.state.high_water_mark.get() {
+    fn is_within_reach(&mut self, position: Position, system: &SystemCounters) -> bool {
+        let is_within = position - self.high_water_mark <= MAX_GAP;
+        if !is_within {
+            system.flow_control_over_runs.increment();
+            let end = self.high_water_mark + MAX_GAP;
+            extend(&self.state.log, self.high_water_mark, end, end);
+            self.raise_high_water_mark(end);
+        }
+        is_within
+    }
+
+    #[inline]
+    fn raise_high_water_mark(&mut self, position: Position) {
+        if position > self.high_water_mark {
+            self.high_water_mark = position;
             self.state.high_water_mark.set_release(position.get());
         }
     }

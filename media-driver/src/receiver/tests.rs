@@ -15,7 +15,8 @@ use epona_protocol::{
         DataFlags, DataHeader, ErrorFrame, Nak, Rttm, RttmFlags, Setup, SetupFlags, StatusMessage,
         StatusMessageFlags, rttm,
     },
-    types::{Position, ReceiverId, RegistrationId, SessionId, StreamId, TermId, TermOffset},
+    logbuffer::LogBuffers,
+    types::{Position, ReceiverId, RegistrationId, SessionId, StreamId, TermId, TermLength, TermOffset},
 };
 
 use super::{
@@ -35,7 +36,9 @@ use crate::{
     loss::Gap,
     media::{PollerConfig, ReceiveBuffers},
     proxy::queue,
-    testing::{INITIAL_TERM, SESSION, STREAM, TERM, Wire, channel, image_log, ms, to_conductor},
+    testing::{
+        INITIAL_TERM, SESSION, STREAM, TERM, Wire, channel, image_log, image_log_of, ms, to_conductor,
+    },
 };
 
 const RECEIVER: ReceiverId = ReceiverId::new(77);
@@ -138,6 +141,16 @@ impl World {
 
     /// An image as the conductor makes it, and what the receiver sends at once.
     fn add_image(&mut self, join: i64, is_reliable: bool) -> (Arc<ImageState>, Vec<Vec<u8>>) {
+        self.add_image_in(image_log(), join, is_reliable)
+    }
+
+    /// [`World::add_image`] with a log of one's own.
+    fn add_image_in(
+        &mut self,
+        log: LogBuffers,
+        join: i64,
+        is_reliable: bool,
+    ) -> (Arc<ImageState>, Vec<Vec<u8>>) {
         self.images += 1;
         let hwm = AtomicCounter::detached();
         hwm.set(join);
@@ -151,7 +164,7 @@ impl World {
                 is_reliable,
                 max_gaps: 8,
             },
-            image_log(),
+            log,
             hwm,
             AtomicCounter::detached(),
             WINDOW,

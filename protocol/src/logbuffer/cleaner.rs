@@ -7,12 +7,6 @@ use crate::{
 
 use super::header::{is_frame_start, term_length};
 
-/// Length from which on a term has left the caches when it is its turn again, and should not push others out, in bytes.
-const COLD_TERM_LENGTH: i32 = 1 << 20;
-
-/// Length from which on it is worth to go past the caches, in bytes.
-const COLD_LENGTH: usize = 1024;
-
 /// Zeroes `length` bytes of a term from `offset` on, at most to its end; returns how many were zeroed.
 ///
 /// The first eight bytes come last, with release ordering: until then the range still starts with a committed frame, and
@@ -27,12 +21,7 @@ pub fn clean(term: &AtomicView, offset: TermOffset, length: i32) -> i32 {
     if length <= 0 {
         return 0;
     }
-    let (first, rest) = (offset.index() + 8, length as usize - 8);
-    if end >= COLD_TERM_LENGTH && rest >= COLD_LENGTH {
-        term.zero_cold(first, rest);
-    } else {
-        term.zero(first, rest);
-    }
+    term.zero(offset.index() + 8, length as usize - 8);
     term.put_i64_release(offset.index(), 0);
     length
 }

@@ -45,7 +45,7 @@ pub use parameters::{LogParameters, SocketBuffer, StartPosition};
 #[cfg(not(loom))]
 pub use pre_touch::PreTouch;
 pub use raw_tail::RawTail;
-pub use rebuilder::insert;
+pub use rebuilder::{extend, insert};
 pub use rotation::rotate;
 pub use term_reader::{Action, TermReader};
 pub use term_scanner::{Availability, Run, scan_for_availability, scan_run};

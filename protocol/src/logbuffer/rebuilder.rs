@@ -1,11 +1,63 @@
-//! Putting received frames where they belong.
+//! Putting received frames where they belong, in terms that still hold what was there three terms before.
+//!
+//! ```text
+//!              readers, gap scanner                nobody looks
+//!   ├────────────────────────────────────────┼──────────────────────────────►
+//!   │ frame │ frame │ 0 0 0 │ frame │ frame  │ 0 │ frames of an earlier term
+//!                     gap              high-water mark
+//! ```
+//!
+//! Whoever reads an image reads the length at its own position first, and goes on only where that is positive; so what lies
+//! beyond the high-water mark is never seen as long as a zero stands there. Terms are not cleaned ahead, which would
+//! fetch every cache line twice: what arrives overwrites them, and only gaps are zeroed.
 
 use crate::{
     memory::AtomicView,
-    types::{FRAME_ALIGNMENT, TermOffset},
+    types::{FRAME_ALIGNMENT, Position, TermOffset},
 };
 
-use super::header::{HEADER_LENGTH, is_frame_start, term_length};
+use super::{
+    LogBuffers,
+    header::{HEADER_LENGTH, is_frame_start, term_length},
+};
+
+/// Moves the end of an image from its high-water mark to `end`, before frames that start at `start` are inserted and the
+/// mark follows: what they leave out is a gap, and the image ends with a zero again.
+///
+/// All three are frame starts, `start <= end`; nothing happens unless `end` is ahead of the high-water mark. Takes as
+/// long as zeroing the gap does.
+///
+/// Threading: one receiver per image; whoever sees what is stored later with release ordering sees all of this.
+/// Source: shared-memory spec 9.9, where terms are cleaned instead.
+#[inline]
+pub fn extend(log: &LogBuffers, high_water_mark: Position, start: Position, end: Position) {
+    if end <= high_water_mark {
+        return;
+    }
+    end_at(log, end);
+    if start != high_water_mark {
+        // What begins before the mark may be refused, as something is there.
+        zero_gap(log, high_water_mark, if start > high_water_mark { start } else { end });
+    }
+}
+
+#[cold]
+fn zero_gap(log: &LogBuffers, from: Position, to: Position) {
+    end_at(log, to);
+    let term_length = i64::from(log.geometry().term_length().get());
+    let mut from = from;
+    while from < to {
+        let offset = log.geometry().term_offset(from);
+        let length = (to - from).min(term_length - i64::from(offset.get()));
+        log.term_at(from).zero(offset.index(), length as usize);
+        from = from + length;
+    }
+}
+
+#[inline]
+fn end_at(log: &LogBuffers, position: Position) {
+    log.term_at(position).put_i64(log.geometry().term_offset(position).index(), 0);
+}
 
 /// Copies the frames of a datagram, or of a run of consecutive datagrams, to `offset` of an image's term, unless a frame
 /// is there already; whether it did. The first eight bytes come last, so a reader sees nothing of the packet before all.

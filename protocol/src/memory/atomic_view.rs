@@ -81,30 +81,6 @@ impl fmt::Debug for AtomicView {
     }
 }
 
-/// Zeroes cache lines without taking them into the caches, and puts that before the stores that follow, which these
-/// stores are not by themselves.
-///
-/// # Safety
-/// `start` is 64-byte aligned, and 64 bytes are writable there for each of `lines`.
-#[cfg(target_arch = "x86_64")]
-#[inline]
-unsafe fn stream_zeros(start: *mut u8, lines: usize) {
-    use core::arch::x86_64::{__m128i, _mm_setzero_si128, _mm_sfence, _mm_stream_si128};
-    let mut at = start.cast::<__m128i>();
-    // SAFETY: the caller's promise covers four 16-byte stores a line; SSE2 is part of this architecture. Zero is a value
-    // of every type stored (M4).
-    unsafe {
-        let zero = _mm_setzero_si128();
-        for _ in 0..lines {
-            for part in 0..4 {
-                _mm_stream_si128(at.add(part), zero);
-            }
-            at = at.add(4);
-        }
-        _mm_sfence();
-    }
-}
-
 macro_rules! integer_verbs {
     ($int:ty, $atomic:ty, $get:ident, $get_acquire:ident, $put:ident, $put_release:ident, $add:ident, $cas:ident) => {
         /// Loads, relaxed.
@@ -308,27 +284,6 @@ impl AtomicView {
         let target = self.check(offset, length);
         // SAFETY: the range is inside the view (M1, M2); zero is a value of every type stored (M4).
         unsafe { ptr::write_bytes(target.as_ptr(), 0, length) };
-    }
-
-    /// [`AtomicView::zero`] of what nobody reads or writes soon: past the caches where the processor can, which leaves
-    /// them to what is in use and spares reading what is overwritten. Stores that follow are seen after it.
-    #[inline]
-    pub fn zero_cold(&self, offset: usize, length: usize) {
-        #[cfg(target_arch = "x86_64")]
-        {
-            const LINE: usize = 64;
-            let start = self.check(offset, length).as_ptr();
-            let head = start.align_offset(LINE).min(length);
-            let lines = (length - head) / LINE;
-            self.zero(offset, head);
-            // SAFETY: `head + lines * LINE <= length`, so all lines are inside the view (M1, M2); they are aligned, as
-            // `head` makes them.
-            unsafe { stream_zeros(start.add(head), lines) };
-            let done = head + lines * LINE;
-            self.zero(offset + done, length - done);
-        }
-        #[cfg(not(target_arch = "x86_64"))]
-        self.zero(offset, length);
     }
 
     /// Has the system find storage for the pages of a range and map them, so that nobody who writes there waits for it.
@@ -539,21 +494,6 @@ mod tests {
         let mut bytes = [0; 3];
         sub.read(0, &mut bytes);
         assert_eq!(&bytes, b"abc");
-    }
-
-    #[test]
-    fn exactly_the_bytes_given_are_zeroed_past_the_caches_too() {
-        const LENGTH: usize = 512;
-        for (offset, length) in
-            [(0, 512), (0, 0), (1, 511), (63, 2), (64, 64), (65, 63), (7, 130), (500, 12), (40, 300)]
-        {
-            let view = AtomicView::allocate(LENGTH);
-            view.write(0, &[7; LENGTH]);
-            view.zero_cold(offset, length);
-            let bytes = view.to_vec(0, LENGTH);
-            let expected = (0..LENGTH).map(|at| if (offset..offset + length).contains(&at) { 0 } else { 7 });
-            assert!(bytes.into_iter().eq(expected), "{length} at {offset}");
-        }
     }
 
     #[test]

@@ -173,10 +173,6 @@ impl AtomicView {
         self.write(offset, &vec![0; length]);
     }
 
-    pub fn zero_cold(&self, offset: usize, length: usize) {
-        self.zero(offset, length);
-    }
-
     fn load(&self, offset: usize, size: usize, ordering: Ordering) -> u64 {
         assert!(offset % size == 0 && self.contains(offset, size));
         self.load_part(offset, size, ordering)

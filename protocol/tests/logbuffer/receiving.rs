@@ -2,8 +2,8 @@
 
 use epona_protocol::{
     frame::frame_type::{DATA, PAD},
-    logbuffer::{Gap, GapScan, LogBuffers, LogKind, clean, fill_gap, insert, scan_for_gap},
-    types::TermId,
+    logbuffer::{Gap, GapScan, LogBuffers, LogKind, clean, extend, fill_gap, insert, scan_for_gap},
+    types::{Position, TermId},
 };
 
 use crate::support::{TERM, at, frame, frame_bytes, messages, parameters, put_frame};
@@ -29,6 +29,46 @@ fn packets_are_inserted_once() {
     let other = frame_bytes(64, DATA, b"new");
     assert!(!insert(log.term(0), at(64), &other), "what is there stays");
     assert_eq!(messages(log.term(0), 64), [b"one", b"two"]);
+}
+
+/// An image whose terms are full of what was there before.
+fn dirty_image() -> LogBuffers {
+    let log = image();
+    (0..3).for_each(|index| log.term(index).write(0, &[0x5A; TERM as usize]));
+    log
+}
+
+#[test]
+fn an_image_ends_with_a_zero_and_what_is_behind_stays() {
+    let log = dirty_image();
+    extend(&log, Position::ZERO, Position::ZERO, Position::new(128));
+    assert_eq!(log.term(0).to_vec(120, 24), [[0x5A; 8], [0; 8], [0x5A; 8]].concat());
+    extend(&log, Position::new(128), Position::new(64), Position::new(96));
+    extend(&log, Position::new(128), Position::new(64), Position::new(128));
+    assert_eq!(log.term(0).get_i64(96), 0x5A5A_5A5A_5A5A_5A5A, "nothing is lost of what is there");
+}
+
+#[test]
+fn what_frames_leave_out_is_zeroed_across_terms_also_where_they_begin_among_others() {
+    let end = |position| Position::new(i64::from(TERM) + position);
+    for (start, zeroed) in [(end(64), 192), (end(-256), 256)] {
+        let log = dirty_image();
+        extend(&log, end(-128), start, end(128));
+        let around = [log.term(0).to_vec(TERM as usize - 128, 128), log.term(1).to_vec(0, 192)].concat();
+        let gap = zeroed.min(256);
+        assert!(around[..gap].iter().all(|byte| *byte == 0), "{start:?}");
+        assert_eq!(log.term(1).get_i64(128), 0, "the end");
+        assert_eq!(log.term(0).get_u8(TERM as usize - 129), 0x5A);
+        assert_eq!(log.term(1).get_u8(136), 0x5A);
+    }
+}
+
+#[test]
+fn an_image_that_ends_with_its_term_ends_with_a_zero_in_the_next() {
+    let log = dirty_image();
+    let at = |terms| Position::new(i64::from(TERM) * terms);
+    extend(&log, at(3) - 64, at(3) - 64, at(3));
+    assert_eq!((log.term(0).get_i64(0), log.term(0).get_u8(8)), (0, 0x5A));
 }
 
 #[test]

@@ -190,22 +190,6 @@ fn a_status_message_is_scheduled_when_the_slowest_has_consumed_more_than_a_quart
 }
 
 #[test]
-fn consumed_terms_are_cleaned_before_they_are_received_into_again() {
-    let mut world = World::new();
-    let reader = world.subscribe(1, CHANNEL);
-    let log = world.image.state.log.clone();
-    for position in (0..10 * TERM).step_by(1024) {
-        let (term, offset) = (log.term_at(Position::new(position)), (position % TERM) as usize);
-        assert_eq!(term.get_i32(offset), 0, "dirty at {position}");
-        term.zero(offset, 1024);
-        term.put_i32_release(offset, 1024);
-        world.image.state.high_water_mark.propose_max(position + 1024);
-        assert_eq!(world.rebuild(), position + 1024);
-        reader.set(position + 1024);
-    }
-}
-
-#[test]
 fn subscribers_join_with_the_slowest_but_not_beyond_what_is_complete() {
     let mut world = World::new();
     let first = world.subscribe(1, CHANNEL);

@@ -75,6 +75,66 @@ fn a_heartbeat_ahead_of_the_data_raises_the_high_water_mark() {
     assert_eq!(state.log.term(0).get_i32(0), 0);
 }
 
+/// Whether the log has nothing but zeroes between two positions.
+fn is_empty(state: &ImageState, from: i64, to: i64) -> bool {
+    (from..to).step_by(8).all(|at| state.log.term_at(Position::new(at)).get_i64((at % TERM) as usize) == 0)
+}
+
+#[test]
+fn whatever_arrives_after_three_terms_nothing_is_seen_of_them() {
+    let (mut world, state) = World::with_image();
+    let consume = |world: &mut World, position| {
+        state.schedule_status_message(ScheduledStatus { position: Position::new(position), window: WINDOW });
+        world.after(ms(0));
+    };
+    for position in (0..3 * TERM).step_by(1024) {
+        world.hear(&data(position, 1024));
+        consume(&mut world, position + 1024);
+    }
+    let start = 3 * TERM;
+    assert!(is_empty(&state, start, start + 8), "the image ends here");
+    world.hear(&data(start + 4096, 64));
+    assert!(is_empty(&state, start, start + 4096), "a gap");
+    assert!(is_empty(&state, start + 4160, start + 4168));
+    world.hear(&heartbeat(start + 8192, DataFlags::UNFRAGMENTED));
+    assert!(is_empty(&state, start + 4160, start + 8200), "a lost tail");
+    world.hear(&data(start + 8000, 1024));
+    assert!(is_empty(&state, start + 9024, start + 9032), "a frame that reaches beyond");
+    assert_eq!(state.log.term(0).get_i32(9032), 0xABAB_ABAB_u32 as i32, "no more is zeroed than is needed");
+    assert_eq!((world.invalid(), world.system.flow_control_over_runs.get()), (0, 0));
+}
+
+/// The bytes of a frame in the first term of an image whose terms are longer than [`TERM`].
+fn far_away(position: i64, make: impl FnOnce(i64) -> Vec<u8>) -> Vec<u8> {
+    let mut bytes = make(0);
+    bytes[8..12].copy_from_slice(&(position as i32).to_le_bytes());
+    bytes
+}
+
+#[test]
+fn a_gap_too_long_to_zero_at_once_is_reached_by_several_datagrams() {
+    const REACH: i64 = 1 << 20;
+    let mut world = World::new();
+    let log = image_log_of(TermLength::new(8 * REACH).unwrap());
+    log.term(0).write(8, &[0x5A; 3 * REACH as usize]);
+    let (state, _) = world.add_image_in(log, 0, true);
+    let frames: [&dyn Fn(i64) -> Vec<u8>; 2] =
+        [&|at| data(at, 64), &|at| heartbeat(at, DataFlags::HEARTBEAT_EOS)];
+    let position = 2 * REACH + 64;
+    for (turn, reached) in [REACH, 2 * REACH].into_iter().enumerate() {
+        world.hear(&far_away(position, frames[turn]));
+        assert_eq!(state.high_water_mark.get(), reached);
+        let zeroes = state.log.term(0).to_vec(0, reached as usize + 8);
+        assert!(zeroes.iter().all(|byte| *byte == 0), "{reached}");
+        assert_eq!(world.system.flow_control_over_runs.get(), turn as i64 + 1);
+    }
+    assert!(!state.is_end_of_stream(), "it is not known to be complete");
+    world.hear(&far_away(position, frames[0]));
+    assert_eq!(state.high_water_mark.get(), position + 64);
+    assert_eq!(state.log.term(0).get_i32(position as usize), 64);
+    assert_eq!(world.system.flow_control_over_runs.get(), 2);
+}
+
 #[test]
 fn the_end_of_a_stream_is_told_to_conductor_and_clients_and_revoking_counts() {
     let (mut world, state) = World::with_image();
