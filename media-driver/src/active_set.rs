@@ -92,6 +92,19 @@ impl ActiveSet {
         set
     }
 
+    /// Streams that are busy.
+    #[inline]
+    #[must_use]
+    pub fn busy_count(&self) -> usize {
+        self.busy.len()
+    }
+
+    /// Nothing moved in the last turn after all.
+    #[inline]
+    pub fn on_rest(&mut self) {
+        self.has_moved = false;
+    }
+
     /// Makes a stream busy, be it new or known.
     #[inline]
     pub fn activate(&mut self, index: usize) {

@@ -222,10 +222,15 @@ pub(crate) fn channel(text: &str) -> Arc<UdpChannel> {
 
 /// A log of 64 KiB terms whose publisher starts at `start`.
 pub(crate) fn publication_log(start: i64, mtu: i64) -> LogBuffers {
+    publication_log_of(STREAM, start, mtu)
+}
+
+/// [`publication_log`] of another stream.
+pub(crate) fn publication_log_of(stream_id: StreamId, start: i64, mtu: i64) -> LogBuffers {
     let term = TermLength::MIN;
     LogBuffers::on_heap(&LogParameters {
         session_id: SESSION,
-        stream_id: STREAM,
+        stream_id,
         initial_term_id: INITIAL_TERM,
         start: Some(StartPosition {
             term_id: INITIAL_TERM.wrapping_add((start / TERM) as i32),

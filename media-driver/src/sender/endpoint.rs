@@ -113,6 +113,13 @@ impl SendEndpoint {
         self.offload.is_on()
     }
 
+    /// Whether what it sends goes to several destinations, each of which may miss some of it.
+    #[inline]
+    #[must_use]
+    pub fn has_destinations(&self) -> bool {
+        matches!(self.route, Route::Destinations(_))
+    }
+
     /// The socket, to read control frames from.
     pub fn transport_mut(&mut self) -> &mut dyn Transport {
         self.transport.as_mut()
@@ -156,12 +163,13 @@ impl SendEndpoint {
         if outcome.datagrams == datagrams {
             return Sent::All;
         }
+        let accepted = outcome.datagrams;
         match outcome.error {
             Some(error) => {
                 self.error = Some(SendFailure { destination: None, error });
-                Sent::Failed
+                Sent::Failed { accepted }
             }
-            None => Sent::Short,
+            None => Sent::Short { accepted },
         }
     }
 

@@ -69,8 +69,8 @@ impl<'a, 'r> FanOut<'a, 'r> {
         self.flush();
         match (self.served, self.missed) {
             (_, 0) => Sent::All,
-            (0, _) if self.has_failed => Sent::Failed,
-            (0, _) => Sent::Short,
+            (0, _) if self.has_failed => Sent::Failed { accepted: 0 },
+            (0, _) => Sent::Short { accepted: 0 },
             _ => Sent::Partly,
         }
     }

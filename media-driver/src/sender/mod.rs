@@ -1,6 +1,7 @@
 //! The sender: puts publications on the wire and hears what their receivers say.
 //!
-//! Each turn sends on every busy publication, starting with another one each time, and looks at some of the quiet ones;
+//! Each turn sends on every busy publication, or some of many, starting with another one each time, what several have
+//! with one call, and looks at some of the quiet ones;
 //! then - when there was nothing to send, or often enough anyway - takes commands and reads the control frames of every
 //! endpoint. A read that finds nothing costs a system call: while nobody waits for a window, turns without data leave some
 //! time between two of them.
@@ -16,7 +17,9 @@ pub mod sent;
 
 mod control_frames;
 mod fan_out;
+mod gather;
 mod publications;
+mod turn;
 mod watch;
 
 use std::{fmt::Display, io, net::SocketAddr, time::Duration};
@@ -25,7 +28,7 @@ use epona_protocol::types::{Nanos, Now};
 
 use self::{
     control_frames::ControlFrame, destinations::Destinations, endpoint::SendEndpoint,
-    publications::Publications, sent::SendFailure,
+    publications::Publications, sent::SendFailure, turn::Turn,
 };
 use crate::{
     commands::{ConductorCommand, SenderCommand},
@@ -107,19 +110,19 @@ impl Sender {
         })
     }
 
-    /// Publications that moved, and whether something waits for a receiver to open its window.
+    /// How much moved, and whether something waits for a receiver to open its window.
     fn send(&mut self, now: Nanos) -> (usize, bool) {
         let Self { endpoints, publications, conductor, system, .. } = self;
-        let (mut bytes, mut is_blocked) = (0, false);
-        let moved = publications.take_turns(now, |publication| {
-            if let Some(endpoint) = endpoint_of(endpoints, publication.endpoint()) {
-                bytes += publication.send(now, endpoint, system);
-                is_blocked |= publication.is_blocked();
-                report_trouble(conductor, endpoint);
-            }
-        });
+        let mut turn = Turn::new(now, endpoints, conductor, system);
+        let moved = publications.take_turns(now, |slots, at, is_alone| turn.take(slots, at, is_alone));
+        turn.flush(publications.slots_mut());
+        let Turn { bytes, is_blocked, .. } = turn;
+        let moved = moved + turn.moved;
+        if moved == 0 {
+            publications.on_rest();
+        }
         if bytes > 0 {
-            self.system.bytes_sent.add(bytes as i64);
+            system.bytes_sent.add(bytes as i64);
         }
         (moved, is_blocked)
     }

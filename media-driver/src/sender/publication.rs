@@ -2,17 +2,17 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use arrayvec::ArrayVec;
 use epona_protocol::{
     counters::{AtomicCounter, Confirmation},
     frame::{self, DataFlags, DataHeader, Nak, Rttm, RttmFlags, Setup, SetupFlags, StatusMessageView},
-    logbuffer::{Availability, scan_for_availability, scan_run},
-    memory::{AtomicView, SharedBytes},
-    types::{DATA_HEADER_LENGTH, Mtu, Nanos, Now, Position, ReceiverId, SessionId, StreamId, TermOffset},
+    logbuffer::{Availability, scan_for_availability},
+    memory::SharedBytes,
+    types::{DATA_HEADER_LENGTH, Nanos, Now, Position, ReceiverId, SessionId, StreamId},
 };
 
 use super::{
     endpoint::SendEndpoint,
+    gather::{Allowance, Gather, Way},
     receiver_liveness::ReceiverLiveness,
     retransmit_handler::{NakOutcome, Resend, RetransmitHandler},
     round_trip_bound::RoundTripBound,
@@ -91,7 +91,7 @@ pub struct SenderPublication {
 }
 
 impl SenderPublication {
-    /// A publication that will announce itself at its first [`SenderPublication::send`].
+    /// A publication that will announce itself at its first turn.
     #[must_use]
     pub fn new(
         state: Arc<NetworkPublicationState>,
@@ -170,75 +170,92 @@ impl SenderPublication {
         due.min(self.flow_control.next_timeout()).min(self.retransmits.next_timeout())
     }
 
-    /// One turn: setup when due, then data, or without data a heartbeat and idle chores. Bytes sent.
+    /// Where its datagrams go.
+    #[inline]
+    pub(super) fn way(&self) -> Way {
+        (self.params.endpoint, self.response_address)
+    }
+
+    /// One turn: setup when due, then data, which is left in `gather` for the publication's `slot`, or without data a heartbeat
+    /// and idle chores. Bytes found, and bytes sent.
     ///
     /// Source: wire spec 10.2.
     #[inline]
-    pub fn send(&mut self, now: Nanos, endpoint: &mut SendEndpoint, system: &SystemCounters) -> usize {
+    pub(super) fn send(
+        &mut self,
+        now: Nanos,
+        slot: usize,
+        endpoint: &mut SendEndpoint,
+        gather: &mut Gather,
+        system: &SystemCounters,
+    ) -> (usize, usize) {
         let sender_position = Position::at_frame(self.state.sender_position.get());
         if !self.has_initial_connection || self.is_setup_elicited {
             self.send_setup_when_due(now, sender_position, endpoint, system);
         }
-        let mut bytes = self.send_data(now, sender_position, endpoint, system);
-        if bytes == 0 {
-            bytes = self.send_heartbeat_when_due(now, sender_position, endpoint, system);
-            self.on_idle(now, sender_position);
-        }
+        let found = self.gather_data(now, sender_position, slot, endpoint, gather, system);
+        let sent = if found == 0 { self.on_nothing_sent(now, endpoint, system) } else { 0 };
         let (state, learned) = (&self.state, self.response_address);
         self.retransmits.process_timeouts(now, |due| resend(state, due, learned, now, endpoint, system));
-        bytes
+        (found, sent)
     }
 
-    fn send_data(
+    fn gather_data(
         &mut self,
         now: Nanos,
         sender_position: Position,
-        endpoint: &mut SendEndpoint,
+        slot: usize,
+        endpoint: &SendEndpoint,
+        gather: &mut Gather,
         system: &SystemCounters,
     ) -> usize {
-        let geometry = &self.state.geometry;
-        let term = self.state.log.term(geometry.partition_index(sender_position));
-        let window = Position::at_frame(self.state.sender_limit.get()) - sender_position;
-        let mut batch = Batch::new(term, geometry.term_offset(sender_position));
-        if endpoint.is_offloaded() {
+        let (window, mtu) =
+            (Position::at_frame(self.state.sender_limit.get()) - sender_position, self.state.mtu);
+        let (datagrams, run) = if endpoint.is_offloaded() {
             // Each run is one message to the kernel: the last one is not to be a short one.
-            let run = segments_per_message(self.state.mtu.get() as usize);
-            batch.fill(window, self.state.mtu, MAX_BATCH.next_multiple_of(run), run);
+            let run = segments_per_message(mtu.get() as usize);
+            (MAX_BATCH.next_multiple_of(run), run)
         } else {
-            let most = self.params.max_messages_per_send;
-            batch.fill(window, self.state.mtu, most, most);
-        }
-        self.is_blocked = batch.is_blocked;
-        if batch.is_blocked && self.is_back_pressure_armed {
+            (self.params.max_messages_per_send, self.params.max_messages_per_send)
+        };
+        let allowance = Allowance { window, mtu, datagrams, run };
+        let found = gather.fill(self.way(), slot, &self.state.log, sender_position, allowance);
+        self.is_blocked = found.is_blocked;
+        if found.is_blocked && self.is_back_pressure_armed {
             self.is_back_pressure_armed = false;
             self.counters.back_pressure_events.increment();
             system.sender_flow_control_limits.increment();
         }
-        if batch.runs.is_empty() {
-            return 0;
+        if found.bytes > 0
+            && let Some(timestamps) = endpoint.timestamps()
+        {
+            let geometry = &self.state.geometry;
+            let term = self.state.log.term(geometry.partition_index(sender_position));
+            timestamps.stamp(term, geometry.term_offset(sender_position).index(), found.bytes, now);
         }
-        let start = geometry.term_offset(sender_position);
-        if let Some(timestamps) = endpoint.timestamps() {
-            timestamps.stamp(term, start.index(), batch.bytes, now);
-        }
-        let position = sender_position + i64::from(batch.offset - start);
-        match endpoint.send(now, &mut batch.runs, self.response_address) {
-            sent @ (Sent::All | Sent::Partly) => {
-                if sent == Sent::Partly {
-                    system.short_sends.increment();
-                }
-                self.time_of_last_data_or_heartbeat = now;
-                self.is_back_pressure_armed = true;
-                self.state.sender_position.set_release(position.get());
-                self.round_trip.on_sent(position, now);
-                batch.bytes
-            }
-            Sent::Short => {
-                system.short_sends.increment();
-                0
-            }
-            Sent::Failed | Sent::Nowhere => 0,
-        }
+        found.bytes
+    }
+
+    /// Everything up to `position` was sent.
+    #[inline]
+    pub(super) fn on_sent(&mut self, position: Position, now: Nanos) {
+        self.time_of_last_data_or_heartbeat = now;
+        self.is_back_pressure_armed = true;
+        self.state.sender_position.set_release(position.get());
+        self.round_trip.on_sent(position, now);
+    }
+
+    /// No data was sent in this turn: a heartbeat when due, and idle chores. Bytes sent.
+    pub(super) fn on_nothing_sent(
+        &mut self,
+        now: Nanos,
+        endpoint: &mut SendEndpoint,
+        system: &SystemCounters,
+    ) -> usize {
+        let sender_position = Position::at_frame(self.state.sender_position.get());
+        let bytes = self.send_heartbeat_when_due(now, sender_position, endpoint, system);
+        self.on_idle(now, sender_position);
+        bytes
     }
 
     fn send_setup_when_due(
@@ -431,7 +448,7 @@ impl SenderPublication {
     ) -> Sent {
         let mut run = [SendRun::datagram(SharedBytes::from_slice(bytes), None)];
         let sent = endpoint.send(now, &mut run, self.response_address);
-        if matches!(sent, Sent::Short | Sent::Partly) {
+        if matches!(sent, Sent::Short { .. } | Sent::Partly) {
             system.short_sends.increment();
         }
         sent
@@ -470,11 +487,11 @@ fn resend(
         match endpoint.send(now, &mut run, learned) {
             Sent::All => {}
             Sent::Partly => system.short_sends.increment(),
-            Sent::Short => {
+            Sent::Short { .. } => {
                 system.short_sends.increment();
                 break;
             }
-            Sent::Failed | Sent::Nowhere => break,
+            Sent::Failed { .. } | Sent::Nowhere => break,
         }
         resent += i64::from(length + padding);
         offset = offset + (length + padding);
@@ -483,55 +500,5 @@ fn resend(
     if resent > 0 {
         system.retransmits_sent.increment();
         system.retransmitted_bytes.add(resent);
-    }
-}
-
-/// Datagrams of one send, taken from a term in runs of equal size.
-struct Batch<'a> {
-    term: &'a AtomicView,
-    runs: ArrayVec<SendRun<'a>, MAX_BATCH>,
-    /// Where the next datagram starts.
-    offset: TermOffset,
-    bytes: usize,
-    is_blocked: bool,
-}
-
-impl<'a> Batch<'a> {
-    #[inline]
-    fn new(term: &'a AtomicView, offset: TermOffset) -> Self {
-        Self { term, runs: ArrayVec::new_const(), offset, bytes: 0, is_blocked: false }
-    }
-
-    /// Takes up to `max_datagrams` of at most `mtu` bytes each, at most `max_run` of them in a run, together no more than
-    /// `window` bytes.
-    #[inline]
-    fn fill(&mut self, mut window: i64, mtu: Mtu, max_datagrams: usize, max_run: usize) {
-        let mut left = max_datagrams;
-        while left > 0 && !self.runs.is_full() {
-            if window <= 0 {
-                // A window that this very batch has used up counts only if the next turn finds it closed still.
-                self.is_blocked = self.runs.is_empty();
-                return;
-            }
-            let limit = window.min(i64::from(i32::MAX)) as i32;
-            let run = scan_run(self.term, self.offset, limit, mtu.get(), max_run.min(left));
-            self.is_blocked = run.blocked;
-            if run.datagrams == 0 {
-                return;
-            }
-            let length = run.length as usize;
-            self.runs.push(SendRun {
-                bytes: self.term.bytes(self.offset.index(), length),
-                segment_size: run.segment as usize,
-                destination: None,
-            });
-            self.bytes += length;
-            self.offset = self.offset + run.advance();
-            window -= i64::from(run.advance());
-            left -= run.datagrams;
-            if run.blocked || run.padding > 0 || self.offset.index() >= self.term.len() {
-                return;
-            }
-        }
     }
 }

@@ -71,24 +71,38 @@ impl Publications {
         self.slots.get_mut(at)?.as_mut()
     }
 
-    /// Calls `send` for each publication that may have something to send, or of which something is due; how many moved.
+    /// Calls `send` for each publication that may have something to send, or of which something is due, with its slot and
+    /// whether it may be the only one; it says whether it found data to send. How many moved without.
     #[inline]
-    pub(super) fn take_turns(&mut self, now: Nanos, mut send: impl FnMut(&mut SenderPublication)) -> usize {
+    pub(super) fn take_turns(
+        &mut self,
+        now: Nanos,
+        mut send: impl FnMut(&mut [Option<SenderPublication>], usize, bool) -> bool,
+    ) -> usize {
         let Self { slots, watches, active, .. } = self;
         let mut moved = 0;
+        let is_alone = active.busy_count() < 2;
         active.take_turns(now, |at, activity| {
             let Some(watch) = watches.get_mut(at).and_then(Option::as_mut) else { return Activity::Quiet };
-            if activity == Activity::Quiet && !watch.is_due(now) {
+            // A lone one is looked at by visiting it.
+            if (activity == Activity::Quiet || !is_alone) && !watch.is_due(now) {
                 return Activity::Quiet;
             }
-            let Some(publication) = slots.get_mut(at).and_then(Option::as_mut) else {
+            let Some(publication) = slots.get(at).and_then(Option::as_ref) else {
                 return Activity::Quiet;
             };
             if activity == Activity::Quiet && watch.has_frame() {
                 publication.state().note_wake();
             }
             let position = publication.state().sender_position.get();
-            send(publication);
+            if send(slots, at, is_alone) {
+                // What it was last looked at for lies behind it now, and may be cleaned any moment.
+                watch.stir();
+                return Activity::Busy;
+            }
+            let Some(publication) = slots.get(at).and_then(Option::as_ref) else {
+                return Activity::Quiet;
+            };
             let state = publication.state();
             if state.sender_position.get() != position {
                 moved += 1;
@@ -99,5 +113,15 @@ impl Publications {
             if watch.is_due(now) { Activity::Waiting } else { Activity::Quiet }
         });
         moved
+    }
+
+    /// Nothing of what was found could be sent.
+    pub(super) fn on_rest(&mut self) {
+        self.active.on_rest();
+    }
+
+    /// All slots.
+    pub(super) fn slots_mut(&mut self) -> &mut [Option<SenderPublication>] {
+        &mut self.slots
     }
 }

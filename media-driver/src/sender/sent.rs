@@ -10,11 +10,18 @@ pub enum Sent {
     /// Some of several destinations accepted every datagram, others did not: it counts as sent, and those that missed
     /// it ask for it again. Where the socket gave a reason, [`take_error`](super::endpoint::SendEndpoint::take_error) has it.
     Partly,
-    /// Some datagram was not accepted: nothing counts as sent, the caller tries all of them again later.
-    Short,
-    /// The socket refused a datagram for a reason worth recording, which [`take_error`](super::endpoint::SendEndpoint::take_error) gives. Nothing
-    /// counts as sent.
-    Failed,
+    /// Some datagram was not accepted: only those before it count as sent, which are none of several destinations'. The
+    /// caller tries the others again later.
+    Short {
+        /// Datagrams before it.
+        accepted: usize,
+    },
+    /// As [`Sent::Short`]; the socket gave a reason worth recording, which
+    /// [`take_error`](super::endpoint::SendEndpoint::take_error) has.
+    Failed {
+        /// Datagrams before it.
+        accepted: usize,
+    },
     /// There is nobody to send to yet.
     Nowhere,
 }

@@ -4,6 +4,7 @@ mod announcing;
 mod control_frames;
 mod data;
 mod destinations;
+mod gather;
 mod offload;
 mod quiet;
 mod response;
@@ -17,7 +18,9 @@ use epona_protocol::{
         DataFlags, DataHeader, ErrorFrame, Nak, Rttm, RttmFlags, Setup, SetupFlags, StatusMessage,
         StatusMessageFlags, error, nak, rttm, status_message,
     },
-    types::{EpochMillis, GroupTag, Position, ReceiverId, RegistrationId, SessionId, TermId, TermOffset},
+    types::{
+        EpochMillis, GroupTag, Position, ReceiverId, RegistrationId, SessionId, StreamId, TermId, TermOffset,
+    },
 };
 
 use super::{
@@ -36,7 +39,8 @@ use crate::{
         shared::{NetworkPublicationIdentity, NetworkPublicationState},
     },
     testing::{
-        INITIAL_TERM, SESSION, STREAM, TERM, Wire, channel, ms, publication_log, publish, to_conductor,
+        INITIAL_TERM, SESSION, STREAM, TERM, Wire, channel, ms, publication_log, publication_log_of, publish,
+        to_conductor,
     },
 };
 
@@ -154,7 +158,19 @@ impl World {
     }
 
     fn add(&mut self, mut wish: Wish, counters: SenderCounters) {
-        let id = SendEndpointId::new(0);
+        self.wire.set_offload(wish.offload);
+        let endpoint = SendEndpoint::new(
+            SendEndpointId::new(0),
+            channel("aeron:udp?endpoint=127.0.0.1:24325"),
+            self.wire.transport(),
+            wish.route(),
+            self.now,
+        );
+        self.commands.send(SenderCommand::AddEndpoint(Box::new(endpoint)));
+        self.add_publication(wish, Arc::clone(&self.state), counters);
+    }
+
+    fn add_publication(&mut self, wish: Wish, state: Arc<NetworkPublicationState>, counters: SenderCounters) {
         let retransmits = RetransmitHandler::new(&RetransmitConfig {
             delay: ms(0),
             linger: ms(10),
@@ -162,32 +178,41 @@ impl World {
             is_group: wish.is_group,
         });
         let params = SenderParams {
-            endpoint: id,
+            endpoint: SendEndpointId::new(0),
             max_messages_per_send: wish.messages_per_send,
             connection_timeout: ms(5000),
             has_group_semantics: wish.is_group,
             response: wish.response,
             ttl: 0,
         };
-        self.wire.set_offload(wish.offload);
-        let endpoint = SendEndpoint::new(
-            id,
-            channel("aeron:udp?endpoint=127.0.0.1:24325"),
-            self.wire.transport(),
-            wish.route(),
-            self.now,
-        );
-        let publication = SenderPublication::new(
-            Arc::clone(&self.state),
-            params,
-            counters,
-            wish.flow_control,
-            retransmits,
-            self.now,
-        );
-        self.commands.send(SenderCommand::AddEndpoint(Box::new(endpoint)));
+        let publication =
+            SenderPublication::new(state, params, counters, wish.flow_control, retransmits, self.now);
         self.commands.send(SenderCommand::AddPublication(Box::new(publication)));
         self.turn();
+    }
+
+    /// One more publication on the endpoint, on another stream, that a receiver has said it takes [`WINDOW`] bytes of.
+    fn add_stream(&mut self, stream: i32) -> Arc<NetworkPublicationState> {
+        let log = publication_log_of(StreamId::new(stream), 0, 1408);
+        let identity = NetworkPublicationIdentity {
+            registration_id: RegistrationId::new(i64::from(stream)),
+            session_id: SESSION,
+            stream_id: StreamId::new(stream),
+            mtu: log.metadata().mtu().unwrap(),
+            spies_simulate_connection: false,
+            signal_eos: true,
+        };
+        let (position, limit) = (AtomicCounter::detached(), AtomicCounter::detached());
+        let state = Arc::new(NetworkPublicationState::new(identity, log, position, limit));
+        let counters = SenderCounters {
+            back_pressure_events: AtomicCounter::detached(),
+            naks_received: AtomicCounter::detached(),
+            receivers: None,
+        };
+        self.add_publication(Wish::default(), Arc::clone(&state), counters);
+        self.hear_status(|sm| sm.stream_id = StreamId::new(stream));
+        self.after(ms(0));
+        state
     }
 
     fn turn(&mut self) {

@@ -49,11 +49,10 @@ impl Segmentation {
         self.offload = Offload::Refused(OffloadRefusal { code, has_worked: self.has_worked });
     }
 
-    /// Bytes of a run's datagrams that fit one message.
+    /// Datagrams of a length that one message carries.
     #[inline]
-    pub(super) fn message_length(self, segment_size: usize) -> usize {
-        let size = segment_size.max(1);
-        if self.offload.is_on() { size * segments_per_message(size) } else { size }
+    pub(super) fn datagrams_per_message(self, segment_size: usize) -> usize {
+        if self.offload.is_on() { segments_per_message(segment_size) } else { 1 }
     }
 
     /// The code of an error that tells that this message must not be cut up by the kernel, rather than not be sent at
@@ -80,7 +79,7 @@ pub(super) fn messages<'a>(
     let size = run.segment_size.max(1);
     let start = (skipped * size).min(run.bytes.len());
     let (mut rest, longest) =
-        (run.bytes.range(start, run.bytes.len() - start), segmentation.message_length(size));
+        (run.bytes.range(start, run.bytes.len() - start), size * segmentation.datagrams_per_message(size));
     std::iter::from_fn(move || {
         let length = longest.min(rest.len());
         let bytes = (length > 0).then(|| rest.range(0, length))?;

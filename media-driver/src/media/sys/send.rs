@@ -18,8 +18,8 @@ use crate::media::transport::{MAX_BATCH, SendOutcome, SendRun};
 /// Sends the datagrams of all runs in order, until one is not accepted. No allocation.
 ///
 /// One datagram costs `send` or `sendto`; more cost one `sendmmsg` per [`MAX_BATCH`] messages, each of which is a datagram
-/// or, with segmentation offload, up to [`MAX_SEGMENTS`](crate::media::MAX_SEGMENTS) of them. Where the kernel refuses to
-/// cut a message up, the rest goes datagram by datagram, from then on.
+/// or, with segmentation offload, up to [`MAX_SEGMENTS`](crate::media::MAX_SEGMENTS) of them, of one run or of several that
+/// follow each other. Where the kernel refuses to cut a message up, the rest goes datagram by datagram, from then on.
 #[inline]
 pub(in crate::media) fn send_runs(
     socket: BorrowedFd<'_>,
@@ -51,13 +51,13 @@ fn send_messages(
     for run in runs {
         let datagrams = if skipped > 0 { run.datagrams() } else { 0 };
         for message in segmentation::messages(run, skipped, *segmentation) {
-            if batch.length == MAX_BATCH {
+            if batch.is_full() {
                 let flushed = batch.flush(fd, segmentation, outcome);
                 if flushed != Flushed::All {
                     return flushed;
                 }
             }
-            batch.push(message, run);
+            batch.push(message, run, *segmentation);
         }
         skipped = skipped.saturating_sub(datagrams);
     }
@@ -100,7 +100,7 @@ fn last_error() -> Option<io::Error> {
     (!is_nothing_now(&error)).then_some(error)
 }
 
-/// Message headers for one `sendmmsg`, on the stack; only the first `length` of each array are initialised.
+/// Message headers for one `sendmmsg`, on the stack; only as much of each array as is counted is initialised.
 struct Batch {
     messages: [MaybeUninit<libc::mmsghdr>; MAX_BATCH],
     vectors: [MaybeUninit<libc::iovec>; MAX_BATCH],
@@ -111,9 +111,14 @@ struct Batch {
     address_of: [(u8, u8); MAX_BATCH],
     /// For each message, how many datagrams it is.
     datagrams: [u8; MAX_BATCH],
+    /// For each message, behind which vector it ends.
+    vector_ends: [u8; MAX_BATCH],
     length: usize,
+    vector_count: usize,
     address_count: usize,
     previous: Option<(SocketAddr, (u8, u8))>,
+    /// Length of the datagrams of the last message, as long as it may go on.
+    open: Option<usize>,
 }
 
 impl Batch {
@@ -125,24 +130,54 @@ impl Batch {
             segment_sizes: [const { MaybeUninit::uninit() }; MAX_BATCH],
             address_of: [(0, 0); MAX_BATCH],
             datagrams: [0; MAX_BATCH],
+            vector_ends: [0; MAX_BATCH],
             length: 0,
+            vector_count: 0,
             address_count: 0,
             previous: None,
+            open: None,
         }
     }
 
-    /// Adds a message of a run; there is room for it.
-    fn push(&mut self, Message { bytes, datagrams }: Message<'_>, run: &SendRun<'_>) {
-        let index = self.length;
-        self.vectors[index]
+    fn is_full(&self) -> bool {
+        // No more messages than vectors.
+        self.vector_count == MAX_BATCH
+    }
+
+    /// Adds a message of a run, for which there is room; to the last message where they can be one.
+    fn push(
+        &mut self,
+        Message { bytes, datagrams }: Message<'_>,
+        run: &SendRun<'_>,
+        segmentation: Segmentation,
+    ) {
+        self.vectors[self.vector_count]
             .write(libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() });
-        if datagrams > 1 {
-            // Two datagrams of a message add up to what u16 holds, so one of them does.
-            self.segment_sizes[index].write(SegmentSize::new(run.segment_size as u16));
+        self.vector_count += 1;
+        let address = run.destination.map_or((0, 0), |address| self.address_index(address));
+        let length = if datagrams > 1 { run.segment_size } else { bytes.len() };
+        let joined = self.open.filter(|size| {
+            let last = self.length - 1;
+            let together = usize::from(self.datagrams[last]) + datagrams;
+            (length == *size || (length < *size && datagrams == 1))
+                && together <= segmentation.datagrams_per_message(*size)
+                && address == self.address_of[last]
+        });
+        let size = joined.unwrap_or(length);
+        if joined.is_none() {
+            self.datagrams[self.length] = 0;
+            self.address_of[self.length] = address;
+            self.length += 1;
         }
-        self.datagrams[index] = datagrams as u8;
-        self.address_of[index] = run.destination.map_or((0, 0), |address| self.address_index(address));
-        self.length = index + 1;
+        let index = self.length - 1;
+        self.datagrams[index] += datagrams as u8;
+        self.vector_ends[index] = self.vector_count as u8;
+        if self.datagrams[index] > 1 {
+            // Two datagrams of a message add up to what u16 holds, so one of them does.
+            self.segment_sizes[index].write(SegmentSize::new(size as u16));
+        }
+        // Only the last datagram of a message may be shorter.
+        self.open = (bytes.len() == datagrams * size).then_some(size);
     }
 
     /// Where the address stands; converted once for a row of equal ones.
@@ -166,7 +201,8 @@ impl Batch {
         for index in 0..length {
             self.prepare(index);
         }
-        (self.length, self.address_count, self.previous) = (0, 0, None);
+        (self.length, self.vector_count, self.address_count) = (0, 0, 0);
+        (self.previous, self.open) = (None, None);
         let mut done = 0;
         while done < length {
             match self.send(fd, done, length) {
@@ -200,8 +236,9 @@ impl Batch {
     fn prepare(&mut self, index: usize) {
         // SAFETY: a message header is plain integers and pointers, for which zero is a value (S2).
         let mut message: libc::mmsghdr = unsafe { MaybeUninit::zeroed().assume_init() };
-        message.msg_hdr.msg_iov = self.vectors[index].as_mut_ptr();
-        message.msg_hdr.msg_iovlen = 1;
+        let first = index.checked_sub(1).map_or(0, |before| usize::from(self.vector_ends[before]));
+        message.msg_hdr.msg_iov = self.vectors[first].as_mut_ptr();
+        message.msg_hdr.msg_iovlen = usize::from(self.vector_ends[index]) - first;
         let (address, address_length) = self.address_of[index];
         if address_length > 0 {
             message.msg_hdr.msg_name = self.addresses[usize::from(address)].as_mut_ptr().cast();

@@ -114,9 +114,16 @@ proptest::proptest! {
     fn whatever_is_sent_in_runs_arrives_in_order(
         runs in proptest::collection::vec((1..40_usize, 1..400_usize), 1..8),
         vector in 1..8_usize,
+        is_offloaded in proptest::prelude::any::<bool>(),
     ) {
-        let mut receiver = open(loopback(false).unwrap());
-        let mut sender = connected(receiver.local_address());
+        let bind = loopback(false).unwrap();
+        let (mut sender, mut receiver) = match offloaded(bind).filter(|_| is_offloaded) {
+            Some(ends) => ends,
+            None => {
+                let receiver = open(bind);
+                (connected(receiver.local_address()), receiver)
+            }
+        };
         let bytes = numbered(400);
         let run = |&(segment_size, length)| SendRun {
             bytes: SharedBytes::from_slice(&bytes[..length]),
@@ -128,7 +135,7 @@ proptest::proptest! {
         let fits = expected.len() <= 100; // in the smallest receive buffer
         proptest::prop_assume!(fits);
         proptest::prop_assert_eq!(sender.send_batch(NOW, &batch).datagrams, expected.len());
-        let found = receive(&mut receiver, &mut ReceiveBuffers::new(vector, 64), expected.len());
+        let found = receive(&mut receiver, &mut ReceiveBuffers::new(vector, 4096), expected.len());
         proptest::prop_assert!(found.into_iter().map(|(bytes, _)| bytes).eq(expected));
     }
 }
@@ -384,6 +391,28 @@ fn the_kernel_cuts_up_runs_and_puts_them_together_again() {
         assert!(found.iter().map(Vec::as_slice).eq(expected));
         assert!(longest > 1, "nothing was put together");
     }
+}
+
+#[test]
+fn runs_that_follow_each_other_are_one_message_as_long_as_only_its_last_datagram_is_shorter() {
+    let Some((mut sender, mut receiver)) = offloaded(loopback(false).unwrap()) else { return };
+    let bytes = numbered(300);
+    let run = |length| SendRun {
+        segment_size: 100,
+        ..SendRun::datagram(SharedBytes::from_slice(&bytes[..length]), None)
+    };
+    let single = |length| SendRun::datagram(SharedBytes::from_slice(&bytes[..length]), None);
+    let runs = [run(200), run(300), single(60), single(60), single(60), single(100), run(220), run(200)];
+    assert_eq!(sender.send_batch(NOW, &runs).datagrams, 14);
+    let mut found = Vec::new();
+    while found.iter().map(Vec::len).sum::<usize>() < 14 {
+        let outcome = receiver.recv_batch(NOW, &mut ReceiveBuffers::new(8, 1 << 16), &mut |received| {
+            found.push(received.datagrams().map(<[u8]>::len).collect::<Vec<_>>());
+        });
+        assert!(outcome.error.is_none() && outcome.messages > 0, "loopback delivers at once: {outcome:?}");
+    }
+    let expected = [vec![100, 100, 100, 100, 100, 60], vec![60, 60], vec![100, 100, 100, 20], vec![100, 100]];
+    assert_eq!(found, expected);
 }
 
 #[test]

@@ -117,7 +117,10 @@ fn a_full_socket_buffer_that_holds_up_one_destination_is_no_error() {
 
 #[test]
 fn what_nobody_takes_does_not_count_as_sent() {
-    for (error, expected) in [(None, Sent::Short), (Some(io::ErrorKind::NetworkDown), Sent::Failed)] {
+    for (error, expected) in [
+        (None, Sent::Short { accepted: 0 }),
+        (Some(io::ErrorKind::NetworkDown), Sent::Failed { accepted: 0 }),
+    ] {
         let mut world = World::with_destinations(2);
         world.wire.block(address(1, 1), error);
         world.wire.block(address(2, 1), error);
@@ -297,8 +300,8 @@ proptest! {
         let has_error = blocked.contains(&Some(true));
         let expected = match (free, blocked.len() - free) {
             (_, 0) => Sent::All,
-            (0, _) if has_error => Sent::Failed,
-            (0, _) => Sent::Short,
+            (0, _) if has_error => Sent::Failed { accepted: 0 },
+            (0, _) => Sent::Short { accepted: 0 },
             _ => Sent::Partly,
         };
         let bytes: Vec<u8> = (0..datagrams).collect();

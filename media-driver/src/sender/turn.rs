@@ -1,0 +1,73 @@
+//! One turn of sending: publication by publication, their data together.
+
+use epona_protocol::types::Nanos;
+
+use super::{Slot, endpoint_of, gather::Gather, publication::SenderPublication, report_trouble};
+use crate::{commands::ConductorCommand, proxy::Proxy, status::SystemCounters};
+
+/// A turn, and what came of it so far.
+pub(super) struct Turn<'a> {
+    now: Nanos,
+    endpoints: &'a mut [Option<Slot>],
+    conductor: &'a mut Proxy<ConductorCommand>,
+    system: &'a SystemCounters,
+    gather: Gather,
+    /// Bytes sent.
+    pub(super) bytes: usize,
+    /// Runs sent.
+    pub(super) moved: usize,
+    /// Whether something waits for a receiver to open its window.
+    pub(super) is_blocked: bool,
+}
+
+impl<'a> Turn<'a> {
+    #[inline]
+    pub(super) fn new(
+        now: Nanos,
+        endpoints: &'a mut [Option<Slot>],
+        conductor: &'a mut Proxy<ConductorCommand>,
+        system: &'a SystemCounters,
+    ) -> Self {
+        let gather = Gather::new();
+        Self { now, endpoints, conductor, system, gather, bytes: 0, moved: 0, is_blocked: false }
+    }
+
+    /// The turn of the publication in a slot; whether there is data of it to send, which goes at once if it `is_alone`, else at
+    /// the latest with [`Turn::flush`].
+    #[inline]
+    pub(super) fn take(
+        &mut self,
+        slots: &mut [Option<SenderPublication>],
+        at: usize,
+        is_alone: bool,
+    ) -> bool {
+        let Some(way) = slots.get(at).and_then(Option::as_ref).map(SenderPublication::way) else {
+            return false;
+        };
+        if !self.gather.takes(way) {
+            self.flush(slots);
+        }
+        let Some(publication) = slots.get_mut(at).and_then(Option::as_mut) else { return false };
+        let Some(endpoint) = endpoint_of(self.endpoints, way.0) else { return false };
+        let (found, sent) = publication.send(self.now, at, endpoint, &mut self.gather, self.system);
+        self.bytes += sent;
+        self.is_blocked |= publication.is_blocked();
+        report_trouble(self.conductor, endpoint);
+        // Of several destinations each may miss some: what it missed is to be of one publication.
+        if found > 0 && (is_alone || endpoint.has_destinations()) {
+            self.flush(slots);
+        }
+        found > 0
+    }
+
+    /// Sends what was found.
+    #[inline]
+    pub(super) fn flush(&mut self, slots: &mut [Option<SenderPublication>]) {
+        let Some((id, _)) = self.gather.way() else { return };
+        let Some(endpoint) = endpoint_of(self.endpoints, id) else { return };
+        let flushed = self.gather.flush(self.now, slots, endpoint, self.system);
+        self.bytes += flushed.bytes;
+        self.moved += flushed.runs;
+        report_trouble(self.conductor, endpoint);
+    }
+}
