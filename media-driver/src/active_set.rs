@@ -9,10 +9,11 @@
 //! ```
 //!
 //! Nobody tells a role that a client has published something: a quiet stream is found out by looking at it. How many are
-//! looked at depends on time, not on turns, of which a busy role has many: as many per microsecond as the table can
-//! afford, so that quiet streams together cost the busy ones a bounded share, however many they are. While no stream is
-//! busy there is nothing to hold up, and a round takes few turns; where clients wait for the look, more are looked at too
-//! in turns that found nothing going on. After a turn in which nothing moved the thread may have slept: as many busy ones as
+//! looked at depends on time, not on turns, of which a busy role has many: as many per millisecond as the table can
+//! afford, so that quiet streams together cost the busy ones a bounded share, however many they are. Looks come in bursts:
+//! what they find is far away in memory, and the waits for several overlap. While no stream is busy there is nothing to
+//! hold up, and a round takes few turns; where clients wait for the look, more are looked at too once every busy stream
+//! was found with nothing going on. After a turn in which nothing moved the thread may have slept: as many busy ones as
 //! quiet ones are visited then, where that is more than a slice.
 
 use epona_protocol::types::Nanos;
@@ -23,8 +24,15 @@ const ROUND_TURNS: usize = 16;
 /// Quiet streams that are looked at in a turn while none is busy, at least.
 const MIN_SLICE: usize = 64;
 
-/// Turns in which nothing went on, after which an eager set has looked at every quiet stream.
+/// Turns after which an eager set has looked at every quiet stream while no busy one has anything going on.
 const EAGER_ROUND_TURNS: usize = 64;
+
+/// Looks that a turn beside busy streams takes at least, if any, where there are as many streams. One at a time, looks
+/// cost about three times as much.
+const BURST: usize = 32;
+
+/// Nanoseconds in which as many streams are looked at as the pace says.
+const PACE_NS: i64 = 1_000_000;
 
 /// Busy streams that are visited in a turn, at most, as long as something moves. A visit costs as much whether or not
 /// there is something to do: of more streams than these, most turns would find most without, and other roles of the
@@ -50,9 +58,9 @@ pub enum Activity {
 /// Visits depend on nothing but the calls made before: the same history gives the same order.
 #[derive(Debug)]
 pub struct ActiveSet {
-    /// Quiet streams looked at per microsecond.
+    /// Quiet streams looked at per millisecond.
     pace: i64,
-    /// Whether more are looked at in turns in which nothing goes on.
+    /// Whether more are looked at while nothing goes on.
     is_eager: bool,
     /// Indices of busy streams.
     busy: Vec<usize>,
@@ -63,12 +71,14 @@ pub struct ActiveSet {
     last_turn: Nanos,
     /// Whether something moved in the last turn, after which the role goes straight on.
     has_moved: bool,
-    /// Looks that time has earned and no turn has taken, in thousandths.
+    /// Visits of busy streams since one had something going on.
+    fruitless: usize,
+    /// Looks that time has earned and no turn has taken, times [`PACE_NS`].
     credit: i64,
 }
 
 impl ActiveSet {
-    /// A set without streams, `pace` of which are looked at per microsecond when quiet, 1 and up.
+    /// A set without streams, `pace` of which are looked at per millisecond when quiet, 1 and up.
     #[must_use]
     pub const fn new(pace: u32) -> Self {
         Self {
@@ -80,6 +90,7 @@ impl ActiveSet {
             next_quiet: 0,
             last_turn: Nanos::new(0),
             has_moved: false,
+            fruitless: 0,
             credit: 0,
         }
     }
@@ -157,11 +168,11 @@ impl ActiveSet {
         let (head, tail) = self.busy.split_at(self.next_busy);
         self.next_busy += if self.busy.len() > slice { slice } else { 1 };
         self.has_moved = false;
-        let (mut is_any_quiet, mut is_any_active) = (false, false);
+        let mut is_any_quiet = false;
         for &index in tail.iter().chain(head).take(slice) {
             let activity = visit(index, Activity::Busy);
             self.has_moved |= activity == Activity::Busy;
-            is_any_active |= activity != Activity::Quiet;
+            self.fruitless = if activity == Activity::Quiet { self.fruitless.saturating_add(1) } else { 0 };
             let patience = &mut self.patience[index];
             *patience = if activity == Activity::Quiet { *patience - 1 } else { PATIENCE };
             is_any_quiet |= *patience == 0;
@@ -169,26 +180,31 @@ impl ActiveSet {
         if is_any_quiet {
             self.drop_quiet();
         }
-        self.visit_quiet(self.quiet_slice(looks, is_any_active), visit);
+        self.visit_quiet(self.quiet_slice(looks), visit);
     }
 
-    /// Looks that time has earned since the last turn, at most one for each stream.
+    /// Looks that time has earned and no turn has taken, at most one for each stream: none, or a burst.
     #[inline]
     fn earn_looks(&mut self, now: Nanos) -> usize {
         let elapsed = now.get().saturating_sub(self.last_turn.get()).max(0);
         self.last_turn = now;
         let earned = elapsed.saturating_mul(self.pace).saturating_add(self.credit);
-        self.credit = earned % 1000;
-        usize::try_from(earned / 1000).unwrap_or(usize::MAX).min(self.patience.len())
+        let (streams, looks) = (self.patience.len(), (earned / PACE_NS) as usize);
+        if looks < BURST.min(streams) {
+            self.credit = earned;
+            return 0;
+        }
+        self.credit = earned % PACE_NS;
+        looks.min(streams)
     }
 
     /// How many quiet streams are to be looked at in this turn.
     #[inline]
-    fn quiet_slice(&self, looks: usize, is_any_active: bool) -> usize {
+    fn quiet_slice(&self, looks: usize) -> usize {
         let streams = self.patience.len();
         if self.busy.is_empty() {
             looks.max(streams.div_ceil(ROUND_TURNS)).max(MIN_SLICE)
-        } else if self.is_eager && !is_any_active {
+        } else if self.is_eager && self.fruitless >= self.busy.len() {
             looks.max(streams.div_ceil(EAGER_ROUND_TURNS))
         } else {
             looks
@@ -223,7 +239,8 @@ impl ActiveSet {
 mod tests {
     use super::*;
 
-    const PACE: u32 = 4;
+    /// Four in a microsecond.
+    const PACE: u32 = 4000;
 
     /// The visits of one turn at a time, in which each stream is what `activity` says.
     fn turn_at(set: &mut ActiveSet, now: i64, activity: impl Fn(usize) -> Activity) -> Vec<usize> {
@@ -314,15 +331,15 @@ mod tests {
     }
 
     #[test]
-    fn quiet_streams_are_visited_in_slices_and_busy_ones_among_them_still_every_turn() {
-        const COUNT: usize = 1000;
+    fn quiet_streams_are_visited_in_bursts_and_busy_ones_among_them_still_every_turn() {
+        const COUNT: usize = 32 * BURST;
         let mut set = filled(COUNT);
         settle(&mut set, only(7));
         let mut visits = vec![0; COUNT];
-        let turns = COUNT / PACE as usize;
+        let turns = COUNT * 1000 / PACE as usize;
         for _ in 0..turns {
             let visited = turn(&mut set, only(7));
-            assert!(visited.len() <= PACE as usize + 1);
+            assert!(visited.len() == 1 || visited.len().abs_diff(BURST) <= 1);
             visited.into_iter().for_each(|index| visits[index] += 1);
         }
         assert_eq!(visits[7], turns);
@@ -339,8 +356,11 @@ mod tests {
             let turns = length / turn_length;
             let looks: usize =
                 (1..=turns).map(|at| turn_at(&mut set, start + at * turn_length, only(7)).len() - 1).sum();
-            let expected = (turns * turn_length) as usize * PACE as usize / 1000;
-            assert!(expected.abs_diff(looks) <= 1 + expected / 1000, "{turn_length}: {looks} of {expected}");
+            let expected = (turns * turn_length) as usize * PACE as usize / 1_000_000;
+            assert!(
+                expected.abs_diff(looks) <= BURST + expected / 1000,
+                "{turn_length}: {looks} of {expected}"
+            );
         }
     }
 
@@ -362,11 +382,34 @@ mod tests {
         let mut set = filled(COUNT);
         settle(&mut set, only(7));
         set.is_eager = true;
-        let looks = |set: &mut ActiveSet, busy| turn(set, only(busy)).iter().filter(|at| **at != 7).count();
-        let (a_few, many) = (PACE as usize, COUNT / EAGER_ROUND_TURNS);
-        for (busy, expected) in [(7, a_few), (COUNT, many), (7, a_few)] {
+        // No time passes, so that none are earned.
+        let looks = |set: &mut ActiveSet, busy| {
+            let now = set.last_turn.get();
+            turn_at(set, now, only(busy)).iter().filter(|at| **at != 7).count()
+        };
+        for (busy, expected) in [(7, 0), (COUNT, COUNT / EAGER_ROUND_TURNS), (7, 0)] {
             assert!(looks(&mut set, busy).abs_diff(expected) <= 1);
         }
+    }
+
+    #[test]
+    fn an_eager_set_looks_at_no_more_before_every_one_of_many_busy_streams_was_found_at_rest() {
+        const BUSY: usize = 3 * BUSY_SLICE;
+        let mut set = filled(2 * BUSY);
+        settle(&mut set, |index| if index < BUSY { Activity::Busy } else { Activity::Quiet });
+        (set.is_eager, set.next_quiet) = (true, BUSY);
+        let now = set.last_turn.get();
+        let turns = [1, 2, 3].map(|_| turn_at(&mut set, now, |_| Activity::Quiet));
+        assert_eq!(turns.map(|visited| visited.iter().any(|at| *at >= BUSY)), [false, false, true]);
+    }
+
+    #[test]
+    fn few_streams_are_looked_at_as_soon_as_time_has_earned_it_for_each() {
+        let mut set = filled(3);
+        settle(&mut set, only(0));
+        assert_eq!(turn_at(&mut set, 10_000_000_000, only(0)).len(), 3);
+        assert_eq!(turn_at(&mut set, 10_000_000_740, only(0)).len(), 1);
+        assert_eq!(turn_at(&mut set, 10_000_000_760, only(0)).len(), 3);
     }
 
     #[test]

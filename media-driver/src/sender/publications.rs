@@ -10,8 +10,8 @@ use crate::{
     endpoint_id::SendEndpointId,
 };
 
-/// Quiet publications looked at per microsecond: each costs about a cache line, and their clients wait for it.
-const PACE: u32 = 2;
+/// Quiet publications looked at per millisecond: each costs about a cache line, and their clients wait for it.
+const PACE: u32 = 500;
 
 /// Publications found by endpoint, stream and session, of which those that have nothing to send cost little.
 #[derive(Debug)]
