@@ -3,7 +3,8 @@
 use std::{io, net::SocketAddr, sync::Arc};
 
 use epona_protocol::{
-    types::{Nanos, ReceiverId, RegistrationId},
+    memory::SharedBytes,
+    types::{DATA_HEADER_LENGTH, Nanos, ReceiverId, RegistrationId},
     uri::ControlMode,
 };
 
@@ -20,7 +21,11 @@ use crate::{
         udp_channel::UdpChannel,
     },
     re_resolution::{ReResolution, SILENCE, SilentPeer},
+    status::SystemCounters,
 };
+
+/// Bytes of a heartbeat: a header without data.
+pub const HEARTBEAT_LENGTH: usize = DATA_HEADER_LENGTH as usize;
 
 /// Where datagrams of an endpoint go when the publication does not name an address itself.
 #[derive(Debug)]
@@ -50,6 +55,8 @@ pub struct SendEndpoint {
     /// What that stands for now.
     remote: SocketAddr,
     timestamps: Option<SendTimestamps>,
+    /// Heartbeats that are sent at the end of the turn, side by side.
+    heartbeats: Vec<u8>,
     error: Option<SendFailure>,
     /// What is told to those who look for a fault.
     pub events: EventLog,
@@ -81,6 +88,7 @@ impl SendEndpoint {
             name,
             remote,
             timestamps,
+            heartbeats: Vec::with_capacity(MAX_BATCH * HEARTBEAT_LENGTH),
             error: None,
             events: EventLog::off(),
             time_of_last_status_message: now,
@@ -133,6 +141,39 @@ impl SendEndpoint {
             self.watch_offload();
         }
         sent
+    }
+
+    /// Has a heartbeat sent along the endpoint's route, at the latest with [`SendEndpoint::send_heartbeats`]: for streams
+    /// on which nothing else is sent, a call for each would be most of their cost. Whether it can take no more.
+    pub fn add_heartbeat(&mut self, heartbeat: &[u8; HEARTBEAT_LENGTH]) -> bool {
+        self.heartbeats.extend_from_slice(heartbeat);
+        self.heartbeats.len() >= MAX_BATCH * HEARTBEAT_LENGTH
+    }
+
+    /// Whether there are heartbeats to be sent.
+    #[inline]
+    #[must_use]
+    pub fn has_heartbeats(&self) -> bool {
+        !self.heartbeats.is_empty()
+    }
+
+    /// Sends the heartbeats that were added, all to the same; bytes sent. Those that are not accepted are lost, as on the way.
+    pub fn send_heartbeats(&mut self, now: Nanos, system: &SystemCounters) -> usize {
+        let mut heartbeats = std::mem::take(&mut self.heartbeats);
+        let bytes = SharedBytes::from_slice(&heartbeats);
+        let sent =
+            self.send(now, &mut [SendRun { bytes, segment_size: HEARTBEAT_LENGTH, destination: None }], None);
+        if matches!(sent, Sent::Short { .. } | Sent::Partly) {
+            system.short_sends.increment();
+        }
+        let bytes = match sent {
+            Sent::All | Sent::Partly => heartbeats.len(),
+            Sent::Short { accepted } | Sent::Failed { accepted } => accepted * HEARTBEAT_LENGTH,
+            Sent::Nowhere => 0,
+        };
+        heartbeats.clear();
+        self.heartbeats = heartbeats;
+        bytes
     }
 
     #[inline]

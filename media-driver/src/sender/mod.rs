@@ -116,6 +116,7 @@ impl Sender {
         let mut turn = Turn::new(now, endpoints, conductor, system);
         let moved = publications.take_turns(now, |slots, at, is_alone| turn.take(slots, at, is_alone));
         turn.flush(publications.slots_mut());
+        turn.send_heartbeats();
         let Turn { bytes, is_blocked, .. } = turn;
         let moved = moved + turn.moved;
         if moved == 0 {

@@ -7,11 +7,11 @@ use epona_protocol::{
     frame::{self, DataFlags, DataHeader, Nak, Rttm, RttmFlags, Setup, SetupFlags, StatusMessageView},
     logbuffer::{Availability, scan_for_availability},
     memory::SharedBytes,
-    types::{DATA_HEADER_LENGTH, Nanos, Now, Position, ReceiverId, SessionId, StreamId},
+    types::{Nanos, Now, Position, ReceiverId, SessionId, StreamId},
 };
 
 use super::{
-    endpoint::SendEndpoint,
+    endpoint::{HEARTBEAT_LENGTH, SendEndpoint},
     gather::{Allowance, Gather, Way},
     receiver_liveness::ReceiverLiveness,
     retransmit_handler::{NakOutcome, Resend, RetransmitHandler},
@@ -176,8 +176,8 @@ impl SenderPublication {
         (self.params.endpoint, self.response_address)
     }
 
-    /// One turn: setup when due, then data, which is left in `gather` for the publication's `slot`, or without data a heartbeat
-    /// and idle chores. Bytes found, and bytes sent.
+    /// One turn: setup when due, then data, which is left in `gather` for the publication's `slot`, or without data idle
+    /// chores and a heartbeat, which may go with those of others, later in the turn. Bytes found, and bytes sent.
     ///
     /// Source: wire spec 10.2.
     #[inline]
@@ -316,7 +316,7 @@ impl SenderPublication {
             flags = flags.with(DataFlags::EOS);
         }
         let geometry = &self.state.geometry;
-        let mut bytes = [0; DATA_HEADER_LENGTH as usize];
+        let mut bytes = [0; HEARTBEAT_LENGTH];
         DataHeader::heartbeat(
             self.state.session_id,
             self.state.stream_id,
@@ -325,10 +325,13 @@ impl SenderPublication {
             flags,
         )
         .emit(&mut bytes);
-        let sent = self.send_control(now, &bytes, endpoint, system);
         system.heartbeats_sent.increment();
         self.time_of_last_data_or_heartbeat = now;
-        if matches!(sent, Sent::All | Sent::Partly) { bytes.len() } else { 0 }
+        if self.response_address.is_some() {
+            let sent = self.send_control(now, &bytes, endpoint, system);
+            return if matches!(sent, Sent::All | Sent::Partly) { bytes.len() } else { 0 };
+        }
+        if endpoint.add_heartbeat(&bytes) { endpoint.send_heartbeats(now, system) } else { 0 }
     }
 
     /// Without data to send: flow control may change its mind, receivers may have gone. Source: driver spec 3.5.

@@ -12,6 +12,7 @@ pub(super) struct Turn<'a> {
     conductor: &'a mut Proxy<ConductorCommand>,
     system: &'a SystemCounters,
     gather: Gather,
+    has_heartbeats: bool,
     /// Bytes sent.
     pub(super) bytes: usize,
     /// Runs sent.
@@ -29,7 +30,17 @@ impl<'a> Turn<'a> {
         system: &'a SystemCounters,
     ) -> Self {
         let gather = Gather::new();
-        Self { now, endpoints, conductor, system, gather, bytes: 0, moved: 0, is_blocked: false }
+        Self {
+            now,
+            endpoints,
+            conductor,
+            system,
+            gather,
+            has_heartbeats: false,
+            bytes: 0,
+            moved: 0,
+            is_blocked: false,
+        }
     }
 
     /// The turn of the publication in a slot; whether there is data of it to send, which goes at once if it `is_alone`, else at
@@ -52,6 +63,7 @@ impl<'a> Turn<'a> {
         let (found, sent) = publication.send(self.now, at, endpoint, &mut self.gather, self.system);
         self.bytes += sent;
         self.is_blocked |= publication.is_blocked();
+        self.has_heartbeats |= endpoint.has_heartbeats();
         report_trouble(self.conductor, endpoint);
         // Of several destinations each may miss some: what it missed is to be of one publication.
         if found > 0 && (is_alone || endpoint.has_destinations()) {
@@ -69,5 +81,22 @@ impl<'a> Turn<'a> {
         self.bytes += flushed.bytes;
         self.moved += flushed.runs;
         report_trouble(self.conductor, endpoint);
+    }
+
+    /// Sends the heartbeats that were due.
+    #[inline]
+    pub(super) fn send_heartbeats(&mut self) {
+        if self.has_heartbeats {
+            self.send_heartbeats_of_each();
+        }
+    }
+
+    #[cold]
+    fn send_heartbeats_of_each(&mut self) {
+        let endpoints = self.endpoints.iter_mut().flatten().map(|slot| &mut slot.endpoint);
+        for endpoint in endpoints.filter(|endpoint| endpoint.has_heartbeats()) {
+            self.bytes += endpoint.send_heartbeats(self.now, self.system);
+            report_trouble(self.conductor, endpoint);
+        }
     }
 }

@@ -60,3 +60,37 @@ fn a_quiet_publication_sends_a_setup_to_who_asks_and_a_resend_to_who_misses_some
     let sent = world.after(ms(0));
     assert!(sent.iter().any(|datagram| Setup::parse(datagram).is_ok()), "{sent:?}");
 }
+
+#[test]
+fn heartbeats_of_idle_streams_go_out_together_each_once() {
+    let mut world = World::new();
+    world.connect(WINDOW);
+    for stream in 1..=99 {
+        world.add_stream(2000 + stream);
+    }
+    world.after(ms(200));
+    rest(&mut world);
+    world.wire.take_calls();
+    let bytes = world.system.bytes_sent.get();
+    let heartbeats = world.after(ms(109));
+    assert_eq!((heartbeats.len(), world.wire.take_calls()), (100, 2));
+    assert_eq!(world.system.bytes_sent.get() - bytes, 3200);
+    let streams: std::collections::HashSet<_> =
+        heartbeats.iter().map(|bytes| DataHeader::parse(bytes).unwrap().stream_id).collect();
+    assert_eq!(streams.len(), 100);
+    assert!(world.after(ms(100)).is_empty());
+}
+
+#[test]
+fn heartbeats_that_the_socket_has_no_room_for_are_a_short_send_and_come_again() {
+    let mut world = World::new();
+    world.connect(WINDOW);
+    world.after(ms(200));
+    world.wire.accept_only(Some(0));
+    let bytes = world.system.bytes_sent.get();
+    world.after(ms(109));
+    assert_eq!((world.system.short_sends.get(), world.system.bytes_sent.get()), (1, bytes));
+    world.wire.accept_only(None);
+    world.wire.take();
+    assert_eq!(world.after(ms(109)).len(), 1);
+}
