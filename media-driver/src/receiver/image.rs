@@ -26,9 +26,9 @@ use crate::{
     status::SystemCounters,
 };
 
-/// Furthest beyond the high-water mark that a datagram may start, in bytes: the gap is zeroed before it goes in, and other
-/// streams wait for that. Of what is farther away a datagram brings the mark so much nearer.
-const MAX_GAP: i64 = 1 << 20;
+/// Longest gap that one datagram has zeroed, in bytes: other streams wait for that. One that would leave a longer gap is
+/// dropped once so much of it is zeroed, and those that follow find less to do.
+const MAX_GAP: i64 = 4 << 20;
 
 /// Settings that an image is received with.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +51,8 @@ pub struct ReceiverImage {
     connections: Connections,
     /// Where the image ends; the counter of that name is for others, who could write to it.
     high_water_mark: Position,
+    /// Up to where there are zeroes beyond the high-water mark, if that is farther.
+    zeroed_to: Position,
     last_status: ScheduledStatus,
     overrun_threshold: Position,
     status_message_deadline: Nanos,
@@ -67,6 +69,7 @@ impl ReceiverImage {
         let mut image = Self {
             connections: Connections::default(),
             high_water_mark: state.join_position,
+            zeroed_to: state.join_position,
             last_status: ScheduledStatus { position: state.join_position, window: 0 },
             overrun_threshold: state.join_position + i64::from(state.geometry.term_length().get() / 2),
             status_message_deadline: now,
@@ -174,10 +177,9 @@ impl ReceiverImage {
         } else {
             self.connections.track(origin, now);
             self.state.set_time_of_last_packet(now);
-            if !self.is_within_reach(position, system) {
+            if !self.make_room(position, proposed, system) {
                 return datagram.len();
             }
-            extend(&self.state.log, self.high_water_mark, position, proposed);
             insert(self.state.log.term_at(position), header.term_offset(), &received[..run.bytes]);
             self.raise_high_water_mark(proposed);
         }
@@ -200,11 +202,10 @@ impl ReceiverImage {
         }
         self.connections.track(origin, now);
         self.state.set_time_of_last_packet(now);
-        if !self.is_within_reach(position, system) {
+        if !self.make_room(position, position, system) {
             return;
         }
         // Before the end of the stream, so that the conductor never takes an image with a lost tail for complete.
-        extend(&self.state.log, self.high_water_mark, position, position);
         self.raise_high_water_mark(position);
         if header.flags().contains(DataFlags::EOS) && !self.state.is_end_of_stream() {
             let is_revoked = header.flags().contains(DataFlags::REVOKED);
@@ -228,18 +229,21 @@ impl ReceiverImage {
         self.state.set_end_of_stream(end, is_revoked);
     }
 
-    /// Whether the gap before `position` is one to zero at once; else the image ends nearer to it now, and somebody will
-    /// ask for what is missing.
+    /// Leaves nothing of earlier terms before `position`, and a zero at `end`; whether that could be done at once.
     #[inline]
-    fn is_within_reach(&mut self, position: Position, system: &SystemCounters) -> bool {
-        let is_within = position - self.high_water_mark <= MAX_GAP;
-        if !is_within {
+    fn make_room(&mut self, position: Position, end: Position, system: &SystemCounters) -> bool {
+        let from = self.high_water_mark.max(self.zeroed_to);
+        // Of what begins before, the rest is zeroed as well: it may be refused, as something is there.
+        let gap_end = if position < from { end } else { position };
+        let is_possible = gap_end - from <= MAX_GAP;
+        if is_possible {
+            extend(&self.state.log, from, position, end);
+        } else {
             system.flow_control_over_runs.increment();
-            let end = self.high_water_mark + MAX_GAP;
-            extend(&self.state.log, self.high_water_mark, end, end);
-            self.raise_high_water_mark(end);
+            self.zeroed_to = from + MAX_GAP;
+            extend(&self.state.log, from, self.zeroed_to, self.zeroed_to);
         }
-        is_within
+        is_possible
     }
 
     #[inline]

@@ -48,6 +48,8 @@ pub struct SendEndpoint {
     transport: Box<dyn Transport>,
     /// As the last send left it.
     offload: Offload,
+    /// Whether the last datagrams were not all accepted.
+    was_short: bool,
     refusal: Option<OffloadRefusal>,
     route: Route,
     /// The name of the one peer, if it has one that may come to stand for another address.
@@ -82,6 +84,7 @@ impl SendEndpoint {
             id,
             channel,
             offload: transport.offload(),
+            was_short: false,
             refusal: None,
             transport,
             route,
@@ -121,6 +124,13 @@ impl SendEndpoint {
         self.offload.is_on()
     }
 
+    /// Whether the last datagrams were not all accepted.
+    #[inline]
+    #[must_use]
+    pub fn was_short(&self) -> bool {
+        self.was_short
+    }
+
     /// Whether what it sends goes to several destinations, each of which may miss some of it.
     #[inline]
     #[must_use]
@@ -137,6 +147,7 @@ impl SendEndpoint {
     #[inline]
     pub fn send(&mut self, now: Nanos, runs: &mut [SendRun<'_>], learned: Option<SocketAddr>) -> Sent {
         let sent = self.send_along(now, runs, learned);
+        self.was_short = matches!(sent, Sent::Short { .. } | Sent::Failed { .. });
         if self.offload.is_on() {
             self.watch_offload();
         }

@@ -192,7 +192,8 @@ impl Gather {
         endpoint: &mut SendEndpoint,
         system: &SystemCounters,
     ) -> Flushed {
-        if self.publications > 1 {
+        // While the socket takes only a part, that would always be the same publications'.
+        if self.publications > 1 && !endpoint.was_short() {
             self.arrange();
         }
         let learned = self.way.and_then(|(_, learned)| learned);

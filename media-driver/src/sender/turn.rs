@@ -80,6 +80,8 @@ impl<'a> Turn<'a> {
         let flushed = self.gather.flush(self.now, slots, endpoint, self.system);
         self.bytes += flushed.bytes;
         self.moved += flushed.runs;
+        // Of those whose data was refused.
+        self.has_heartbeats |= endpoint.has_heartbeats();
         report_trouble(self.conductor, endpoint);
     }
 

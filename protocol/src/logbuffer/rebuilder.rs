@@ -21,23 +21,23 @@ use super::{
     header::{HEADER_LENGTH, is_frame_start, term_length},
 };
 
-/// Moves the end of an image from its high-water mark to `end`, before frames that start at `start` are inserted and the
-/// mark follows: what they leave out is a gap, and the image ends with a zero again.
+/// Moves the end of an image from its high-water mark, or from where zeroes end beyond it, to `end`, before frames that
+/// start at `start` are inserted and the mark follows: what they leave out is a gap, and the image ends with a zero again.
 ///
-/// All three are frame starts, `start <= end`; nothing happens unless `end` is ahead of the high-water mark. Takes as
-/// long as zeroing the gap does.
+/// All three are multiples of 32, `start <= end`; nothing happens unless `end` is ahead. Takes as long as zeroing the gap
+/// does.
 ///
 /// Threading: one receiver per image; whoever sees what is stored later with release ordering sees all of this.
 /// Source: shared-memory spec 9.9, where terms are cleaned instead.
 #[inline]
-pub fn extend(log: &LogBuffers, high_water_mark: Position, start: Position, end: Position) {
-    if end <= high_water_mark {
+pub fn extend(log: &LogBuffers, zeroed_to: Position, start: Position, end: Position) {
+    if end <= zeroed_to {
         return;
     }
     end_at(log, end);
-    if start != high_water_mark {
-        // What begins before the mark may be refused, as something is there.
-        zero_gap(log, high_water_mark, if start > high_water_mark { start } else { end });
+    if start != zeroed_to {
+        // What begins before may be refused, as something is there.
+        zero_gap(log, zeroed_to, if start > zeroed_to { start } else { end });
     }
 }
 

@@ -111,28 +111,55 @@ fn far_away(position: i64, make: impl FnOnce(i64) -> Vec<u8>) -> Vec<u8> {
     bytes
 }
 
-#[test]
-fn a_gap_too_long_to_zero_at_once_is_reached_by_several_datagrams() {
-    const REACH: i64 = 1 << 20;
-    let mut world = World::new();
+/// Longest gap that is zeroed at once.
+const REACH: i64 = 4 << 20;
+
+/// An image in terms of eight times [`REACH`], which are full of what was there before.
+fn in_long_terms(world: &mut World) -> Arc<ImageState> {
     let log = image_log_of(TermLength::new(8 * REACH).unwrap());
-    log.term(0).write(8, &[0x5A; 3 * REACH as usize]);
-    let (state, _) = world.add_image_in(log, 0, true);
+    log.term(0).write(8, &vec![0x5A; 4 * REACH as usize - 8]);
+    world.add_image_in(log, 0, true).0
+}
+
+#[test]
+fn a_gap_too_long_to_zero_at_once_is_crossed_by_several_datagrams_and_nobody_sees_that() {
+    let mut world = World::new();
+    let state = in_long_terms(&mut world);
     let frames: [&dyn Fn(i64) -> Vec<u8>; 2] =
         [&|at| data(at, 64), &|at| heartbeat(at, DataFlags::HEARTBEAT_EOS)];
     let position = 2 * REACH + 64;
-    for (turn, reached) in [REACH, 2 * REACH].into_iter().enumerate() {
+    for (turn, zeroed) in [REACH, 2 * REACH].into_iter().enumerate() {
         world.hear(&far_away(position, frames[turn]));
-        assert_eq!(state.high_water_mark.get(), reached);
-        let zeroes = state.log.term(0).to_vec(0, reached as usize + 8);
-        assert!(zeroes.iter().all(|byte| *byte == 0), "{reached}");
+        assert_eq!(state.high_water_mark.get(), 0, "no frame ends there");
+        assert!(state.log.term(0).to_vec(0, zeroed as usize + 8).iter().all(|byte| *byte == 0), "{zeroed}");
         assert_eq!(world.system.flow_control_over_runs.get(), turn as i64 + 1);
     }
     assert!(!state.is_end_of_stream(), "it is not known to be complete");
+    // A frame across the end of what is zeroed, and one behind it.
+    world.hear(&far_away(2 * REACH - 64, |at| data(at, 128)));
+    assert_eq!(
+        (state.high_water_mark.get(), state.log.term(0).get_i64(2 * REACH as usize + 64)),
+        (position, 0)
+    );
     world.hear(&far_away(position, frames[0]));
-    assert_eq!(state.high_water_mark.get(), position + 64);
-    assert_eq!(state.log.term(0).get_i32(position as usize), 64);
+    assert_eq!(
+        (state.high_water_mark.get(), state.log.term(0).get_i32(position as usize)),
+        (position + 64, 64)
+    );
+    assert_eq!(state.log.term(0).get_i64(position as usize + 64), 0);
     assert_eq!(world.system.flow_control_over_runs.get(), 2);
+}
+
+#[test]
+fn padding_that_begins_among_what_is_there_has_no_more_zeroed_than_other_gaps() {
+    let mut world = World::new();
+    let state = in_long_terms(&mut world);
+    world.hear(&data(0, 128));
+    let mut padding = data(64, 32);
+    padding[..4].copy_from_slice(&(2 * REACH as i32).to_le_bytes());
+    padding[6] = 0;
+    world.hear(&padding);
+    assert_eq!((state.high_water_mark.get(), world.system.flow_control_over_runs.get()), (128, 1));
 }
 
 #[test]
