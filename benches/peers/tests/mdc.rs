@@ -7,7 +7,7 @@ mod common;
 use std::{cell::RefCell, collections::VecDeque};
 
 use common::{
-    SEED, STREAM, client, cnc, driver,
+    SEED, STREAM, client, destinations, driver,
     ends::{eventually, message, numbers},
     lossy, system_counter,
 };
@@ -22,9 +22,6 @@ use epona_peers::{
 
 /// Terms that the stream passes through.
 const TERMS: usize = 4;
-
-/// Counter type of `mdc-num-dest`. Source: shared-memory spec, counter type ids.
-const MDC_DESTINATIONS: i32 = 18;
 
 /// Subscriptions that must all get the same messages: one is handed over when all of them have it.
 struct Alike<S>(Vec<(S, VecDeque<Vec<u8>>)>);
@@ -71,10 +68,6 @@ impl<S: Subscription> Subscription for Alike<S> {
     fn resolved_channel(&self) -> Option<String> {
         self.0[0].0.resolved_channel()
     }
-}
-
-fn destinations(process: &DriverProcess) -> i64 {
-    cnc(process).counter(MDC_DESTINATIONS, "mdc-num-dest").expect("a counter of destinations").value
 }
 
 fn port() -> u16 {

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Exchange, cnc, driver, system_counter};
+use common::{Exchange, cnc, driver, system_counter, type_id};
 use epona_peers::{
     aeron::AeronClient,
     epona::EponaClient,
@@ -17,11 +17,6 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Terms passed through.
 const TERMS: usize = 5;
-
-/// Counter types. Source: shared-memory spec 5.7.
-const RESOLVER_NEIGHBORS: i32 = 15;
-const RESOLVER_CACHE_ENTRIES: i32 = 16;
-const BOOTSTRAP_NEIGHBOR: i32 = 21;
 
 /// A driver that gossips under a name of its own.
 struct Gossiping {
@@ -51,11 +46,11 @@ impl Gossiping {
     }
 
     fn neighbors(&self) -> i64 {
-        self.value(RESOLVER_NEIGHBORS, &format!("Resolver neighbors: bound {}", self.bound))
+        self.value(type_id::RESOLVER_NEIGHBORS, &format!("Resolver neighbors: bound {}", self.bound))
     }
 
     fn names(&self) -> i64 {
-        self.value(RESOLVER_CACHE_ENTRIES, &format!("Resolver cache entries: name={}", self.name))
+        self.value(type_id::RESOLVER_CACHE_ENTRIES, &format!("Resolver cache entries: name={}", self.name))
     }
 
     /// Waits until its counter says that it hears a bootstrap neighbour.
@@ -63,7 +58,7 @@ impl Gossiping {
         let port = neighbor.port;
         let label = format!("Bootstrap neighbor: name=localhost:{port} resolved=127.0.0.1:{port}");
         let deadline = Instant::now() + PATIENCE;
-        while self.value(BOOTSTRAP_NEIGHBOR, &label) != 1 {
+        while self.value(type_id::BOOTSTRAP_NEIGHBOR, &label) != 1 {
             assert!(
                 Instant::now() < deadline,
                 "{} does not hear {} after {PATIENCE:?}",

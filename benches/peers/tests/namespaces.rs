@@ -1,15 +1,11 @@
-//! Three hosts on a switch, with a driver each: receivers that are slow or die, cables that are pulled.
-//!
-//! Network namespaces need root and the program `ip`; without them the tests say so and pass.
+//! Hosts on a switch, with a driver each: receivers that are slow or die, peers that move, packets and their marks. Links
+//! that go down and up: `outages.rs`.
 
 mod common;
 
 use common::{
-    Maker,
-    ends::{
-        AnyPublisher, AnySubscriber, connect, eventually, exchange, message, numbers, publish_past,
-        publisher, subscriber,
-    },
+    ends::{AnySubscriber, connect, eventually, exchange, message, numbers, publish_past},
+    hosts::{PORT, drivers, followed, in_network, in_network_of, multicast, publish, subscribe},
     skip::skipped,
     stream_counter, system_counter, type_id,
 };
@@ -27,8 +23,8 @@ use std::process::Command;
 /// Messages that no window holds: several terms of 64 KiB.
 const MANY: u32 = 600;
 
-/// Runs the tests of this file for a publishing driver and two receiving ones; the second is the one that is slow, is
-/// killed, or loses its link.
+/// Runs the tests of this file for a publishing driver and two receiving ones; the second is the one that is slow or
+/// is killed.
 macro_rules! hosts {
     ($name:ident: $from:ident -> $one:ident, $other:ident) => {
         mod $name {
@@ -90,32 +86,6 @@ macro_rules! hosts {
             }
 
             #[test]
-            fn a_multicast_stream_goes_on_after_a_link_was_down_for_less_than_the_timeouts() {
-                in_network(|network| a_short_outage_is_made_good(network, KINDS, &multicast()));
-            }
-
-            #[test]
-            fn a_unicast_stream_goes_on_after_a_link_was_down_for_less_than_the_timeouts() {
-                in_network(|network| {
-                    let channel = unicast(&network.hosts()[2]);
-                    a_short_outage_is_made_good(network, KINDS, &channel);
-                });
-            }
-
-            #[test]
-            fn a_unicast_stream_starts_anew_after_a_link_was_down_for_longer_than_the_timeouts() {
-                in_network(|network| {
-                    let channel = unicast(&network.hosts()[2]);
-                    a_long_outage_starts_anew(network, KINDS, &channel);
-                });
-            }
-
-            #[test]
-            fn a_multicast_stream_goes_on_at_others_while_a_link_is_down_for_longer_than_the_timeouts() {
-                in_network(|network| others_go_on_during_a_long_outage(network, KINDS));
-            }
-
-            #[test]
             fn receivers_that_moved_to_another_host_are_sent_to_where_their_name_points_now() {
                 in_network(|network| receivers_move(network, KINDS));
             }
@@ -141,58 +111,6 @@ macro_rules! hosts {
 hosts!(control: Aeron -> Aeron, Aeron);
 hosts!(our_publisher: Epona -> Epona, Aeron);
 hosts!(our_receiver: Aeron -> Aeron, Epona);
-
-/// Runs a test with three hosts, where there can be any.
-fn in_network(test: impl FnOnce(&Network)) {
-    in_network_of(3, test);
-}
-
-fn in_network_of(hosts: usize, test: impl FnOnce(&Network)) {
-    match Network::obstacle() {
-        Some(obstacle) => skipped(&format!("no hosts of their own for the drivers: {obstacle}")),
-        None => {
-            test(&Network::new(hosts).unwrap_or_else(|error| panic!("network of {hosts} hosts: {error}")))
-        }
-    }
-}
-
-/// The ports of a network of its own are all free.
-const PORT: u16 = 24_500;
-
-fn multicast() -> String {
-    format!("aeron:udp?endpoint=224.20.30.39:{PORT}|interface=10.77.0.0/24|term-length=64k")
-}
-
-fn unicast(to: &Host) -> String {
-    format!("aeron:udp?endpoint={}:{PORT}|term-length=64k", to.address())
-}
-
-/// A driver on each host; states that depend on their timers change soon.
-fn drivers<const HOSTS: usize>(
-    network: &Network,
-    kinds: [DriverKind; HOSTS],
-    more: &[(&str, &str)],
-) -> [DriverProcess; HOSTS] {
-    let quick = [("aeron.timer.interval", "50ms"), ("aeron.rcv.status.message.timeout", "50ms")];
-    let settings: Vec<_> = quick.iter().chain(more).copied().collect();
-    let mut hosts = network.hosts().iter();
-    kinds.map(|kind| {
-        let host = hosts.next().expect("a host for each driver");
-        DriverProcess::spawn_on(host, kind, &settings).unwrap_or_else(|error| panic!("{kind:?}: {error}"))
-    })
-}
-
-fn publish(driver: &DriverProcess, channel: &str) -> AnyPublisher {
-    publisher(Maker::of(driver.kind()), driver, channel)
-}
-
-fn subscribe(driver: &DriverProcess, channel: &str) -> AnySubscriber {
-    subscriber(Maker::of(driver.kind()), driver, channel)
-}
-
-fn followed(from: &DriverProcess, session: i32) -> Option<i64> {
-    stream_counter(from, type_id::FLOW_CONTROL_RECEIVERS, session)
-}
 
 /// Both receivers count: the slow one limits, which the counters tell, until it is dead for longer than the timeout.
 fn the_slow_host_holds_back_until_killed(
@@ -341,101 +259,6 @@ fn one_is_slow_and_another_dies(
         assert_eq!(numbers(slow.messages()), (0..MANY).collect::<Vec<_>>());
     }
     assert!(publication.is_connected());
-}
-
-/// Settings with which every outage is a short one, however slow the machine.
-const PATIENT: &[(&str, &str)] =
-    &[("aeron.image.liveness.timeout", "600s"), ("aeron.publication.connection.timeout", "600s")];
-
-/// A short outage costs time and nothing else: the image stays, what was lost is sent again.
-fn a_short_outage_is_made_good(network: &Network, kinds: [DriverKind; 3], channel: &str) {
-    let [from, _, other] = drivers(network, kinds, PATIENT);
-    let mut subscription = subscribe(&other, channel);
-    let mut publication = publish(&from, channel);
-    connect(&mut publication, &mut [&mut subscription]);
-    exchange(&mut publication, &mut [&mut subscription], 0..50);
-    network.set_link(&network.hosts()[2], false).unwrap();
-    let mut next = 50;
-    eventually("the publisher is held back, as nobody answers", || {
-        publication.turn();
-        subscription.turn();
-        subscription.poll();
-        match publication.offer(&message(next)) {
-            Offer::Sent(_) => next += 1,
-            Offer::BackPressured => return true,
-            Offer::AdminAction => {}
-            other => panic!("message {next}: {other:?}"),
-        }
-        false
-    });
-    network.set_link(&network.hosts()[2], true).unwrap();
-    eventually("everything has arrived", || {
-        publication.turn();
-        subscription.turn();
-        subscription.poll();
-        subscription.messages().len() == next as usize
-    });
-    exchange(&mut publication, &mut [&mut subscription], next..next + 300);
-    assert_eq!(numbers(subscription.messages()), (0..next + 300).collect::<Vec<_>>());
-    let images = subscription.take_image_events();
-    assert_eq!(images.len(), 1, "one image all the time: {images:?}");
-    assert!(publication.is_connected());
-}
-
-/// Settings with which an outage of more than a second is a long one.
-const IMPATIENT: &[(&str, &str)] =
-    &[("aeron.image.liveness.timeout", "1s"), ("aeron.publication.connection.timeout", "1s")];
-
-/// A long outage ends the image and the connection; both come back with the link, and the stream goes on from there.
-fn a_long_outage_starts_anew(network: &Network, kinds: [DriverKind; 3], channel: &str) {
-    let [from, _, other] = drivers(network, kinds, IMPATIENT);
-    let mut subscription = subscribe(&other, channel);
-    let mut publication = publish(&from, channel);
-    connect(&mut publication, &mut [&mut subscription]);
-    exchange(&mut publication, &mut [&mut subscription], 0..50);
-    network.set_link(&network.hosts()[2], false).unwrap();
-    eventually("both sides have given the other up", || {
-        publication.turn();
-        subscription.turn();
-        !publication.is_connected() && subscription.image_count() == 0
-    });
-    assert_eq!(publication.offer(&message(50)), Offer::NotConnected);
-    network.set_link(&network.hosts()[2], true).unwrap();
-    connect(&mut publication, &mut [&mut subscription]);
-    exchange(&mut publication, &mut [&mut subscription], 50..350);
-    assert_eq!(numbers(subscription.messages()), (0..350).collect::<Vec<_>>());
-    let images = subscription.take_image_events();
-    let comings: Vec<_> = images.iter().map(|image| image.available).collect();
-    // More than once each where the machine slept for as long as an outage takes.
-    assert!(comings.starts_with(&[true, false]) && comings.ends_with(&[true]), "{comings:?}");
-}
-
-fn others_go_on_during_a_long_outage(network: &Network, kinds: [DriverKind; 3]) {
-    let [from, one, other] = drivers(network, kinds, IMPATIENT);
-    let (mut near, mut far) = (subscribe(&one, &multicast()), subscribe(&other, &multicast()));
-    let mut publication = publish(&from, &format!("{}|fc=min,t:1s", multicast()));
-    connect(&mut publication, &mut [&mut near, &mut far]);
-    exchange(&mut publication, &mut [&mut near, &mut far], 0..50);
-    network.set_link(&network.hosts()[2], false).unwrap();
-    exchange(&mut publication, &mut [&mut near], 50..MANY);
-    eventually("the host without a link has lost its image", || {
-        publication.turn();
-        near.turn();
-        far.turn();
-        far.image_count() == 0
-    });
-    network.set_link(&network.hosts()[2], true).unwrap();
-    // It joins where the stream is now; what it missed in the meantime is gone for it.
-    far.poll();
-    connect(&mut publication, &mut [&mut near, &mut far]);
-    eventually("both are followed", || {
-        publication.turn();
-        near.turn();
-        far.turn();
-        followed(&from, publication.session_id()) == Some(2)
-    });
-    exchange(&mut publication, &mut [&mut near, &mut far], MANY..MANY + 300);
-    assert_eq!(numbers(near.messages()), (0..MANY + 300).collect::<Vec<_>>());
 }
 
 /// A name that stands for the second host, and for the third when the driver's table is told so.

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test program uses its own part")]
 
 pub(crate) mod ends;
+pub(crate) mod hosts;
 #[allow(unreachable_pub, reason = "programs of other packages share the file")]
 #[path = "../../../../media-driver/tests/support/skip.rs"]
 pub(crate) mod skip;
@@ -137,6 +138,12 @@ pub(crate) fn stream_counter(process: &DriverProcess, type_id: i32, session_id: 
     cnc(process).counter(type_id, &stream).map(|entry| entry.value)
 }
 
+/// How many destinations the one publication with several has.
+pub(crate) fn destinations(process: &DriverProcess) -> i64 {
+    let entry = cnc(process).counter(type_id::MDC_DESTINATIONS, "mdc-num-dest");
+    entry.expect("a counter of destinations").value
+}
+
 /// Counter types. Source: shared-memory spec, counter type ids.
 pub(crate) mod type_id {
     pub(crate) const SYSTEM: i32 = 0;
@@ -151,5 +158,9 @@ pub(crate) mod type_id {
     pub(crate) const PER_IMAGE: i32 = 10;
     pub(crate) const CLIENT_HEARTBEAT: i32 = 11;
     pub(crate) const PUBLISHER_POSITION: i32 = 12;
+    pub(crate) const RESOLVER_NEIGHBORS: i32 = 15;
+    pub(crate) const RESOLVER_CACHE_ENTRIES: i32 = 16;
     pub(crate) const FLOW_CONTROL_RECEIVERS: i32 = 17;
+    pub(crate) const MDC_DESTINATIONS: i32 = 18;
+    pub(crate) const BOOTSTRAP_NEIGHBOR: i32 = 21;
 }
