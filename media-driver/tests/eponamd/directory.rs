@@ -1,22 +1,17 @@
 //! Directories that cannot be had.
 
-use std::{
-    fs,
-    os::unix::fs::PermissionsExt,
-    path::Path,
-    process::{Command, Stdio},
-};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use epona_client::{Aeron, ErrorCode};
 use epona_protocol::{
     cnc::{CNC_FILE, SemanticVersion},
     error_log,
 };
-use tempfile::TempDir;
 
 use crate::{
     process::{Driver, client_context, cnc_of, refused, until, workspace},
     skip::skipped,
+    small_disk::{mount_point, with_small_file_system, with_small_file_system_and},
     traffic::{exchange, free_port},
 };
 
@@ -134,33 +129,6 @@ fn an_empty_file_of_a_driver_is_refused_until_told_to_delete_it() {
     let driver = Driver::start(&workspace, &["-Daeron.dir.delete.on.start=true"]);
     driver.connect();
     driver.end_healthy();
-}
-
-/// A way to run the driver with a small file system of its own at `mount`; none where this user may not mount.
-fn with_small_file_system(mount: &Path, size: &str) -> Option<Command> {
-    with_small_file_system_and(mount, size, "true")
-}
-
-/// [`with_small_file_system`], where a command of the shell does something before.
-fn with_small_file_system_and(mount: &Path, size: &str, command: &str) -> Option<Command> {
-    let script =
-        format!("mount -t tmpfs -o size={size} tmpfs {} && {command} && exec \"$0\" \"$@\"", mount.display());
-    let command = |namespace: &str, program: &str| {
-        let mut command = Command::new("unshare");
-        command.args([namespace, "sh", "-c", &script, program]);
-        command
-    };
-    ["-m", "-rm"].into_iter().find_map(|namespace| {
-        let trial = command(namespace, "true").stderr(Stdio::null()).status();
-        let works = trial.is_ok_and(|status| status.success());
-        works.then(|| command(namespace, env!("CARGO_BIN_EXE_eponamd")))
-    })
-}
-
-fn mount_point(workspace: &TempDir) -> std::path::PathBuf {
-    let mount = workspace.path().join("small");
-    fs::create_dir(&mount).unwrap();
-    mount
 }
 
 #[test]

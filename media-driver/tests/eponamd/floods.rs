@@ -21,23 +21,28 @@ use crate::{
     traffic::{exchange, free_port},
 };
 
-const STREAM: i32 = 1;
+pub(crate) const STREAM: i32 = 1;
 
 /// A stream that works, from a driver to itself, and a stranger with a socket.
-struct Scene {
+pub(crate) struct Scene {
     _workspace: tempfile::TempDir,
-    driver: Driver,
-    aeron: Aeron,
-    target: SocketAddr,
+    pub(crate) driver: Driver,
+    pub(crate) aeron: Aeron,
+    pub(crate) target: SocketAddr,
     publication: Publication,
-    subscription: Subscription,
+    pub(crate) subscription: Subscription,
     stranger: UdpSocket,
 }
 
 impl Scene {
-    fn new(settings: &[&str]) -> Self {
+    pub(crate) fn new(settings: &[&str]) -> Self {
         let workspace = workspace();
         let driver = Driver::start(&workspace, &[&["--threading-mode", "DEDICATED"], settings].concat());
+        Self::of(workspace, driver)
+    }
+
+    /// With a driver that was started already.
+    pub(crate) fn of(workspace: tempfile::TempDir, driver: Driver) -> Self {
         let aeron = driver.connect();
         let target = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let channel = format!("aeron:udp?endpoint={target}");
@@ -52,7 +57,7 @@ impl Scene {
 
     /// The stream beside it all.
     #[track_caller]
-    fn exchange(&mut self) {
+    pub(crate) fn exchange(&mut self) {
         exchange(&self.publication, &mut self.subscription, 20);
     }
 
@@ -63,7 +68,7 @@ impl Scene {
         self.publication.initial_term_id().wrapping_add(i32::try_from(terms).unwrap())
     }
 
-    fn send(&self, to: SocketAddr, length: usize, emit: impl FnOnce(&mut [u8]) -> usize) {
+    pub(crate) fn send(&self, to: SocketAddr, length: usize, emit: impl FnOnce(&mut [u8]) -> usize) {
         let mut datagram = vec![0; length];
         emit(&mut datagram);
         self.stranger.send_to(&datagram, to).unwrap();
@@ -79,13 +84,13 @@ impl Scene {
     }
 
     /// Resident memory of the driver, in KiB.
-    fn memory(&self) -> u64 {
+    pub(crate) fn memory(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.driver.pid())).unwrap();
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 
-    fn setup(&self) -> Setup {
+    pub(crate) fn setup(&self) -> Setup {
         Setup {
             flags: SetupFlags::default(),
             term_offset: TermOffset::ZERO,
@@ -111,31 +116,6 @@ impl Scene {
             reserved_value: 0,
         }
     }
-}
-
-#[test]
-fn setups_of_made_up_sessions_make_no_more_images_than_the_session_limit_allows() {
-    let mut scene =
-        Scene::new(&["-Daeron.driver.stream.session.limit=8", "-Daeron.image.liveness.timeout=6s"]);
-    let mapped = scene.driver.counter(SystemCounter::BytesCurrentlyMapped);
-    let mut most = 0;
-    for round in 0..20 {
-        for number in 0..250 {
-            let session_id = SessionId::new(500_000 + round * 250 + number);
-            scene.send(scene.target, 40, |buffer| Setup { session_id, ..scene.setup() }.emit(buffer));
-        }
-        scene.exchange();
-        most = most.max(scene.subscription.image_count());
-    }
-    assert!((2..=8).contains(&most), "{most} images at a time");
-    let errors = scene.driver.errors();
-    assert!(errors.iter().any(|error| error.contains("session limit")), "{errors:?}");
-    until("the made-up sessions are forgotten", || {
-        scene.exchange();
-        let is_back = scene.driver.counter(SystemCounter::BytesCurrentlyMapped) <= mapped;
-        (scene.subscription.image_count() == 1 && is_back).then_some(())
-    });
-    scene.aeron.close();
 }
 
 #[test]

@@ -21,8 +21,10 @@ mod permissions;
 #[path = "../support/ports.rs"]
 mod ports;
 mod process;
+mod setup_floods;
 #[allow(unreachable_pub, reason = "programs of other packages share the file")]
 #[path = "../support/skip.rs"]
 mod skip;
+mod small_disk;
 mod threads;
 mod traffic;
