@@ -1,7 +1,16 @@
-//! The path of a message does not allocate: counted by an allocator, for driver and client together on one thread.
+//! The path of a message does not allocate: counted by an allocator, for driver and client together on one thread. Nor does it
+//! when every datagram is logged, which another thread writes down.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests panic, and have deadlines")]
 
-use std::time::{Duration, Instant};
+use std::{
+    fs::{self, OpenOptions},
+    io::{BufRead, BufReader},
+    path::Path,
+    process::Command,
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
+};
 
 use epona_client::{
     Aeron, Context as ClientContext, ExclusivePublication, Pending, Publication, Subscription,
@@ -30,11 +39,18 @@ struct World {
 
 impl World {
     fn new() -> Self {
+        Self::logging_to(None)
+    }
+
+    /// With every event logged to a file, if there is one.
+    fn logging_to(log: Option<&Path>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let clock = SystemClock::new();
         let mut context =
             Context::default().threading_mode(ThreadingMode::Invoker).term_lengths(TermLength::MIN);
         context.directory.path = directory.path().join("aeron");
+        context.logging.events = log.map(|_| "all".to_owned());
+        context.logging.file = log.map(|file| file.to_str().unwrap().to_owned());
         let mut driver = InvokedDriver::launch(context).unwrap();
         driver.do_work(clock.now());
         let client = ClientContext::new().dir(driver.directory()).use_invoker();
@@ -93,36 +109,65 @@ fn exchange(
     }
 }
 
-fn allocations_of(
-    world: &mut World,
-    offer: &mut dyn FnMut(&[u8]) -> bool,
-    subscription: &mut Subscription,
-) -> u64 {
-    // Tables and queues take their size, and every term of the log is used once.
-    exchange(world, &mut *offer, subscription, 2000);
-    allocation_counter::measure(|| exchange(world, &mut *offer, subscription, 20_000)).count_total
+/// What the thread that exchanges messages does beside that.
+#[derive(Default, PartialEq, Eq, Debug)]
+struct Cost {
+    allocations: u64,
+    /// Calls of `write` and the like, which is not how datagrams are sent.
+    writes: u64,
 }
 
-fn of_shared_publication(to: &str, from: &str) -> u64 {
-    let mut world = World::new();
+impl Cost {
+    const NOTHING: Self = Self { allocations: 0, writes: 0 };
+
+    fn of(world: &mut World, offer: &mut dyn FnMut(&[u8]) -> bool, subscription: &mut Subscription) -> Self {
+        // Tables and queues take their size, and every term of the log is used once.
+        exchange(world, &mut *offer, subscription, 2000);
+        let before = writes_of_this_thread();
+        let measured = allocation_counter::measure(|| exchange(world, &mut *offer, subscription, 20_000));
+        Self { allocations: measured.count_total, writes: writes_of_this_thread() - before }
+    }
+}
+
+fn writes_of_this_thread() -> u64 {
+    let io = fs::read_to_string("/proc/thread-self/io").unwrap();
+    let line = io.lines().find_map(|line| line.strip_prefix("syscw: "));
+    line.unwrap().parse().unwrap()
+}
+
+/// A world with a stream from a shared publication to a subscription, and what they are.
+fn streaming(mut world: World, to: &str, from: &str) -> (World, Publication, Subscription) {
     let pending = world.aeron.add_subscription_async(from, 1).unwrap();
-    let mut subscription: Subscription = world.made(pending);
+    let subscription: Subscription = world.made(pending);
     let pending = world.aeron.add_publication_async(to, 1).unwrap();
     let publication: Publication = world.made(pending);
     world.until("connected", |_| (publication.is_connected() && subscription.is_connected()).then_some(()));
-    let mut offer = |message: &[u8]| publication.offer(message).is_ok();
-    allocations_of(&mut world, &mut offer, &mut subscription)
+    (world, publication, subscription)
 }
 
-fn of_exclusive_publication(to: &str, from: &str) -> u64 {
-    let mut world = World::new();
+fn of_shared_publication(world: World, to: &str, from: &str) -> Cost {
+    let (mut world, publication, mut subscription) = streaming(world, to, from);
+    let mut offer = |message: &[u8]| publication.offer(message).is_ok();
+    Cost::of(&mut world, &mut offer, &mut subscription)
+}
+
+fn of_exclusive_publication(mut world: World, to: &str, from: &str) -> Cost {
     let pending = world.aeron.add_subscription_async(from, 1).unwrap();
     let mut subscription: Subscription = world.made(pending);
     let pending = world.aeron.add_exclusive_publication_async(to, 1).unwrap();
     let mut publication: ExclusivePublication = world.made(pending);
     world.until("connected", |_| (publication.is_connected() && subscription.is_connected()).then_some(()));
     let mut offer = |message: &[u8]| publication.offer(message).is_ok();
-    allocations_of(&mut world, &mut offer, &mut subscription)
+    Cost::of(&mut world, &mut offer, &mut subscription)
+}
+
+/// Channels to publish and subscribe to: unicast, and one that learns its destinations.
+fn network_channels() -> [(String, String); 2] {
+    let port = || ports::free_port().unwrap();
+    let unicast = format!("aeron:udp?endpoint=127.0.0.1:{}", port());
+    let to_all = format!("aeron:udp?control=127.0.0.1:{}|control-mode=dynamic", port());
+    let from_one = format!("{to_all}|endpoint=127.0.0.1:{}", port());
+    [(unicast.clone(), unicast), (to_all, from_one)]
 }
 
 #[test]
@@ -133,13 +178,62 @@ fn allocations_are_counted() {
 
 #[test]
 fn messages_are_sent_and_received_without_allocating() {
-    let port = || ports::free_port().unwrap();
-    let unicast = format!("aeron:udp?endpoint=127.0.0.1:{}", port());
-    let to_all = format!("aeron:udp?control=127.0.0.1:{}|control-mode=dynamic", port());
-    let from_one = format!("{to_all}|endpoint=127.0.0.1:{}", port());
-    for (to, from) in [(&unicast, &unicast), (&to_all, &from_one), (&"aeron:ipc".into(), &"aeron:ipc".into())]
-    {
-        assert_eq!(of_shared_publication(to, from), 0, "shared publication on {to}");
-        assert_eq!(of_exclusive_publication(to, from), 0, "exclusive publication on {to}");
+    let ipc = || "aeron:ipc".to_owned();
+    for (to, from) in network_channels().into_iter().chain([(ipc(), ipc())]) {
+        assert_eq!(of_shared_publication(World::new(), &to, &from), Cost::NOTHING, "shared, on {to}");
+        assert_eq!(of_exclusive_publication(World::new(), &to, &from), Cost::NOTHING, "exclusive, on {to}");
     }
+}
+
+#[test]
+fn logging_every_datagram_neither_allocates_nor_writes_on_the_thread_of_the_driver() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("events.log");
+    for (to, from) in network_channels() {
+        for cost_of in [of_shared_publication, of_exclusive_publication] {
+            assert_eq!(cost_of(World::logging_to(Some(&log)), &to, &from), Cost::NOTHING, "on {to}");
+            // The driver has ended, so all is written that there was room for.
+            let lines = fs::read_to_string(&log).unwrap();
+            for event in [" FRAME_OUT ", " FRAME_IN "] {
+                assert!(lines.matches(event).count() > 1000, "{event} on {to}");
+            }
+            fs::remove_file(&log).unwrap();
+        }
+    }
+}
+
+#[test]
+fn messages_go_on_without_allocating_while_nobody_takes_what_is_logged() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("events.pipe");
+    assert!(Command::new("mkfifo").arg(&log).status().unwrap().success());
+    let (take, told) = taker(&log);
+    let (to, from) = &network_channels()[0];
+    let (mut world, publication, mut subscription) = streaming(World::logging_to(Some(&log)), to, from);
+    // Before the world goes, which waits for the writer.
+    let take = take;
+    let mut offer = |message: &[u8]| publication.offer(message).is_ok();
+    // The writer waits for room in the pipe from the start; the ring is full after 8 MiB of events.
+    exchange(&mut world, &mut offer, &mut subscription, 80_000);
+    assert_eq!(Cost::of(&mut world, &mut offer, &mut subscription), Cost::NOTHING);
+    drop(take);
+    told.recv_timeout(DEADLINE).expect("a line that tells of lost events");
+}
+
+/// Takes what comes out of a pipe when the first of the two is dropped, and on the second tells of lines about lost events.
+fn taker(pipe: &Path) -> (mpsc::Sender<()>, mpsc::Receiver<()>) {
+    let ((take, taken), (tell, told)) = (mpsc::channel(), mpsc::channel());
+    // Open in both directions, so that opening waits for nobody, here and in the driver.
+    let pipe = OpenOptions::new().read(true).write(true).open(pipe).unwrap();
+    thread::spawn(move || {
+        // A driver that waits, as none should, is freed at last, and has lost nothing to tell of.
+        let _ = taken.recv_timeout(DEADLINE);
+        // To the end of the process, so that the writer can end too.
+        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+            if line.contains(" events were lost") {
+                let _ = tell.send(());
+            }
+        }
+    });
+    (take, told)
 }

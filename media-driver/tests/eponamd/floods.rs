@@ -25,13 +25,14 @@ pub(crate) const STREAM: i32 = 1;
 
 /// A stream that works, from a driver to itself, and a stranger with a socket.
 pub(crate) struct Scene {
-    _workspace: tempfile::TempDir,
     pub(crate) driver: Driver,
     pub(crate) aeron: Aeron,
     pub(crate) target: SocketAddr,
     publication: Publication,
     pub(crate) subscription: Subscription,
     stranger: UdpSocket,
+    /// The last to go.
+    _workspace: tempfile::TempDir,
 }
 
 impl Scene {
