@@ -44,6 +44,40 @@ features! {
     PayloadTimestamp,
     /// A message came over a group of IPv6.
     Ipv6Multicast,
+    /// A source of a subscriber was a group.
+    MulticastDestination,
+    /// A source of a subscriber was a publication of its own driver to the network.
+    SpyDestination,
+    /// A source of a subscriber was IPC.
+    IpcDestination,
+    /// Such a source was taken away and added again, and its streams came back.
+    LinkedDestinationReturn,
+    /// Images had group semantics because their subscriber said so, not because of its channel, or had none.
+    GroupOverride,
+    /// Flow control followed those with a tag, all of them and nobody else.
+    TaggedGroup,
+    /// Flow control waited for a receiver that had left for as long as its channel said, and then no longer.
+    ReceiverTimeout,
+    /// A setup carried the time to live of its channel.
+    TimeToLive,
+    /// A round trip was measured for CUBIC among several receivers or on several ways.
+    CubicGroup,
+    /// Who lives with loss missed something among several receivers or on several ways.
+    LossyGroup,
+    /// A destination of a publisher moved under its name.
+    NamedDestination,
+    /// A sender of several destinations moved under the name that its receivers call it by.
+    NamedControl,
+    /// The same, to a source of a subscriber of several.
+    NamedSource,
+    /// Sessions were not of the range that drivers leave to others.
+    ReservedSessions,
+    /// A publisher asked its driver for the id of its session.
+    NextSession,
+    /// A message had the reserved value that its publisher gave it.
+    ReservedValue,
+    /// A message was read as a part of a block.
+    BlockPoll,
 }
 
 /// How often each was seen.

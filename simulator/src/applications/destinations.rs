@@ -27,6 +27,8 @@ pub(crate) struct Destinations {
     is_first_gone: bool,
     /// Whether the first is to be away, and how it is to go.
     away: Option<Removal>,
+    /// Whether one was removed that had no socket, so that its streams ended at once.
+    has_ended_links: bool,
 }
 
 enum Change {
@@ -63,6 +65,11 @@ impl Destinations {
         self.changes.is_empty()
     }
 
+    /// Whether streams of publications of the same driver may have ended, because their source was removed.
+    pub(crate) const fn has_ended_links(&self) -> bool {
+        self.has_ended_links
+    }
+
     /// Takes answers, then adds or removes the first, if it is to be so.
     pub(crate) fn step(&mut self, owner: &impl HasDestinations) -> Result<usize, ClientError> {
         let before = self.changes.len();
@@ -90,8 +97,14 @@ impl Destinations {
             _ => return Ok(before),
         }
         self.is_first_gone = !self.is_first_gone;
+        self.has_ended_links |= is_link(first);
         Ok(before + 1)
     }
+}
+
+/// Whether a source is publications of the same driver.
+fn is_link(channel: &str) -> bool {
+    !channel.starts_with("aeron:udp")
 }
 
 impl HasDestinations for Subscription {

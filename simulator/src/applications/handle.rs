@@ -62,10 +62,12 @@ impl Handle {
         .map_err(closed)
     }
 
-    pub(super) fn offer(&mut self, message: &[u8]) -> Result<Position, OfferError> {
+    pub(super) fn offer(&mut self, message: &[u8], reserved: i64) -> Result<Position, OfferError> {
         match self {
-            Self::Shared(publication) => publication.offer(message),
-            Self::Exclusive(publication) => publication.offer(message),
+            Self::Shared(publication) if reserved == 0 => publication.offer(message),
+            Self::Exclusive(publication) if reserved == 0 => publication.offer(message),
+            Self::Shared(publication) => publication.offer_with_reserved_value(message, |_| reserved),
+            Self::Exclusive(publication) => publication.offer_with_reserved_value(message, |_| reserved),
         }
     }
 
@@ -76,12 +78,13 @@ impl Handle {
         }
     }
 
-    pub(super) fn claim(&mut self, message: &[u8]) -> Result<Position, OfferError> {
+    pub(super) fn claim(&mut self, message: &[u8], reserved: i64) -> Result<Position, OfferError> {
         let mut claim = match self {
             Self::Shared(publication) => publication.try_claim(message.len()),
             Self::Exclusive(publication) => publication.try_claim(message.len()),
         }?;
         claim.copy_from_slice(message);
+        claim.set_reserved_value(reserved);
         Ok(claim.commit())
     }
 

@@ -1,5 +1,6 @@
 //! What runs on the hosts beside drivers: clients, and what applications do with them.
 
+mod blocks;
 pub(crate) mod client;
 pub(crate) mod destinations;
 mod handle;

@@ -61,6 +61,7 @@ pub(crate) struct Publisher {
 
 enum State {
     Waiting,
+    AskingForSession(Pending<SessionId>),
     AddingShared(Pending<Publication>),
     AddingExclusive(Pending<ExclusivePublication>),
     AddingDestinations(Box<Handle>),
@@ -151,7 +152,7 @@ impl Publisher {
             return Ok(0);
         }
         match self.try_register(aeron, (stream, generation), turn) {
-            Ok(work) => self.check_port(turn).map(|()| work),
+            Ok(work) => self.check_port(turn).and_then(|()| self.check_session(stream, turn)).map(|()| work),
             Err(error) => {
                 let is_excused = turn.is_excused(&[self.home.1])
                     || turn.now.nanos < self.cleared_at
@@ -173,18 +174,14 @@ impl Publisher {
     ) -> Result<usize, ClientError> {
         let id = stream.stream_id;
         let handle = match &mut self.state {
-            State::Waiting => {
-                let Some(channel) =
-                    fill_in(&stream.channel.replace("{generation}", &generation.to_string()), turn.known)
-                else {
-                    return Ok(0);
-                };
-                self.state = if self.spec.exclusive {
-                    State::AddingExclusive(aeron.add_exclusive_publication_async(&channel, id)?)
-                } else {
-                    State::AddingShared(aeron.add_publication_async(&channel, id)?)
-                };
+            State::Waiting if self.spec.asks_for_session => {
+                self.state = State::AskingForSession(aeron.next_session_id_async(id)?);
                 return Ok(1);
+            }
+            State::Waiting => return self.add(aeron, (stream, generation), "", turn),
+            State::AskingForSession(pending) => {
+                let Some(session) = pending.poll()? else { return Ok(0) };
+                return self.add(aeron, (stream, generation), &format!("|session-id={session}"), turn);
             }
             State::AddingShared(pending) => pending.poll()?.map(Handle::Shared),
             State::AddingExclusive(pending) => pending.poll()?.map(Handle::Exclusive),
@@ -195,6 +192,24 @@ impl Publisher {
         self.destinations.add_all(&handle)?;
         self.state = State::AddingDestinations(Box::new(handle));
         self.await_destinations(turn)
+    }
+
+    /// Asks for the publication, with more to its channel, once all is known that its channel names.
+    fn add(
+        &mut self,
+        aeron: &Aeron,
+        (stream, generation): (&scenario::Stream, u32),
+        more: &str,
+        turn: &Turn<'_>,
+    ) -> Result<usize, ClientError> {
+        let channel = stream.channel_of(&self.spec).replace("{generation}", &generation.to_string());
+        let Some(channel) = fill_in(&(channel + more), turn.known) else { return Ok(0) };
+        self.state = if self.spec.exclusive {
+            State::AddingExclusive(aeron.add_exclusive_publication_async(&channel, stream.stream_id)?)
+        } else {
+            State::AddingShared(aeron.add_publication_async(&channel, stream.stream_id)?)
+        };
+        Ok(1)
     }
 
     /// Is ready to send once all destinations are there.
@@ -211,7 +226,9 @@ impl Publisher {
         let session = handle.session();
         let limits = handle.limits();
         self.told = Position::ZERO;
-        self.session = Some(turn.ledger.open(self.home, session, position, self.lengths, limits));
+        let known = turn.ledger.open(self.home, session, position, self.lengths, limits);
+        turn.ledger.shows(known, &self.spec.shows);
+        self.session = Some(known);
         self.state = State::Open(handle);
         turn.record(Event::Added { who: self.who, session: Some(session) });
         Ok(1)
@@ -229,6 +246,21 @@ impl Publisher {
                 self.who
             );
             turn.figures.features.count(Feature::SenderPortRange);
+        }
+        Ok(())
+    }
+
+    /// Whether its driver chose a session that it may, if it did.
+    fn check_session(&self, stream: &scenario::Stream, turn: &mut Turn<'_>) -> Result<(), Violation> {
+        let State::Open(handle) = &self.state else { return Ok(()) };
+        if turn.reserves_sessions && !stream.channel_of(&self.spec).contains("|session-id=") {
+            let session = handle.session();
+            ensure!(
+                !scenario::RESERVED_SESSIONS.contains(&session.get()),
+                "{} has session {session}, which its driver was to leave to others",
+                self.who
+            );
+            turn.figures.features.count(Feature::ReservedSessions);
         }
         Ok(())
     }
@@ -282,7 +314,12 @@ impl Publisher {
             turn.ledger.publication_at(session, handle.position()?)?;
             return Ok(Went::InVain);
         }
-        let outcome = if as_claim { handle.claim(&self.message) } else { handle.offer(&self.message) };
+        let reserved = if self.spec.reserves { turn.ledger.reserved_value(session, number) } else { 0 };
+        let outcome = if as_claim {
+            handle.claim(&self.message, reserved)
+        } else {
+            handle.offer(&self.message, reserved)
+        };
         let position = match outcome {
             Ok(position) => position,
             Err(refused) => return self.refused(session, refused, turn).map(|()| Went::Nowhere),
@@ -290,7 +327,7 @@ impl Publisher {
         ensure!(before < limit, "{}: offer at {before:?} beyond the limit {limit:?}", self.who);
         ensure!(handle.position()? == position, "{}: offer up to {position:?} only", self.who);
         turn.figures.checks += 2;
-        self.taken(session, (before, position), self.message.len(), turn)?;
+        self.taken(session, (before, position), (self.message.len(), reserved), turn)?;
         Ok(Went::In)
     }
 
@@ -321,7 +358,7 @@ impl Publisher {
         for message in &messages {
             // What takes several frames goes in alone.
             let end = if messages.len() == 1 { batch.position } else { start + frame_length(message) };
-            self.taken(session, (start, end), message.len(), turn)?;
+            self.taken(session, (start, end), (message.len(), 0), turn)?;
             start = end;
         }
         ensure!(start == batch.position, "{}: batch up to {:?}, not {start:?}", self.who, batch.position);
@@ -337,12 +374,12 @@ impl Publisher {
         &mut self,
         session: usize,
         (start, position): (Position, Position),
-        length: usize,
+        (length, reserved): (usize, i64),
         turn: &mut Turn<'_>,
     ) -> Result<(), Violation> {
         let (who, number) = (self.who, turn.ledger.next_number(session));
         turn.figures.sent += 1;
-        turn.ledger.sent(session, start, position, turn.now.nanos);
+        turn.ledger.sent(session, (start, position), reserved, turn.now.nanos);
         turn.ledger.publication_at(session, position)?;
         turn.record(Event::Sent { who, number, length, position });
         self.sent += 1;
@@ -405,12 +442,12 @@ impl Publisher {
     }
 
     /// Its client is gone: starts anew with the next one.
-    pub(crate) fn start_anew(&mut self, channel: &str, turn: &mut Turn<'_>) -> Remains {
+    pub(crate) fn start_anew(&mut self, stream: &scenario::Stream, turn: &mut Turn<'_>) -> Remains {
         if self.is_closed() {
             return Remains { _state: State::Closed };
         }
         // Another stream under the id of one that subscribers still have would be taken for the same.
-        let comes_back = !channel.contains("|session-id=");
+        let comes_back = !stream.channel_of(&self.spec).contains("|session-id=");
         self.session = None;
         self.composed = None;
         self.destinations.start_anew();

@@ -9,26 +9,31 @@ use std::{
 };
 
 use epona_client::{
-    Action, Aeron, ClientError, ControlledFragmentAssembler, FragmentAssembler, Header, Image, ImageHandlers,
+    Action, Aeron, Block, ClientError, ControlledFragmentAssembler, FragmentAssembler, Header, Image, ImageHandlers,
     Pending, Subscription,
 };
 use epona_protocol::types::{Nanos, Position, RegistrationId, SessionId, StreamId};
 
 use crate::{
     Violation,
+    applications::blocks::BlockReader,
     applications::destinations::{Destinations, Removal},
+    applications::publisher::Publisher,
     applications::stamps,
     applications::turn::{Phase, Turn, fill_in},
     ensure,
     fault::FaultKind,
     feature::Feature,
-    invariants::ledger::{Ledger, Place},
-    scenario,
+    invariants::ledger::{Delivery, Ledger, Place},
+    scenario::{self, Polls},
     trace::{Event, Who},
 };
 
 /// How long an application waits before it asks again for what was refused.
 const RETRY: Duration = Duration::from_millis(200);
+
+/// Longest block that it asks for, in bytes: some of the longest frames of any scenario.
+const BLOCK_LENGTH: usize = 8192;
 
 /// How long a driver may keep what a client had that is gone: longer than its liveness timeout and all lingering.
 const CLEARED: Duration = Duration::from_secs(30);
@@ -68,16 +73,17 @@ type ControlledHandler = Box<dyn FnMut(&[u8], &Header<'_>) -> Action>;
 enum Assembler {
     Plain(FragmentAssembler<Handler>),
     Controlled(ControlledFragmentAssembler<ControlledHandler>),
+    Blocks(BlockReader),
 }
 
 /// A message as it arrived.
-struct Arrival {
-    session: SessionId,
-    stream: StreamId,
-    position: Position,
+pub(super) struct Arrival {
+    pub(super) session: SessionId,
+    pub(super) stream: StreamId,
+    pub(super) position: Position,
     /// What the publisher, or a driver that stamps what it receives, left in the header.
-    reserved: i64,
-    payload: Vec<u8>,
+    pub(super) reserved: i64,
+    pub(super) payload: Vec<u8>,
 }
 
 /// Filled by handlers during a poll, emptied after it.
@@ -91,6 +97,8 @@ struct ImageEvent {
     session: SessionId,
     correlation: RegistrationId,
     available: bool,
+    /// Whether it is of a publication of the same driver, without a socket.
+    is_link: bool,
     joined: Position,
     position: Position,
 }
@@ -128,9 +136,10 @@ impl Subscriber {
         self.host
     }
 
-    /// Whether the publications of a host can reach it.
-    pub(crate) const fn hears(&self, host: usize) -> bool {
-        !self.spec.is_spy || self.host == host
+    /// Whether the publication of a publisher can reach it.
+    pub(crate) fn hears(&self, publisher: &Publisher) -> bool {
+        let is_near = self.host == publisher.host();
+        (!self.spec.is_spy || is_near) && publisher.spec().heard_at.is_none_or(|only| only == self.host)
     }
 
     pub(crate) const fn is_registered(&self) -> bool {
@@ -237,6 +246,7 @@ impl Subscriber {
                     session: image.session_id(),
                     correlation: image.correlation_id(),
                     available,
+                    is_link: image.source_identity() == "aeron:ipc",
                     joined: image.join_position(),
                     position: image.position(),
                 });
@@ -274,33 +284,20 @@ impl Subscriber {
                 |payload, header| assembler.on_fragment(payload, header),
                 self.spec.fragment_limit,
             ),
+            Assembler::Blocks(reader) => {
+                let read = |image: &mut Image| {
+                    let geometry = image.geometry();
+                    let deliver = |arrival| self.inbox.borrow_mut().push(arrival);
+                    let on_block = |block: &Block<'_>| reader.on_block(block.bytes(), geometry, deliver);
+                    image.block_poll(on_block, BLOCK_LENGTH)
+                };
+                subscription.images().iter_mut().map(read).sum()
+            }
         };
-        for Arrival { session, stream, position, reserved, payload } in self.inbox.take() {
-            ensure!(stream == expected, "{who} of stream {expected} got a message of stream {stream}");
-            ensure!(
-                self.spec.session.is_none_or(|only| only == session.get()),
-                "{who} asked for session {:?} and got {session}",
-                self.spec.session
-            );
-            let stamped = stamps::places(&self.spec.stamps, payload.len());
-            let (number, sent_at) = turn.ledger.delivered(place, session, position, &payload, &stamped)?;
-            let is_stamped = self.spec.stamps.iter().any(|stamp| stamp.offset.is_none());
-            // A spy may read what is not sent yet.
-            let is_as_it_should = (reserved != 0) == is_stamped || (self.spec.is_spy && reserved == 0);
-            ensure!(is_as_it_should, "{who} got a message with {reserved} for a reserved value");
-            if !self.spec.is_spy {
-                stamps::check(&self.spec.stamps, (reserved, &payload), sent_at, turn)?;
-            }
-            self.delivered += 1;
-            if self.spec.channel.contains("=[ff02:") {
-                turn.figures.features.count(Feature::Ipv6Multicast);
-            }
-            let took = turn.now.nanos.since(sent_at);
-            turn.figures.slowest_delivery = turn.figures.slowest_delivery.max(took);
-            turn.figures.delivered += 1;
-            turn.figures.checks += 3;
-            turn.record(Event::Delivered { who, session, number, position });
+        for arrival in self.inbox.take() {
+            self.take(&arrival, expected, turn)?;
         }
+        let State::Open(subscription) = &mut self.state else { return Ok(work) };
         let images = subscription.images();
         ensure!(
             self.spec.most_images.is_none_or(|most| images.len() <= most),
@@ -313,6 +310,44 @@ impl Subscriber {
         }
         self.reject(turn);
         Ok(work)
+    }
+
+    /// Checks a message that has arrived.
+    fn take(&mut self, arrival: &Arrival, expected: StreamId, turn: &mut Turn<'_>) -> Result<(), Violation> {
+        let (who, spec) = (self.who(), &self.spec);
+        let Arrival { session, stream, position, reserved, ref payload } = *arrival;
+        ensure!(stream == expected, "{who} of stream {expected} got a message of stream {stream}");
+        ensure!(
+            spec.session.is_none_or(|only| only == session.get()),
+            "{who} asked for session {:?} and got {session}",
+            spec.session
+        );
+        let stamped = stamps::places(&spec.stamps, payload.len());
+        let delivery = turn.ledger.delivered(self.place, session, position, payload, &stamped)?;
+        let Delivery { number, sent_at, missed, .. } = delivery;
+        let is_stamped = spec.stamps.iter().any(|stamp| stamp.offset.is_none());
+        // A spy may read what is not sent yet.
+        let is_as_it_should = (is_stamped && (reserved != 0 || spec.is_spy))
+            || (!is_stamped && reserved == delivery.reserved);
+        ensure!(is_as_it_should, "{who} got a message with {reserved} for a reserved value");
+        if !spec.is_spy {
+            stamps::check(&spec.stamps, (reserved, payload), sent_at, turn)?;
+        }
+        self.delivered += 1;
+        let is_shown = |feature: &&Feature| **feature != Feature::LossyGroup || missed > 0;
+        spec.shows.iter().filter(is_shown).for_each(|feature| turn.figures.features.count(*feature));
+        for feature in turn.ledger.shown_by(self.place, session) {
+            turn.figures.features.count(*feature);
+        }
+        if !is_stamped && reserved != 0 {
+            turn.figures.features.count(Feature::ReservedValue);
+        }
+        let took = turn.now.nanos.since(sent_at);
+        turn.figures.slowest_delivery = turn.figures.slowest_delivery.max(took);
+        turn.figures.delivered += 1;
+        turn.figures.checks += 3;
+        turn.record(Event::Delivered { who, session, number, position });
+        Ok(())
     }
 
     /// Takes its first source away, or adds it again.
@@ -359,14 +394,19 @@ impl Subscriber {
         let (known, unknown): (Vec<_>, Vec<_>) =
             events.drain(..).partition(|event| turn.ledger.knows(self.place, event.session));
         *events = unknown;
-        for &ImageEvent { session, correlation, available, joined, position } in &known {
+        for &ImageEvent { session, correlation, available, is_link, joined, position } in &known {
+            let has_ended_links = is_link && self.destinations.has_ended_links();
             turn.record(Event::Image { who: self.who(), session, available, position });
             if available {
                 turn.known.insert(self.placeholder("image"), correlation.to_string());
+                if has_ended_links && turn.ledger.has_left(self.place, session) {
+                    turn.figures.features.count(Feature::LinkedDestinationReturn);
+                }
                 turn.ledger.joined(self.place, session, joined, self.spec.is_lossy)?;
             } else {
                 let publisher = turn.ledger.host(self.place, session).unwrap_or(self.host);
                 let is_excused = turn.is_excused(&[self.host, publisher])
+                    || has_ended_links
                     || self.spec.is_untethered
                     || self.spec.is_left_behind;
                 turn.ledger.left(self.place, session, is_excused)?;
@@ -420,12 +460,14 @@ pub(super) fn is_one_of(ports: &RangeInclusive<u16>, text: &str) -> bool {
 
 fn assembler(spec: &scenario::Subscriber, inbox: &Inbox, seed: u64) -> Assembler {
     let inbox = Rc::clone(inbox);
-    if spec.controlled {
-        Assembler::Controlled(ControlledFragmentAssembler::new(capricious(inbox, seed)))
-    } else {
-        Assembler::Plain(FragmentAssembler::new(Box::new(move |payload, header| {
+    match spec.polls {
+        Polls::Plain => Assembler::Plain(FragmentAssembler::new(Box::new(move |payload, header| {
             inbox.borrow_mut().push(Arrival::of(payload, header));
-        })))
+        }))),
+        Polls::Controlled => {
+            Assembler::Controlled(ControlledFragmentAssembler::new(capricious(inbox, seed)))
+        }
+        Polls::Blocks => Assembler::Blocks(BlockReader::default()),
     }
 }
 

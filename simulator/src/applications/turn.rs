@@ -43,6 +43,8 @@ pub(crate) struct Turn<'a> {
     pub(crate) ledger: &'a mut Ledger,
     pub(crate) excuses: &'a Excuses,
     pub(crate) known: &'a mut Known,
+    /// Whether drivers leave sessions to others.
+    pub(crate) reserves_sessions: bool,
     pub(crate) trace: &'a mut Trace,
     pub(crate) figures: &'a mut Figures,
 }

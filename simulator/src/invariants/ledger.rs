@@ -7,7 +7,8 @@ use epona_protocol::types::{Nanos, Position, SessionId};
 
 use crate::{
     Violation, ensure,
-    invariants::content::{self, Lengths, Limits},
+    feature::Feature,
+    invariants::content::{self, Lengths, Limits, mix},
     violation,
 };
 
@@ -38,6 +39,8 @@ struct Session {
     healed: usize,
     /// Whether images of it may end before its messages do, because it was rejected or revoked.
     may_end_early: bool,
+    /// What is seen to work when its messages arrive.
+    shows: Vec<Feature>,
 }
 
 /// A message of a session.
@@ -47,6 +50,21 @@ struct Sent {
     start: Position,
     end: Position,
     at: Nanos,
+    /// What its publisher wrote into its header.
+    reserved: i64,
+}
+
+/// A message that has arrived as it should.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Delivery {
+    /// Its number in its session.
+    pub(crate) number: usize,
+    /// When it was sent.
+    pub(crate) sent_at: Nanos,
+    /// The reserved value that its publisher gave it.
+    pub(crate) reserved: i64,
+    /// How many before it were lost to who lives with loss.
+    pub(crate) missed: usize,
 }
 
 /// How far a subscriber has come in a session.
@@ -90,6 +108,7 @@ impl Ledger {
                 position: start,
                 healed: 0,
                 may_end_early: false,
+                shows: Vec::new(),
             });
             self.sessions.len() - 1
         })
@@ -106,9 +125,30 @@ impl Ledger {
         content::compose(message, (self.seed, session, number), known.lengths, known.limits);
     }
 
-    /// The message composed last was taken, between two positions.
-    pub(crate) fn sent(&mut self, session: usize, start: Position, end: Position, at: Nanos) {
-        self.sessions[session].messages.push(Sent { start, end, at });
+    /// The reserved value of a message, for publishers that give them one; never 0.
+    pub(crate) const fn reserved_value(&self, session: usize, number: usize) -> i64 {
+        mix(mix(self.seed, session as u64), number as u64).cast_signed() | 1
+    }
+
+    /// The message composed last was taken, between two positions, with a reserved value.
+    pub(crate) fn sent(
+        &mut self,
+        session: usize,
+        (start, end): (Position, Position),
+        reserved: i64,
+        at: Nanos,
+    ) {
+        self.sessions[session].messages.push(Sent { start, end, at, reserved });
+    }
+
+    /// What is seen to work when messages of a session arrive.
+    pub(crate) fn shows(&mut self, session: usize, what: &[Feature]) {
+        self.sessions[session].shows = what.to_vec();
+    }
+
+    /// As it was told to [`Ledger::shows`].
+    pub(crate) fn shown_by(&self, who: Place, id: SessionId) -> &[Feature] {
+        self.session(who, id).map_or(&[], |session| &self.sessions[session].shows)
     }
 
     /// All faults are over: what is sent from now on must arrive.
@@ -200,12 +240,18 @@ impl Ledger {
         Ok(())
     }
 
+    /// Whether a subscriber had an image of a session, and has none now.
+    pub(crate) fn has_left(&self, who: Place, id: SessionId) -> bool {
+        let cursor = self.session(who, id).ok().and_then(|session| self.cursors.get(&(who.0, who.1, session)));
+        cursor.is_some_and(|cursor| cursor.has_left)
+    }
+
     /// A subscriber is gone, and may come again as if it were another one.
     pub(crate) fn forget(&mut self, (stream, place): Place) {
         self.cursors.retain(|key, _| (key.0, key.1) != (stream, place));
     }
 
-    /// A message has arrived whole; its number, and when it was sent. Drivers write over what is `stamped` of it.
+    /// A message has arrived whole. Drivers write over what is `stamped` of it.
     pub(crate) fn delivered(
         &mut self,
         who: Place,
@@ -213,7 +259,7 @@ impl Ledger {
         position: Position,
         payload: &[u8],
         stamped: &[Range<usize>],
-    ) -> Result<(usize, Nanos), Violation> {
+    ) -> Result<Delivery, Violation> {
         let session = self.session(who, id)?;
         let known = &self.sessions[session];
         let Some(cursor) = self.cursors.get_mut(&(who.0, who.1, session)) else {
@@ -221,7 +267,7 @@ impl Ledger {
         };
         let next = cursor.next.unwrap_or_else(|| known.first_after(cursor.joined_at));
         let number = if cursor.is_lossy { next.max(known.first_ending_at(position)) } else { next };
-        let Some(Sent { end, at, .. }) = known.messages.get(number) else {
+        let Some(Sent { end, at, reserved, .. }) = known.messages.get(number) else {
             return Err(violation!("subscriber {who:?} got message {number} of {id}, never sent"));
         };
         ensure!(
@@ -243,7 +289,7 @@ impl Ledger {
             self.scratch.len()
         );
         cursor.next = Some(number + 1);
-        Ok((number, *at))
+        Ok(Delivery { number, sent_at: *at, reserved: *reserved, missed: number - next })
     }
 
     /// Where an image stands; it never goes back, nor ahead of its publication.
@@ -344,6 +390,10 @@ mod tests {
         Position::new(position)
     }
 
+    fn delivery(number: usize, missed: usize) -> Result<Delivery, Violation> {
+        Ok(Delivery { number, sent_at: NOW, reserved: number as i64, missed })
+    }
+
     /// Three messages sent, of which a subscriber with an image has none yet.
     fn sent() -> (Ledger, Vec<Vec<u8>>) {
         let mut ledger = Ledger::new(1);
@@ -353,7 +403,8 @@ mod tests {
         let messages = (0..3).map(|number| {
             let mut message = Vec::new();
             ledger.compose(session, number as usize, &mut message);
-            ledger.sent(session, at(100 * number), at(100 * number + 100), NOW);
+            let places = (at(100 * number), at(100 * number + 100));
+            ledger.sent(session, places, number, NOW);
             message
         });
         let messages = messages.collect();
@@ -367,7 +418,7 @@ mod tests {
         assert!(!ledger.has_all(WHO, 0));
         for (number, message) in messages.iter().enumerate() {
             let end = at(100 * number as i64 + 100);
-            assert_eq!(ledger.delivered(WHO, SESSION, end, message, &[]), Ok((number, NOW)));
+            assert_eq!(ledger.delivered(WHO, SESSION, end, message, &[]), delivery(number, 0));
             ledger.delivered(WHO, SESSION, end, message, &[]).unwrap_err();
         }
         assert!(ledger.has_all(WHO, 0));
@@ -384,7 +435,7 @@ mod tests {
         ledger.delivered(WHO, SessionId::new(8), at(100), &messages[0], &[]).unwrap_err();
         ledger.delivered((0, 1), SESSION, at(100), &messages[0], &[]).unwrap_err();
         ledger.delivered((1, 0), SESSION, at(100), &messages[0], &[]).unwrap_err();
-        assert_eq!(ledger.delivered(WHO, SESSION, at(100), &messages[0], &[]), Ok((0, NOW)));
+        assert_eq!(ledger.delivered(WHO, SESSION, at(100), &messages[0], &[]), delivery(0, 0));
     }
 
     #[test]
@@ -402,7 +453,7 @@ mod tests {
         let (mut ledger, messages) = sent();
         ledger.joined((0, 1), SESSION, at(150), false).unwrap();
         assert!(!ledger.joined_at_start((0, 1), 0));
-        assert_eq!(ledger.delivered((0, 1), SESSION, at(300), &messages[2], &[]), Ok((2, NOW)));
+        assert_eq!(ledger.delivered((0, 1), SESSION, at(300), &messages[2], &[]), delivery(2, 0));
     }
 
     #[test]
@@ -410,7 +461,7 @@ mod tests {
         let (mut ledger, messages) = sent();
         let who = (0, 2);
         ledger.joined(who, SESSION, Position::ZERO, true).unwrap();
-        assert_eq!(ledger.delivered(who, SESSION, at(200), &messages[1], &[]), Ok((1, NOW)));
+        assert_eq!(ledger.delivered(who, SESSION, at(200), &messages[1], &[]), delivery(1, 1));
         ledger.delivered(who, SESSION, at(200), &messages[1], &[]).unwrap_err();
         ledger.delivered(who, SESSION, at(100), &messages[0], &[]).unwrap_err();
         ledger.delivered(who, SESSION, at(250), &messages[2], &[]).unwrap_err();
@@ -430,7 +481,7 @@ mod tests {
         ledger.left(WHO, SESSION, true).unwrap();
         assert!(!ledger.has_recovered(WHO, 0));
         ledger.joined(WHO, SESSION, at(200), false).unwrap();
-        assert_eq!(ledger.delivered(WHO, SESSION, at(300), &messages[2], &[]), Ok((2, NOW)));
+        assert_eq!(ledger.delivered(WHO, SESSION, at(300), &messages[2], &[]), delivery(2, 0));
         assert!(ledger.has_recovered(WHO, 0));
     }
 }

@@ -6,7 +6,7 @@ use epona_media_driver::media::simulated::Conditions;
 
 use crate::{
     fault::Disturbance,
-    scenario::{Lengths, Scenario, Stream},
+    scenario::{Lengths, Polls, Scenario, Stream},
 };
 
 /// Makes something smaller, at a place of the world; `None` when there is no such place. Where nothing can be smaller, it
@@ -74,7 +74,9 @@ fn needs(one: &Stream, other: &Stream) -> bool {
 }
 
 fn channels(stream: &Stream) -> impl Iterator<Item = &String> {
-    std::iter::once(&stream.channel).chain(stream.subscribers.iter().map(|subscriber| &subscriber.channel))
+    let publishers = stream.publishers.iter().filter_map(|publisher| publisher.channel.as_ref());
+    let subscribers = stream.subscribers.iter().map(|subscriber| &subscriber.channel);
+    std::iter::once(&stream.channel).chain(publishers).chain(subscribers)
 }
 
 /// The stream of a place, and the place in it, where there are so many places in each.
@@ -86,9 +88,9 @@ fn within(scenario: &Scenario, place: usize, count: fn(&Stream) -> usize) -> Opt
 fn without_publisher(scenario: &Scenario, place: usize) -> Option<Scenario> {
     let (stream, publisher) = within(scenario, place, |stream| stream.publishers.len())?;
     let mut smaller = scenario.clone();
-    let publishers = &mut smaller.streams[stream].publishers;
-    if publishers.len() > 1 {
-        publishers.remove(publisher);
+    let spec = &mut smaller.streams[stream];
+    if spec.publishers.len() > 1 && spec.moving.is_none() {
+        spec.publishers.remove(publisher);
     }
     Some(smaller)
 }
@@ -102,7 +104,7 @@ fn without_subscriber(scenario: &Scenario, place: usize) -> Option<Scenario> {
     let is_slow = |what| matches!(what, Disturbance::SlowSubscriber(slow, _) if slow == number);
     let is_named = scenario.streams.iter().flat_map(channels).any(|channel| channel.contains('{'))
         || scenario.faults.iter().any(|fault| is_slow(fault.what));
-    let is_waited_for = spec.channel.contains("fc=") || spec.channel.contains("moves-");
+    let is_waited_for = spec.channel.contains("fc=") || spec.moving.is_some();
     let receivers = spec.subscribers.iter().filter(|subscriber| !subscriber.is_spy).count();
     let is_last = spec.subscribers.len() == 1 || (receivers == 1 && !spec.subscribers[subscriber].is_spy);
     if !is_last && !is_waited_for && !is_named {
@@ -144,6 +146,7 @@ fn without_host(scenario: &Scenario, place: usize) -> Option<Scenario> {
     let last = scenario.hosts - 1;
     let address = scenario.address(last).to_string();
     let is_named = scenario.streams.iter().flat_map(channels).any(|channel| channel.contains(&address))
+        || scenario.streams.iter().flat_map(|stream| &stream.subscribers).any(|s| !s.destinations.is_empty())
         || scenario.faults.iter().any(|fault| fault.what.hosts().contains(&last))
         || scenario.streams.iter().flat_map(|stream| &stream.publishers).any(|p| !p.destinations.is_empty());
     if last > 0 && !scenario.clients.contains(&last) && !is_named {
@@ -170,6 +173,7 @@ fn without_parameter(scenario: &Scenario, place: usize) -> Option<Scenario> {
         *channel = if left.is_empty() { media.to_owned() } else { format!("{media}?{}", left.join("|")) };
     };
     leave_out(&mut spec.channel);
+    spec.publishers.iter_mut().filter_map(|publisher| publisher.channel.as_mut()).for_each(leave_out);
     for subscriber in &mut spec.subscribers {
         leave_out(&mut subscriber.channel);
         subscriber.is_lossy &= gone != "reliable";
@@ -238,7 +242,7 @@ fn with_less_chance(scenario: &Scenario, place: usize) -> Option<Scenario> {
         7 => links(&mut smaller, |link| link.reordering = 0.0),
         8 => smaller.streams.iter_mut().for_each(|stream| stream.lengths = Lengths::Short),
         9 => smaller.streams.iter_mut().flat_map(|stream| &mut stream.subscribers).for_each(|subscriber| {
-            (subscriber.controlled, subscriber.rejects_after) = (false, None);
+            (subscriber.polls, subscriber.rejects_after) = (Polls::Plain, None);
         }),
         10 => smaller.streams.iter_mut().flat_map(|stream| &mut stream.subscribers).for_each(|subscriber| {
             subscriber.starts_at = Duration::ZERO;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Scenario, Stream, moving_name};
+use super::{Moving, Scenario, Stream};
 use crate::fault::{Disturbance, Fault, FaultKind, FrameType, MILD, Moment, Role, Way};
 
 /// What may be mild, if it is short; what is here twice is drawn twice as often.
@@ -173,7 +173,10 @@ fn disturbance(kind: FaultKind, scenario: &Scenario, random: &mut fastrand::Rng)
         }
         FaultKind::ReceiveDestinationRemoval => {
             let hears = |stream: &&Stream| stream.subscribers.iter().any(|s| !s.destinations.is_empty());
-            Disturbance::RemoveReceiveDestination(scenario.streams.iter().find(hears)?.number)
+            let streams: Vec<_> = scenario.streams.iter().filter(hears).collect();
+            Disturbance::RemoveReceiveDestination(
+                streams.get(random.usize(..streams.len().max(1)))?.number,
+            )
         }
         FaultKind::AddRemoveStorm => Disturbance::Storm(client),
         // What links do, and what streams are.
@@ -251,16 +254,20 @@ const fn lasting(what: Disturbance, lasts: Duration) -> Duration {
     }
 }
 
-/// Lets the subscriber of a moving name leave, and another one on another host take its place.
+/// Lets who has a moving name leave, and another one on another host take its place.
 fn move_names(scenario: &mut Scenario, random: &mut fastrand::Rng) {
     for stream in &mut scenario.streams {
-        if !stream.channel.contains(&moving_name(stream.number)) {
-            continue;
-        }
+        let (Some(moving), Some([_, to])) = (stream.moving, stream.movers()) else { continue };
         let at = Duration::from_millis(random.u64(300..=1500));
-        let to = scenario.clients[stream.subscribers[1].client];
-        stream.subscribers[0].ends_at = Some(at);
-        stream.subscribers[1].starts_at = at;
+        let to = scenario.clients[to];
+        match moving {
+            Moving::Publisher => {
+                (stream.publishers[0].ends_at, stream.publishers[1].starts_at) = (Some(at), at);
+            }
+            Moving::Subscriber => {
+                (stream.subscribers[0].ends_at, stream.subscribers[1].starts_at) = (Some(at), at);
+            }
+        }
         let what = Disturbance::MoveName(stream.number, to);
         scenario.faults.push(Fault { at, lasts: Duration::ZERO, what });
         scenario.runs_for = scenario.runs_for.max(at + Duration::from_secs(2));

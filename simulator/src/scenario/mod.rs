@@ -30,6 +30,9 @@ pub const SENDER_PORTS: RangeInclusive<u16> = 22_000..=22_015;
 /// less, a group that waits for all could wait for ever, each session for a receiver that has the other ones.
 pub const SESSION_LIMIT: usize = 4;
 
+/// Session ids that drivers do not choose, where they leave some to others: as many as those may be.
+pub const RESERVED_SESSIONS: RangeInclusive<i32> = 0..=i32::MAX;
+
 /// In how many worlds there is one without a feature of its own.
 const PLAIN_WORLDS: usize = 2;
 
@@ -52,6 +55,8 @@ pub struct Scenario {
     pub spare_logs: usize,
     /// Whether clients keep numbers in static counters.
     pub has_static_counters: bool,
+    /// Whether drivers leave [`RESERVED_SESSIONS`] to others.
+    pub reserves_sessions: bool,
     /// Host of each client, 2..=8 of them.
     pub clients: Vec<usize>,
     /// How each host's datagrams fare, by the host that sends them.
@@ -97,10 +102,25 @@ pub struct Stream {
     pub follows_slowest: bool,
     /// Whether it cannot be expected to come back from severe faults by itself.
     pub is_fragile: bool,
+    /// How many its flow control waits for by their tag.
+    pub tagged: Option<usize>,
+    /// How long its flow control waits for who has left, if its channel says so and somebody leaves.
+    pub receiver_timeout: Option<Duration>,
+    /// Who has a name that moves: the first of them leaves, and the second one takes its place.
+    pub moving: Option<Moving>,
     /// Who publishes.
     pub publishers: Vec<Publisher>,
     /// Who subscribes.
     pub subscribers: Vec<Subscriber>,
+}
+
+/// Who has a name that moves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Moving {
+    /// Who publishes: the name stands for the control address.
+    Publisher,
+    /// Who subscribes: the name stands for the endpoint.
+    Subscriber,
 }
 
 /// An application that publishes.
@@ -108,6 +128,10 @@ pub struct Stream {
 pub struct Publisher {
     /// Its client.
     pub client: usize,
+    /// Its channel, where that is not its stream's.
+    pub channel: Option<String>,
+    /// The only host at which it is heard, if there is one.
+    pub heard_at: Option<usize>,
     /// When it adds its publication, after the start.
     pub starts_at: Duration,
     /// When it closes it, heard or not, if before the others.
@@ -134,6 +158,12 @@ pub struct Publisher {
     pub closes_early: bool,
     /// Whether it revokes its publication in the end, delivered or not.
     pub revokes: bool,
+    /// Whether it asks its driver for the id of its session.
+    pub asks_for_session: bool,
+    /// Whether it gives messages reserved values, but for those of batches.
+    pub reserves: bool,
+    /// What is seen to work when a message of it arrives.
+    pub shows: Vec<Feature>,
 }
 
 /// An application that subscribes.
@@ -169,8 +199,21 @@ pub struct Subscriber {
     pub rejects_after: Option<usize>,
     /// Fragments per poll.
     pub fragment_limit: usize,
-    /// Whether it uses controlled polls, breaking off and aborting now and then.
-    pub controlled: bool,
+    /// How it reads.
+    pub polls: Polls,
+    /// What is seen to work when a message arrives.
+    pub shows: Vec<Feature>,
+}
+
+/// How a subscriber reads.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Polls {
+    /// Fragment by fragment.
+    Plain,
+    /// Breaking off and aborting now and then.
+    Controlled,
+    /// Whole frames at once, which it takes apart itself.
+    Blocks,
 }
 
 /// A time that a driver writes into a message, in nanoseconds.
@@ -198,6 +241,21 @@ pub fn host_name(host: usize) -> String {
 #[must_use]
 pub const fn tag((stream, place): (usize, usize)) -> usize {
     7000 + 10 * stream + place
+}
+
+impl Stream {
+    /// Clients of who has a name that moves, before and after.
+    pub(crate) fn movers(&self) -> Option<[usize; 2]> {
+        Some(match self.moving? {
+            Moving::Publisher => [0, 1].map(|place| self.publishers[place].client),
+            Moving::Subscriber => [0, 1].map(|place| self.subscribers[place].client),
+        })
+    }
+
+    /// Channel of a publisher.
+    pub(crate) fn channel_of<'a>(&'a self, publisher: &'a Publisher) -> &'a str {
+        publisher.channel.as_ref().unwrap_or(&self.channel)
+    }
 }
 
 impl Scenario {
@@ -235,6 +293,7 @@ impl Scenario {
             limits_sessions: has(Feature::SessionLimit),
             spare_logs: if has(Feature::SpareLog) { random.usize(1..=3) } else { 0 },
             has_static_counters: has(Feature::StaticCounter),
+            reserves_sessions: has(Feature::ReservedSessions),
             clients,
             links,
             pace,
@@ -262,14 +321,13 @@ impl Scenario {
     /// A table of the names that move: each with the address that it stands for at first, and the other one.
     #[must_use]
     pub fn name_table(&self) -> String {
-        let rows = self.streams.iter().filter(|stream| stream.channel.contains(&moving_name(stream.number)));
         let row = |stream: &Stream| {
-            let at = |place: usize| self.address(self.clients[stream.subscribers[place].client]);
-            format!("{},{},{}", moving_name(stream.number), at(0), at(1))
+            let [from, to] = stream.movers()?.map(|client| self.address(self.clients[client]));
+            Some(format!("{},{from},{to}", moving_name(stream.number)))
         };
         // A table has at least one row.
         let nobody = format!("nobody,{0},{0}", self.address(0));
-        rows.map(row).chain([nobody]).collect::<Vec<_>>().join("|")
+        self.streams.iter().filter_map(row).chain([nobody]).collect::<Vec<_>>().join("|")
     }
 
     /// Whether streams may end and requests be refused.

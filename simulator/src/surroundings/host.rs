@@ -259,6 +259,7 @@ struct Settings {
     ports: [PortRange; 2],
     session_limit: Option<usize>,
     spare_logs: usize,
+    reserves_sessions: bool,
 }
 
 impl Settings {
@@ -291,6 +292,7 @@ impl Settings {
             ports,
             session_limit: scenario.limits_sessions.then_some(scenario::SESSION_LIMIT),
             spare_logs: scenario.spare_logs,
+            reserves_sessions: scenario.reserves_sessions,
         }
     }
 
@@ -307,6 +309,10 @@ impl Settings {
         [context.network.sender_port_range, context.network.receiver_port_range] = self.ports;
         if let Some(limit) = self.session_limit {
             context.network.stream_session_limit = limit as i32;
+        }
+        if self.reserves_sessions {
+            context.streams.reserved_session_id_low = *scenario::RESERVED_SESSIONS.start();
+            context.streams.reserved_session_id_high = *scenario::RESERVED_SESSIONS.end();
         }
         context
     }

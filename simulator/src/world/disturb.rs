@@ -237,7 +237,7 @@ impl World {
         for stream in streams {
             let publishers = stream.publishers.iter_mut();
             for publisher in publishers.filter(|publisher| publisher.spec().client == client) {
-                remains.push(Box::new(publisher.start_anew(&stream.spec.channel, &mut turn)));
+                remains.push(Box::new(publisher.start_anew(&stream.spec, &mut turn)));
             }
             let subscribers = stream.subscribers.iter_mut();
             for subscriber in subscribers.filter(|subscriber| subscriber.spec().client == client) {

@@ -364,16 +364,15 @@ fn keepers(scenario: &Scenario) -> Vec<Keeper> {
     clients.map(|(client, host)| Keeper::new(client, *host)).collect()
 }
 
-/// Names that move stand for the host of the first subscriber, unless a table has them.
+/// Names that move stand for the host of the first one who has them, unless a table has them.
 fn name_endpoints(scenario: &Scenario) -> Names {
     let names = Names::default();
     if scenario.naming == Naming::Table {
         return names;
     }
     for stream in &scenario.streams {
-        if let Some(first) = stream.subscribers.first() {
-            names
-                .set(&scenario::moving_name(stream.number), scenario.address(scenario.clients[first.client]));
+        if let Some([first, _]) = stream.movers() {
+            names.set(&scenario::moving_name(stream.number), scenario.address(scenario.clients[first]));
         }
     }
     names

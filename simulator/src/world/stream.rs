@@ -83,7 +83,7 @@ impl Stream {
             let heard = publishers.filter(|publisher| {
                 let session = publisher.session_id();
                 let only = subscriber.spec().session;
-                subscriber.hears(publisher.host())
+                subscriber.hears(publisher)
                     && only.is_none_or(|only| session.is_none_or(|session| session.get() == only))
                     && only.is_none_or(|only| self.spec.channel.contains(&format!("session-id={only}")))
             });

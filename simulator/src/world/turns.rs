@@ -22,6 +22,7 @@ macro_rules! turn {
             ledger: &mut $world.ledger,
             excuses: &$world.excuses,
             known: &mut $world.known,
+            reserves_sessions: $world.scenario.reserves_sessions,
             trace: &mut $world.trace,
             figures: &mut $world.figures,
         }

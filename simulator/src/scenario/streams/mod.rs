@@ -4,11 +4,12 @@ mod fan_out;
 mod local;
 mod named;
 mod responses;
+mod sources;
 mod unicast;
 
 use std::{net::SocketAddr, time::Duration};
 
-use super::{Lengths, Naming, Publisher, Scenario, Stream, Subscriber, address};
+use super::{Lengths, Naming, Polls, Publisher, Scenario, Stream, Subscriber, address};
 use crate::{fault::FaultKind, feature::Feature};
 
 /// What a stream is to show.
@@ -35,18 +36,28 @@ enum Topology {
     Crowd,
     /// To whoever is in the group.
     Multicast,
+    /// The same, but one of them leaves.
+    Departure,
     /// Every host's subscriber is learned from its status messages.
     DynamicDestinations,
     /// Every host's subscriber is added by the publisher.
     ManualDestinations,
     /// Two paths to one subscriber, which takes whatever comes first.
     Multipath,
+    /// From publishers on every kind of channel, to subscribers that have all of these for sources.
+    EverySource,
     /// Spies alone, without a receiver.
     SimulatedConnection,
     /// Requests one way, and responses to them back: two streams.
     Responses,
     /// To a name that moves.
     MovingName,
+    /// To two destinations, of which one moves under its name.
+    MovingDestination,
+    /// From a sender that moves under the name of its control address.
+    MovingControl,
+    /// The same, to a source of subscribers.
+    MovingSource,
     /// To the name of a driver, which gossip tells of.
     GossipedName,
 }
@@ -83,12 +94,17 @@ pub(super) fn add(scenario: &mut Scenario, about: About, random: &mut fastrand::
         Topology::Wildcard => vec![plan.wildcard()],
         Topology::Crowd => vec![plan.crowd()],
         Topology::Multicast => vec![plan.multicast()],
+        Topology::Departure => vec![plan.departure()],
         Topology::DynamicDestinations => vec![plan.dynamic_destinations()],
         Topology::ManualDestinations => vec![plan.manual_destinations()],
         Topology::Multipath => vec![plan.multipath()],
+        Topology::EverySource => vec![plan.every_source()],
         Topology::SimulatedConnection => vec![plan.simulated_connection()],
         Topology::Responses => plan.responses(),
         Topology::MovingName => vec![plan.moving_name()],
+        Topology::MovingDestination => vec![plan.moving_destination()],
+        Topology::MovingControl => vec![plan.moving_sender(Feature::NamedControl)],
+        Topology::MovingSource => vec![plan.moving_sender(Feature::NamedSource)],
         Topology::GossipedName => vec![plan.gossiped_name()],
     };
     scenario.streams.extend(streams);
@@ -123,17 +139,36 @@ impl Topology {
             Feature::SenderPortRange => Self::ManualDestinations,
             Feature::SessionLimit => Self::Crowd,
             Feature::NameTable => Self::MovingName,
-            Feature::Ipv6Multicast => Self::Multicast,
+            Feature::Ipv6Multicast
+            | Feature::GroupOverride
+            | Feature::TaggedGroup
+            | Feature::TimeToLive
+            | Feature::CubicGroup
+            | Feature::LossyGroup => Self::Multicast,
+            Feature::ReceiverTimeout => Self::Departure,
+            Feature::MulticastDestination
+            | Feature::SpyDestination
+            | Feature::IpcDestination
+            | Feature::LinkedDestinationReturn => Self::EverySource,
+            Feature::NamedDestination => Self::MovingDestination,
+            Feature::NamedControl => Self::MovingControl,
+            Feature::NamedSource => Self::MovingSource,
             Feature::SendTimestamp
             | Feature::ReceiveTimestamp
             | Feature::MediaTimestamp
-            | Feature::PayloadTimestamp => Self::Unicast,
-            Feature::StaticCounter | Feature::SpareLog | Feature::Batch => return None,
+            | Feature::PayloadTimestamp
+            | Feature::NextSession => Self::Unicast,
+            Feature::StaticCounter
+            | Feature::SpareLog
+            | Feature::Batch
+            | Feature::ReservedSessions
+            | Feature::ReservedValue
+            | Feature::BlockPoll => return None,
         })
     }
 
     fn any(scenario: &Scenario, random: &mut fastrand::Rng) -> Self {
-        match random.u8(..20) {
+        match random.u8(..27) {
             0..=2 => Self::Ipc,
             9..=11 => Self::Multicast,
             8 => Self::Wildcard,
@@ -143,6 +178,11 @@ impl Topology {
             16 => Self::SimulatedConnection,
             17 | 18 => Self::Responses,
             19 => Self::MovingName,
+            20 | 21 => Self::EverySource,
+            22 => Self::Departure,
+            23 => Self::MovingDestination,
+            24 => Self::MovingControl,
+            25 => Self::MovingSource,
             5..=7 if scenario.naming == Naming::Gossip => Self::GossipedName,
             _ => Self::Unicast,
         }
@@ -186,7 +226,8 @@ impl Plan<'_> {
     /// What may be said of any publication.
     fn trimmings(&mut self) -> String {
         let mut trimmings = String::new();
-        for said in ["|sparse=true", "|sparse=false", "|alias=world", "|ttl=4"] {
+        let stream_id = format!("|stream-id={}", self.stream_id());
+        for said in ["|sparse=true", "|sparse=false", "|alias=world", "|ttl=4", &stream_id] {
             if self.one_in(8) {
                 trimmings += said;
             }
@@ -197,6 +238,10 @@ impl Plan<'_> {
     /// First of the ports that only this stream uses.
     fn own_port(&self) -> u16 {
         20_200 + 10 * u16::try_from(self.number).unwrap_or(0)
+    }
+
+    fn stream_id(&self) -> i32 {
+        1001 + i32::try_from(self.number).unwrap_or(0)
     }
 
     fn log(&mut self) -> String {
@@ -212,11 +257,14 @@ impl Plan<'_> {
         Stream {
             number: self.number,
             channel,
-            stream_id: 1001 + i32::try_from(self.number).unwrap_or(0),
+            stream_id: self.stream_id(),
             lengths: [Lengths::Short, Lengths::Frame, Lengths::Edges, Lengths::Any][self.random.usize(..4)],
             waits_for_subscribers: self.random.bool(),
             follows_slowest: false,
             is_fragile: false,
+            tagged: None,
+            receiver_timeout: None,
+            moving: None,
             publishers,
             subscribers,
         }
@@ -225,6 +273,8 @@ impl Plan<'_> {
     fn publisher(&mut self, host: usize, destinations: &[String]) -> Publisher {
         Publisher {
             client: self.client(host),
+            channel: None,
+            heard_at: None,
             starts_at: self.start(),
             ends_at: None,
             destinations: destinations.to_vec(),
@@ -238,10 +288,19 @@ impl Plan<'_> {
             batches: if self.about == About::Feature(Feature::Batch) || self.one_in(4) { 0.5 } else { 0.0 },
             closes_early: self.random.bool(),
             revokes: false,
+            asks_for_session: false,
+            reserves: self.about == About::Feature(Feature::ReservedValue) || self.one_in(4),
+            shows: Vec::new(),
         }
     }
 
     fn subscriber(&mut self, host: usize, channel: &str) -> Subscriber {
+        let polls = match self.random.u8(..8) {
+            _ if self.about == About::Feature(Feature::BlockPoll) => Polls::Blocks,
+            0 => Polls::Blocks,
+            1..=4 => Polls::Controlled,
+            _ => Polls::Plain,
+        };
         Subscriber {
             client: self.client(host),
             starts_at: self.start(),
@@ -258,7 +317,8 @@ impl Plan<'_> {
             is_left_behind: false,
             rejects_after: None,
             fragment_limit: self.random.usize(1..=20),
-            controlled: self.random.bool(),
+            polls,
+            shows: (polls == Polls::Blocks).then_some(Feature::BlockPoll).into_iter().collect(),
         }
     }
 

@@ -25,10 +25,13 @@ enum Variant {
     ReceiveTimestamps,
     PayloadTimestamps,
     SocketBuffers,
+    TrafficClass,
+    Group,
+    NextSession,
 }
 
 impl Variant {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 18] = [
         Self::Plain,
         Self::Plain,
         Self::Cubic,
@@ -44,6 +47,9 @@ impl Variant {
         Self::ReceiveTimestamps,
         Self::PayloadTimestamps,
         Self::SocketBuffers,
+        Self::TrafficClass,
+        Self::Group,
+        Self::NextSession,
     ];
 
     /// Parameters of its publications.
@@ -54,6 +60,7 @@ impl Variant {
             Self::SendTimestamps => "|channel-snd-ts-offset=reserved",
             Self::PayloadTimestamps => "|channel-snd-ts-offset=0",
             Self::SocketBuffers => "|so-sndbuf=128k",
+            Self::TrafficClass => "|so-tos=46",
             _ => "",
         }
     }
@@ -68,13 +75,15 @@ impl Variant {
             Self::ReceiveTimestamps => "|channel-rcv-ts-offset=reserved",
             Self::PayloadTimestamps => "|channel-rcv-ts-offset=8|media-rcv-ts-offset=reserved",
             Self::SocketBuffers => "|so-rcvbuf=256k",
+            Self::TrafficClass => "|so-tos=46",
+            Self::Group => "|group=true",
             _ => "",
         }
     }
 
     /// Whether it says what all channels of an endpoint must say.
     fn has_own_port(self) -> bool {
-        matches!(self, Self::Tags | Self::SocketBuffers) || !self.stamps(false).is_empty()
+        matches!(self, Self::Tags | Self::SocketBuffers | Self::TrafficClass) || !self.stamps(false).is_empty()
     }
 
     /// The times that its subscribers find in messages, or its spies.
@@ -100,6 +109,7 @@ impl Plan<'_> {
             About::Feature(Feature::SendTimestamp) => Variant::SendTimestamps,
             About::Feature(Feature::ReceiveTimestamp) => Variant::ReceiveTimestamps,
             About::Feature(Feature::MediaTimestamp | Feature::PayloadTimestamp) => Variant::PayloadTimestamps,
+            About::Feature(Feature::NextSession) => Variant::NextSession,
             _ => Variant::ALL[self.random.usize(..Variant::ALL.len())],
         };
         // A small choice, so that streams share endpoints; but for what all streams of an endpoint must agree on.
@@ -116,6 +126,14 @@ impl Plan<'_> {
             session = Some(self.random.i32(2000..=3000));
             publishers.truncate(1);
             publishers[0].exclusive = true;
+        }
+        for publisher in &mut publishers {
+            // Drivers write there.
+            publisher.reserves &= variant.stamps(false).is_empty();
+            if variant == Variant::NextSession {
+                (publisher.exclusive, publisher.asks_for_session) = (true, true);
+                publisher.shows.push(Feature::NextSession);
+            }
         }
         let mut channel = format!("aeron:udp?{endpoint}|{}{}", self.log(), variant.sends());
         if let Some(session) = session {
