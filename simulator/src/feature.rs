@@ -56,7 +56,9 @@ features! {
     GroupOverride,
     /// Flow control followed those with a tag, all of them and nobody else.
     TaggedGroup,
-    /// Flow control waited for a receiver that had left for as long as its channel said, and then no longer.
+    /// Flow control let a receiver go that said that it leaves.
+    Departure,
+    /// It waited for a receiver that had fallen silent no longer than its channel said.
     ReceiverTimeout,
     /// A setup carried the time to live of its channel.
     TimeToLive,

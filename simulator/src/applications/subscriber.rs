@@ -9,8 +9,8 @@ use std::{
 };
 
 use epona_client::{
-    Action, Aeron, Block, ClientError, ControlledFragmentAssembler, FragmentAssembler, Header, Image, ImageHandlers,
-    Pending, Subscription,
+    Action, Aeron, Block, ClientError, ControlledFragmentAssembler, FragmentAssembler, Header, Image,
+    ImageHandlers, Pending, Subscription,
 };
 use epona_protocol::types::{Nanos, Position, RegistrationId, SessionId, StreamId};
 
@@ -156,6 +156,12 @@ impl Subscriber {
             State::Open(subscription) => subscription.image_count(),
             _ => 0,
         }
+    }
+
+    /// Sessions and ids of its images.
+    pub(crate) fn image_ids(&mut self) -> Vec<(SessionId, RegistrationId)> {
+        let State::Open(subscription) = &mut self.state else { return Vec::new() };
+        subscription.images().iter().map(|image| (image.session_id(), image.correlation_id())).collect()
     }
 
     /// Stands still.
@@ -327,13 +333,14 @@ impl Subscriber {
         let Delivery { number, sent_at, missed, .. } = delivery;
         let is_stamped = spec.stamps.iter().any(|stamp| stamp.offset.is_none());
         // A spy may read what is not sent yet.
-        let is_as_it_should = (is_stamped && (reserved != 0 || spec.is_spy))
-            || (!is_stamped && reserved == delivery.reserved);
+        let is_as_it_should =
+            (is_stamped && (reserved != 0 || spec.is_spy)) || (!is_stamped && reserved == delivery.reserved);
         ensure!(is_as_it_should, "{who} got a message with {reserved} for a reserved value");
         if !spec.is_spy {
             stamps::check(&spec.stamps, (reserved, payload), sent_at, turn)?;
         }
         self.delivered += 1;
+        turn.known.entry(self.placeholder("message")).or_insert_with(|| number.to_string());
         let is_shown = |feature: &&Feature| **feature != Feature::LossyGroup || missed > 0;
         spec.shows.iter().filter(is_shown).for_each(|feature| turn.figures.features.count(*feature));
         for feature in turn.ledger.shown_by(self.place, session) {
@@ -399,7 +406,8 @@ impl Subscriber {
             turn.record(Event::Image { who: self.who(), session, available, position });
             if available {
                 turn.known.insert(self.placeholder("image"), correlation.to_string());
-                if has_ended_links && turn.ledger.has_left(self.place, session) {
+                // A spy may have read what is not sent yet, and starts again where its publication is sent.
+                if has_ended_links && turn.ledger.forget_image(self.place, session) {
                     turn.figures.features.count(Feature::LinkedDestinationReturn);
                 }
                 turn.ledger.joined(self.place, session, joined, self.spec.is_lossy)?;
@@ -436,7 +444,7 @@ impl Subscriber {
         }
         turn.record(Event::Closed(self.who()));
         turn.ledger.forget(self.place);
-        for what in ["subscription", "tag", "image", "port"] {
+        for what in ["subscription", "tag", "image", "port", "message"] {
             turn.known.remove(&self.placeholder(what));
         }
         self.destinations.start_anew();
@@ -464,9 +472,7 @@ fn assembler(spec: &scenario::Subscriber, inbox: &Inbox, seed: u64) -> Assembler
         Polls::Plain => Assembler::Plain(FragmentAssembler::new(Box::new(move |payload, header| {
             inbox.borrow_mut().push(Arrival::of(payload, header));
         }))),
-        Polls::Controlled => {
-            Assembler::Controlled(ControlledFragmentAssembler::new(capricious(inbox, seed)))
-        }
+        Polls::Controlled => Assembler::Controlled(ControlledFragmentAssembler::new(capricious(inbox, seed))),
         Polls::Blocks => Assembler::Blocks(BlockReader::default()),
     }
 }

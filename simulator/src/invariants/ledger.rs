@@ -240,10 +240,12 @@ impl Ledger {
         Ok(())
     }
 
-    /// Whether a subscriber had an image of a session, and has none now.
-    pub(crate) fn has_left(&self, who: Place, id: SessionId) -> bool {
-        let cursor = self.session(who, id).ok().and_then(|session| self.cursors.get(&(who.0, who.1, session)));
-        cursor.is_some_and(|cursor| cursor.has_left)
+    /// A subscriber may have its next image of a session as if it were its first; whether it had one, and has none now.
+    pub(crate) fn forget_image(&mut self, who: Place, id: SessionId) -> bool {
+        let Ok(session) = self.session(who, id) else { return false };
+        let key = (who.0, who.1, session);
+        let has_left = self.cursors.get(&key).is_some_and(|cursor| cursor.has_left);
+        has_left && self.cursors.remove(&key).is_some()
     }
 
     /// A subscriber is gone, and may come again as if it were another one.

@@ -2,7 +2,7 @@
 
 use epona_protocol::{
     cnc::Cnc,
-    counters::{CountersReader, RecordState, StreamKey, SystemCounter},
+    counters::{CounterDescriptor, CountersReader, RecordState, StreamKey, SystemCounter},
     error_log,
     types::{CounterId, CounterTypeId, SessionId, StreamId, TermLength},
 };
@@ -175,6 +175,18 @@ impl CounterWatch {
     pub fn sender_limit(&self, stream: StreamId, session: SessionId) -> Option<i64> {
         let mut limits = self.seen.iter().filter(|seen| seen.type_id == CounterTypeId::SENDER_LIMIT);
         limits.find(|seen| (seen.stream, seen.session) == (stream, session)).map(|seen| seen.value)
+    }
+
+    /// A counter of a stream and session, by its type and the name in its label.
+    #[must_use]
+    pub fn of_stream(&self, type_id: CounterTypeId, name: &str, of: (StreamId, SessionId)) -> Option<i64> {
+        let is_it = |found: &CounterDescriptor| {
+            found.type_id == type_id
+                && found.label.starts_with(name)
+                && StreamKey::decode(&found.key).is_some_and(|key| (key.stream_id, key.session_id) == of)
+        };
+        let found = self.counters.iter().find(is_it)?;
+        self.counters.value(found.id)
     }
 
     /// Finds the positions that there are now, and keeps what is known of those that there were before.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Moving, Scenario, Stream};
+use super::{Moving, Scenario, Stream, Subscriber};
 use crate::fault::{Disturbance, Fault, FaultKind, FrameType, MILD, Moment, Role, Way};
 
 /// What may be mild, if it is short; what is here twice is drawn twice as often.
@@ -77,6 +77,8 @@ const RARITY: u8 = 80;
 /// that the world is about.
 pub(super) fn add(scenario: &mut Scenario, theme: FaultKind, random: &mut fastrand::Rng) {
     move_names(scenario, random);
+    silence(scenario, random);
+    take_links_away(scenario, random);
     let severest = random.u8(..3);
     let mut at = Duration::from_millis(random.u64(..500));
     if let Some(what) = disturbance(theme, scenario, random) {
@@ -174,9 +176,7 @@ fn disturbance(kind: FaultKind, scenario: &Scenario, random: &mut fastrand::Rng)
         FaultKind::ReceiveDestinationRemoval => {
             let hears = |stream: &&Stream| stream.subscribers.iter().any(|s| !s.destinations.is_empty());
             let streams: Vec<_> = scenario.streams.iter().filter(hears).collect();
-            Disturbance::RemoveReceiveDestination(
-                streams.get(random.usize(..streams.len().max(1)))?.number,
-            )
+            Disturbance::RemoveReceiveDestination(streams.get(random.usize(..streams.len().max(1)))?.number)
         }
         FaultKind::AddRemoveStorm => Disturbance::Storm(client),
         // What links do, and what streams are.
@@ -271,5 +271,29 @@ fn move_names(scenario: &mut Scenario, random: &mut fastrand::Rng) {
         let what = Disturbance::MoveName(stream.number, to);
         scenario.faults.push(Fault { at, lasts: Duration::ZERO, what });
         scenario.runs_for = scenario.runs_for.max(at + Duration::from_secs(2));
+    }
+}
+
+/// Lets a driver stand still whose receiver is to fall silent, once it may be expected to have joined its group.
+fn silence(scenario: &mut Scenario, random: &mut fastrand::Rng) {
+    for host in scenario.streams.iter().filter_map(|stream| stream.silenced) {
+        let at = Duration::from_millis(random.u64(600..=1000));
+        let lasts = MILD - Duration::from_millis(random.u64(..300));
+        scenario.faults.push(Fault { at, lasts, what: Disturbance::PauseDriver(host) });
+    }
+}
+
+/// Takes the first source of subscribers away for a while where it is publications of their own driver, so that their
+/// streams end and come back.
+fn take_links_away(scenario: &mut Scenario, random: &mut fastrand::Rng) {
+    let begins_with_link = |subscriber: &Subscriber| {
+        subscriber.destinations.first().is_some_and(|first| !first.starts_with("aeron:udp"))
+    };
+    let has_links = |stream: &&Stream| stream.subscribers.iter().any(begins_with_link);
+    for stream in scenario.streams.iter().filter(has_links) {
+        let at = Duration::from_millis(random.u64(300..=1500));
+        let lasts = Duration::from_millis(random.u64(1..=MILD.as_millis() as u64));
+        let what = Disturbance::RemoveReceiveDestination(stream.number);
+        scenario.faults.push(Fault { at, lasts, what });
     }
 }

@@ -30,8 +30,12 @@ pub const SENDER_PORTS: RangeInclusive<u16> = 22_000..=22_015;
 /// less, a group that waits for all could wait for ever, each session for a receiver that has the other ones.
 pub const SESSION_LIMIT: usize = 4;
 
-/// Session ids that drivers do not choose, where they leave some to others: as many as those may be.
-pub const RESERVED_SESSIONS: RangeInclusive<i32> = 0..=i32::MAX;
+/// Session ids that the driver of a host does not choose, where they leave some to others: nearly half of all. The first
+/// one after them is another one on each host, and so is what follows.
+#[must_use]
+pub const fn reserved_sessions(host: usize) -> RangeInclusive<i32> {
+    0..=i32::MAX - 1_000_000 * (1 + host as i32)
+}
 
 /// In how many worlds there is one without a feature of its own.
 const PLAIN_WORLDS: usize = 2;
@@ -55,7 +59,7 @@ pub struct Scenario {
     pub spare_logs: usize,
     /// Whether clients keep numbers in static counters.
     pub has_static_counters: bool,
-    /// Whether drivers leave [`RESERVED_SESSIONS`] to others.
+    /// Whether drivers leave [`reserved_sessions`] to others.
     pub reserves_sessions: bool,
     /// Host of each client, 2..=8 of them.
     pub clients: Vec<usize>,
@@ -89,8 +93,8 @@ pub enum Naming {
 pub struct Stream {
     /// Its number, which stays when other streams of the scenario are left out.
     pub number: usize,
-    /// Channel of the publishers. `{subscription S.P}`, `{image S.P}` and `{port S.P}` stand for the registration id, the
-    /// image and the port of subscriber P of stream S; `{generation}` for how often the publisher has started anew.
+    /// Channel of the publishers. `{subscription S.P}`, `{image S.P}`, `{port S.P}` and `{message S.P}` stand for the
+    /// registration id, the image, the port and the first message of subscriber P of stream S; `{generation}` for how often the publisher has started anew.
     pub channel: String,
     /// Stream id.
     pub stream_id: i32,
@@ -104,8 +108,10 @@ pub struct Stream {
     pub is_fragile: bool,
     /// How many its flow control waits for by their tag.
     pub tagged: Option<usize>,
-    /// How long its flow control waits for who has left, if its channel says so and somebody leaves.
-    pub receiver_timeout: Option<Duration>,
+    /// Whether the first subscriber leaves a group, of which all others are there before it.
+    pub has_departure: bool,
+    /// The host whose receiver falls silent for longer than flow control waits for it.
+    pub silenced: Option<usize>,
     /// Who has a name that moves: the first of them leaves, and the second one takes its place.
     pub moving: Option<Moving>,
     /// Who publishes.
@@ -241,6 +247,12 @@ pub fn host_name(host: usize) -> String {
 #[must_use]
 pub const fn tag((stream, place): (usize, usize)) -> usize {
     7000 + 10 * stream + place
+}
+
+/// What a channel says of a parameter.
+pub(crate) fn parameter<'a>(channel: &'a str, key: &str) -> Option<&'a str> {
+    let (_, parameters) = channel.split_once('?')?;
+    parameters.split('|').find_map(|parameter| parameter.strip_prefix(key)?.strip_prefix('='))
 }
 
 impl Stream {

@@ -2,6 +2,7 @@
 
 use std::{
     net::{IpAddr, SocketAddr},
+    ops::RangeInclusive,
     path::{Path, PathBuf},
 };
 
@@ -174,6 +175,11 @@ impl Host {
         *paused = until.max(*paused);
     }
 
+    /// Whether a role stands still.
+    pub(crate) fn is_paused(&self, role: Role, now: Nanos) -> bool {
+        now < self.paused_until[role as usize]
+    }
+
     /// One turn of one role.
     pub(crate) fn step(&mut self, role: Role, now: Now) -> usize {
         let Some(driver) = &mut self.driver else { return 0 };
@@ -259,7 +265,7 @@ struct Settings {
     ports: [PortRange; 2],
     session_limit: Option<usize>,
     spare_logs: usize,
-    reserves_sessions: bool,
+    reserved_sessions: Option<RangeInclusive<i32>>,
 }
 
 impl Settings {
@@ -292,7 +298,7 @@ impl Settings {
             ports,
             session_limit: scenario.limits_sessions.then_some(scenario::SESSION_LIMIT),
             spare_logs: scenario.spare_logs,
-            reserves_sessions: scenario.reserves_sessions,
+            reserved_sessions: scenario.reserves_sessions.then(|| scenario::reserved_sessions(index)),
         }
     }
 
@@ -310,9 +316,9 @@ impl Settings {
         if let Some(limit) = self.session_limit {
             context.network.stream_session_limit = limit as i32;
         }
-        if self.reserves_sessions {
-            context.streams.reserved_session_id_low = *scenario::RESERVED_SESSIONS.start();
-            context.streams.reserved_session_id_high = *scenario::RESERVED_SESSIONS.end();
+        if let Some(reserved) = &self.reserved_sessions {
+            context.streams.reserved_session_id_low = *reserved.start();
+            context.streams.reserved_session_id_high = *reserved.end();
         }
         context
     }

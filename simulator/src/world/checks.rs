@@ -53,23 +53,6 @@ impl World {
         Ok(())
     }
 
-    /// Notes when a stream has as many images as it may, while there is a publisher more.
-    pub(super) fn look_at_crowds(&mut self) {
-        if !self.scenario.limits_sessions || self.figures.features.of(Feature::SessionLimit) > 0 {
-            return;
-        }
-        let is_crowded = self.streams.iter().any(|stream| {
-            let publishers = stream.publishers.iter().filter(|publisher| publisher.is_open()).count();
-            stream.subscribers.iter().any(|subscriber| {
-                let most = subscriber.spec().most_images;
-                most.is_some_and(|most| publishers > most && subscriber.images() == most)
-            })
-        });
-        if is_crowded {
-            self.figures.features.count(Feature::SessionLimit);
-        }
-    }
-
     /// Static counters stay, with what was last written, whoever has gone.
     pub(super) fn check_static_counters(&mut self) -> Result<(), Violation> {
         for keeper in &self.keepers {

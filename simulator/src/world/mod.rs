@@ -8,6 +8,7 @@
 
 mod checks;
 mod disturb;
+mod sightings;
 mod stream;
 mod turns;
 
@@ -197,6 +198,8 @@ impl World {
         if !self.scenario.faults.is_empty() {
             self.figures.worst_recovery = self.elapsed().saturating_sub(healed);
         }
+        self.look_at_images()?;
+        self.look_at_tagged()?;
         self.enter(Phase::Finishing, "finish");
         self.step_until(Some(DELIVERY_LIMIT), Self::is_delivered)?;
         self.check_completeness()?;
@@ -278,7 +281,7 @@ impl World {
             }
         }
         self.tasks = tasks;
-        self.record_network();
+        self.record_network()?;
         for (host, sent) in self.hosts.iter_mut().zip(&self.sent_frames) {
             if let Some(watch) = host.watch_mut() {
                 self.figures.checks += watch.check()? + sent.check(watch.counters())?;
@@ -286,11 +289,13 @@ impl World {
         }
         self.check_flow_control()?;
         self.look_at_crowds();
+        self.look_at_departures()?;
+        self.look_at_silence();
         self.clock.advance(work > 0, self.pace, self.network.next_delivery(), &mut self.random);
         Ok(())
     }
 
-    fn record_network(&mut self) {
+    fn record_network(&mut self) -> Result<(), Violation> {
         for entry in self.network.take_trace() {
             let kind = match entry.event {
                 simulated::Event::Duplicated(_) => Some(FaultKind::Duplication),
@@ -304,8 +309,11 @@ impl World {
             self.figures.datagrams += 1;
             let host = (0..self.hosts.len()).find(|host| self.scenario.address(*host) == entry.source.ip());
             host.into_iter().for_each(|host| self.sent_frames[host].record(&entry));
+            let looked_at = self.look_at_setup(&entry);
             self.trace.record(entry.at, Event::Datagram(entry));
+            looked_at?;
         }
+        Ok(())
     }
 
     fn close_streams(&mut self) {

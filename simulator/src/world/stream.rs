@@ -1,5 +1,7 @@
 //! The applications of one stream.
 
+use epona_protocol::types::Nanos;
+
 use crate::{
     Violation,
     applications::client::Client,
@@ -17,6 +19,16 @@ pub(super) struct Stream {
     pub(super) subscribers: Vec<Subscriber>,
     /// Whether nothing severe happens to anybody.
     is_calm: bool,
+    pub(super) departure: Departure,
+}
+
+/// Whether a receiver has left, or fallen silent, whom flow control waits for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Departure {
+    NotYet,
+    At(Nanos),
+    /// It is not waited for any more.
+    Over,
 }
 
 impl Stream {
@@ -35,6 +47,7 @@ impl Stream {
             publishers: publishers.collect(),
             subscribers: subscribers.collect(),
             is_calm,
+            departure: Departure::NotYet,
         }
     }
 

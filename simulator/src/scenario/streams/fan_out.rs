@@ -56,7 +56,8 @@ impl Plan<'_> {
             About::Feature(Feature::GroupOverride) => Treatment::Alone,
             // What a fault is about may need what is not lost, or a sender that waits.
             About::Fault(_) => Treatment::Plain,
-            _ => [Treatment::Plain, Treatment::Plain, Treatment::Cubic, Treatment::Lossy][self.random.usize(..4)],
+            _ => [Treatment::Plain, Treatment::Plain, Treatment::Cubic, Treatment::Lossy]
+                [self.random.usize(..4)],
         }
     }
 
@@ -117,21 +118,40 @@ impl Plan<'_> {
         stream
     }
 
-    /// A group that one of its members leaves, for which the sender waits a while.
+    /// A group that one more joins and leaves again.
     pub(super) fn departure(&mut self) -> Stream {
+        // Far longer than it takes until the sender hears of it.
+        let patience = self.random.u8(9..=12);
+        let mut stream = self.group_of_all(&format!("{},t:{patience}s", everybody(self.hosts - 1)));
+        // It comes once the others have something: were it one of those that are waited for, another one would come late.
+        let first = &mut stream.subscribers[0];
+        first.channel += &format!("|alias={{message {}.1}}", self.number);
+        first.ends_at = Some(Duration::from_millis(self.random.u64(1000..=2000)));
+        stream.has_departure = true;
+        follow_slowest(&mut stream);
+        stream
+    }
+
+    /// A group of which one falls silent for longer than the sender waits.
+    pub(super) fn silence(&mut self) -> Stream {
+        let patience = self.random.u16(300..=600);
+        let mut stream = self.group_of_all(&format!("{},t:{patience}ms", everybody(self.hosts)));
+        let sender = self.clients[stream.publishers[0].client];
+        stream.silenced = Some((sender + self.random.usize(1..self.hosts)) % self.hosts);
+        // So may anybody whose status messages get lost.
+        stream.subscribers.iter_mut().for_each(|subscriber| subscriber.is_left_behind = true);
+        stream
+    }
+
+    /// One publisher, and a subscriber on every host.
+    fn group_of_all(&mut self, flow_control: &str) -> Stream {
         let group = self.group();
         let sender = self.host();
-        // Longer than the 5 s that it would wait unasked.
-        let patience = self.random.u64(7..=9);
-        let flow_control = format!("{},t:{patience}s", everybody(self.hosts - 1));
         let channel = format!("aeron:udp?{group}|{flow_control}|{}", self.log());
         let publishers = vec![self.publisher(sender, &[])];
-        let mut subscribers: Vec<_> =
+        let subscribers =
             (0..self.hosts).map(|host| self.subscriber(host, &format!("aeron:udp?{group}"))).collect();
-        subscribers[0].ends_at = Some(Duration::from_millis(self.random.u64(400..=900)));
         let mut stream = self.stream(channel, publishers, subscribers);
-        follow_slowest(&mut stream);
-        stream.receiver_timeout = Some(Duration::from_secs(patience));
         stream.waits_for_subscribers = false;
         stream
     }

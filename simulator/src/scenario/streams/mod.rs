@@ -25,6 +25,9 @@ pub(super) enum About {
 const UNTETHERED: &str =
     "untethered-window-limit-timeout=300ms|untethered-linger-timeout=200ms|untethered-resting-timeout=400ms";
 
+/// How long a world goes on after somebody has left a group.
+const SEEN_AFTER: Duration = Duration::from_secs(2);
+
 /// How the channels of a stream lead from publishers to subscribers.
 #[derive(Clone, Copy)]
 enum Topology {
@@ -38,6 +41,8 @@ enum Topology {
     Multicast,
     /// The same, but one of them leaves.
     Departure,
+    /// The same, but one of them falls silent.
+    Silence,
     /// Every host's subscriber is learned from its status messages.
     DynamicDestinations,
     /// Every host's subscriber is added by the publisher.
@@ -95,6 +100,7 @@ pub(super) fn add(scenario: &mut Scenario, about: About, random: &mut fastrand::
         Topology::Crowd => vec![plan.crowd()],
         Topology::Multicast => vec![plan.multicast()],
         Topology::Departure => vec![plan.departure()],
+        Topology::Silence => vec![plan.silence()],
         Topology::DynamicDestinations => vec![plan.dynamic_destinations()],
         Topology::ManualDestinations => vec![plan.manual_destinations()],
         Topology::Multipath => vec![plan.multipath()],
@@ -107,6 +113,11 @@ pub(super) fn add(scenario: &mut Scenario, about: About, random: &mut fastrand::
         Topology::MovingSource => vec![plan.moving_sender(Feature::NamedSource)],
         Topology::GossipedName => vec![plan.gossiped_name()],
     };
+    // So that it is seen that who has left is let go.
+    let departures =
+        streams.iter().filter(|stream| stream.has_departure).flat_map(|stream| &stream.subscribers);
+    let end = departures.filter_map(|subscriber| subscriber.ends_at).max().unwrap_or_default();
+    scenario.runs_for = scenario.runs_for.max(end + SEEN_AFTER);
     scenario.streams.extend(streams);
 }
 
@@ -145,7 +156,8 @@ impl Topology {
             | Feature::TimeToLive
             | Feature::CubicGroup
             | Feature::LossyGroup => Self::Multicast,
-            Feature::ReceiverTimeout => Self::Departure,
+            Feature::Departure => Self::Departure,
+            Feature::ReceiverTimeout => Self::Silence,
             Feature::MulticastDestination
             | Feature::SpyDestination
             | Feature::IpcDestination
@@ -179,7 +191,7 @@ impl Topology {
             17 | 18 => Self::Responses,
             19 => Self::MovingName,
             20 | 21 => Self::EverySource,
-            22 => Self::Departure,
+            22 => [Self::Departure, Self::Silence][random.usize(..2)],
             23 => Self::MovingDestination,
             24 => Self::MovingControl,
             25 => Self::MovingSource,
@@ -263,7 +275,8 @@ impl Plan<'_> {
             follows_slowest: false,
             is_fragile: false,
             tagged: None,
-            receiver_timeout: None,
+            has_departure: false,
+            silenced: None,
             moving: None,
             publishers,
             subscribers,

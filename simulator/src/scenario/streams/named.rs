@@ -19,8 +19,8 @@ impl Plan<'_> {
         let port = self.own_port();
         let channel = format!("aeron:udp?endpoint={}:{port}|{}", moving_name(self.number), self.log());
         let publishers = vec![self.publisher(sender, &[])];
-        let subscribers = places
-            .map(|host| self.subscriber(host, &format!("aeron:udp?endpoint={}", self.at(host, port))));
+        let subscribers =
+            places.map(|host| self.subscriber(host, &format!("aeron:udp?endpoint={}", self.at(host, port))));
         let mut stream = self.stream(channel, publishers, subscribers.to_vec());
         stream.moving = Some(Moving::Subscriber);
         stream.waits_for_subscribers = false;
@@ -57,14 +57,18 @@ impl Plan<'_> {
         let receivers = self.random.usize(1..=self.hosts);
         let channels = places.map(|host| {
             let control = self.at(host, port);
-            format!("aeron:udp?control={control}|control-mode=dynamic|{}|{log}", everybody(receivers))
+            // It must not wait for those who have gone after the name already, or it would never end.
+            format!("aeron:udp?control={control}|control-mode=dynamic|{}|{log}", everybody(1))
         });
-        let publishers =
-            [0, 1].map(|end| Publisher { channel: Some(channels[end].clone()), ..self.publisher(places[end], &[]) });
+        let publishers = [0, 1].map(|end| Publisher {
+            channel: Some(channels[end].clone()),
+            ..self.publisher(places[end], &[])
+        });
         let subscribers = (0..receivers)
             .map(|host| {
                 let endpoint = self.at(host, port + 1);
-                let heard = format!("aeron:udp?endpoint={endpoint}|control={}:{port}", moving_name(self.number));
+                let heard =
+                    format!("aeron:udp?endpoint={endpoint}|control={}:{port}", moving_name(self.number));
                 if shows == Feature::NamedSource {
                     let one = self.subscriber(host, "aeron:udp?control-mode=manual");
                     Subscriber { destinations: vec![heard], ..one }

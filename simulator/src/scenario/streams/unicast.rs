@@ -83,7 +83,8 @@ impl Variant {
 
     /// Whether it says what all channels of an endpoint must say.
     fn has_own_port(self) -> bool {
-        matches!(self, Self::Tags | Self::SocketBuffers | Self::TrafficClass) || !self.stamps(false).is_empty()
+        matches!(self, Self::Tags | Self::SocketBuffers | Self::TrafficClass)
+            || !self.stamps(false).is_empty()
     }
 
     /// The times that its subscribers find in messages, or its spies.
