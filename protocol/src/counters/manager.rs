@@ -101,7 +101,8 @@ pub struct CountersManager {
 impl CountersManager {
     /// Takes over two zeroed buffers. There is room for as many counters as both hold.
     ///
-    /// A freed id is not used again for `reuse_timeout`, so that readers can notice.
+    /// A freed id is not used again for `reuse_timeout`, so that readers can notice; or until the wall clock goes back by
+    /// as much.
     #[must_use]
     pub fn new(metadata: AtomicView, values: AtomicView, reuse_timeout: Duration) -> Self {
         let records = Records::new(metadata, values);
@@ -193,7 +194,9 @@ impl CountersManager {
     }
 
     fn next_slot(&mut self, now: EpochMillis) -> Result<Slot, CountersError> {
-        let free_again = self.free.iter().position(|(_, deadline)| now >= *deadline);
+        // Far further away than it ever was, a deadline is of before the clock went back.
+        let has_rested = |deadline| now >= deadline || now + 2 * self.reuse_timeout < deadline;
+        let free_again = self.free.iter().position(|(_, deadline)| has_rested(*deadline));
         if let Some((slot, _)) = free_again.and_then(|index| self.free.remove(index)) {
             self.records.reset_values(slot);
             return Ok(slot);

@@ -126,6 +126,16 @@ fn a_freed_id_cools_down_and_starts_anew() {
 }
 
 #[test]
+fn a_freed_id_does_not_rest_for_longer_when_the_clock_goes_back() {
+    let mut f = fixture(1);
+    let id = f.manager.allocate(START, &user_counter(b"old", 7)).unwrap().id();
+    assert!(f.manager.free(id, START));
+    f.manager.allocate(after(-1), &user_counter(b"early", 8)).unwrap_err();
+    let reused = f.manager.allocate(after(-86_400_000), &user_counter(b"new", 9));
+    assert_eq!(reused.unwrap().id(), id);
+}
+
+#[test]
 fn a_value_can_be_confirmed_without_change_and_a_new_life_begins_unconfirmed() {
     let mut f = fixture(1);
     let counter = f.manager.allocate(START, &user_counter(b"limit", 7)).unwrap();

@@ -256,7 +256,7 @@ impl Publisher {
         if turn.reserves_sessions && !stream.channel_of(&self.spec).contains("|session-id=") {
             let session = handle.session();
             ensure!(
-                !scenario::reserved_sessions(self.home.1).contains(&session.get()),
+                !scenario::RESERVED_SESSIONS.contains(&session.get()),
                 "{} has session {session}, which its driver was to leave to others",
                 self.who
             );

@@ -30,12 +30,11 @@ pub const SENDER_PORTS: RangeInclusive<u16> = 22_000..=22_015;
 /// less, a group that waits for all could wait for ever, each session for a receiver that has the other ones.
 pub const SESSION_LIMIT: usize = 4;
 
-/// Session ids that the driver of a host does not choose, where they leave some to others: nearly half of all. The first
-/// one after them is another one on each host, and so is what follows.
-#[must_use]
-pub const fn reserved_sessions(host: usize) -> RangeInclusive<i32> {
-    0..=i32::MAX - 1_000_000 * (1 + host as i32)
-}
+/// Session ids that no driver chooses, where they leave some to others: nearly half of all.
+pub const RESERVED_SESSIONS: RangeInclusive<i32> = -1_000_000_000..=1_000_000_000;
+
+/// More of them after those, for each driver that starts: who begins right after them shares no sessions with another one.
+pub const MORE_RESERVED_SESSIONS: i32 = 1_000_000;
 
 /// In how many worlds there is one without a feature of its own.
 const PLAIN_WORLDS: usize = 2;
@@ -59,7 +58,7 @@ pub struct Scenario {
     pub spare_logs: usize,
     /// Whether clients keep numbers in static counters.
     pub has_static_counters: bool,
-    /// Whether drivers leave [`reserved_sessions`] to others.
+    /// Whether drivers leave [`RESERVED_SESSIONS`] to others.
     pub reserves_sessions: bool,
     /// Host of each client, 2..=8 of them.
     pub clients: Vec<usize>,

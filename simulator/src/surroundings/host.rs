@@ -2,7 +2,6 @@
 
 use std::{
     net::{IpAddr, SocketAddr},
-    ops::RangeInclusive,
     path::{Path, PathBuf},
 };
 
@@ -63,7 +62,10 @@ pub(crate) struct Host {
     /// Names that have moved, by the table.
     moved: Vec<String>,
     seed: u64,
+    /// Of drivers on this host.
     starts: u64,
+    /// This host among all, and how many there are.
+    place: (usize, usize),
     paused_until: [Nanos; 4],
     driver: Option<Driver>,
     last: Now,
@@ -96,6 +98,7 @@ impl Host {
             moved: Vec::new(),
             seed: mix(scenario.seed, 100 + index as u64),
             starts: 0,
+            place: (index, scenario.hosts),
             paused_until: [Nanos::new(i64::MIN); 4],
             driver: None,
             last: now,
@@ -105,7 +108,8 @@ impl Host {
     /// Starts a driver in the directory, whatever another one left there.
     pub(crate) fn start(&mut self, clock: &VirtualClock) -> Result<(), Violation> {
         let broken = |error: &dyn std::fmt::Display| violation!("the driver does not start: {error}");
-        let context = self.settings.context(&self.path);
+        let (index, hosts) = self.place;
+        let context = self.settings.context(&self.path, 1 + index + hosts * self.starts as usize);
         context.validate().map_err(|error| broken(&error))?;
         let directory =
             DriverDirectory::take_over(&context.directory, clock, |_| ()).map_err(|error| broken(&error))?;
@@ -265,7 +269,7 @@ struct Settings {
     ports: [PortRange; 2],
     session_limit: Option<usize>,
     spare_logs: usize,
-    reserved_sessions: Option<RangeInclusive<i32>>,
+    reserves_sessions: bool,
 }
 
 impl Settings {
@@ -298,12 +302,12 @@ impl Settings {
             ports,
             session_limit: scenario.limits_sessions.then_some(scenario::SESSION_LIMIT),
             spare_logs: scenario.spare_logs,
-            reserved_sessions: scenario.reserves_sessions.then(|| scenario::reserved_sessions(index)),
+            reserves_sessions: scenario.reserves_sessions,
         }
     }
 
-    /// As shipped, but small, and with round trips measured.
-    fn context(&self, path: &Path) -> Context {
+    /// As shipped, but small, and with round trips measured; `number` is another one for each driver of a world.
+    fn context(&self, path: &Path, number: usize) -> Context {
         let mut context =
             Context::default().dir(path).threading_mode(ThreadingMode::Invoker).term_lengths(TermLength::MIN);
         context.buffers.counter_values_length = COUNTERS_LENGTH;
@@ -316,9 +320,11 @@ impl Settings {
         if let Some(limit) = self.session_limit {
             context.network.stream_session_limit = limit as i32;
         }
-        if let Some(reserved) = &self.reserved_sessions {
+        if self.reserves_sessions {
+            let reserved = scenario::RESERVED_SESSIONS;
             context.streams.reserved_session_id_low = *reserved.start();
-            context.streams.reserved_session_id_high = *reserved.end();
+            context.streams.reserved_session_id_high =
+                reserved.end() + scenario::MORE_RESERVED_SESSIONS * number as i32;
         }
         context
     }

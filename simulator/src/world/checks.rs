@@ -31,6 +31,10 @@ impl World {
         let now = self.clock.now_nanos();
         for stream in self.streams.iter().filter(|stream| stream.spec.follows_slowest) {
             for (subscriber, publisher, session) in stream.pairs() {
+                // To one host, or to none but spies: there is nobody to be followed.
+                if publisher.spec().heard_at.is_some() {
+                    continue;
+                }
                 let (Some(id), Some(position)) =
                     (publisher.session_id(), self.ledger.position_of(subscriber.place(), session))
                 else {

@@ -127,6 +127,8 @@ impl Plan<'_> {
         let first = &mut stream.subscribers[0];
         first.channel += &format!("|alias={{message {}.1}}", self.number);
         first.ends_at = Some(Duration::from_millis(self.random.u64(1000..=2000)));
+        // The others go on, should the sender not hear of it in time.
+        first.is_left_behind = true;
         stream.has_departure = true;
         follow_slowest(&mut stream);
         stream
