@@ -223,7 +223,12 @@ fn lose_frames(frame: FrameType, scenario: &Scenario, random: &mut fastrand::Rng
     };
     let streams: Vec<_> = scenario.streams.iter().filter(sends).collect();
     let stream = streams.get(random.usize(..streams.len().max(1)))?;
-    let there = along(scenario, stream, random);
+    let mut there = along(scenario, stream, random);
+    // Only who rejects sends errors.
+    let rejects = stream.subscribers.iter().find(|subscriber| subscriber.rejects_after.is_some());
+    if let (FrameType::Error, Some(rejects)) = (frame, rejects) {
+        there.to = scenario.clients[rejects.client];
+    }
     let way = match frame {
         FrameType::Data | FrameType::Heartbeat | FrameType::Setup => there,
         _ => Way { from: there.to, to: there.from },

@@ -358,7 +358,9 @@ impl Plan<'_> {
             (revokes.revokes, revokes.exclusive) = (true, true);
         }
         if self.is_about(FaultKind::ImageRejection) || self.is_about(FaultKind::LostError) || self.one_in(6) {
-            let after = self.random.usize(1..=40);
+            // Soon, where its error frame is to be lost at the beginning.
+            let most = if self.is_about(FaultKind::LostError) { 2 } else { 40 };
+            let after = self.random.usize(1..=most);
             stream.subscribers[0].rejects_after = Some(after);
             stream.waits_for_subscribers = false;
         }
