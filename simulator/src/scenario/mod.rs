@@ -298,6 +298,7 @@ impl Scenario {
             naming: match random.u8(..4) {
                 _ if has(Feature::NameTable) => Naming::Table,
                 0 => Naming::Gossip,
+                1 => Naming::Table,
                 _ => Naming::System,
             },
             has_port_ranges: has(Feature::ReceiverPortRange) || has(Feature::SenderPortRange),
