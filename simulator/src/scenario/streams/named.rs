@@ -8,14 +8,14 @@ use crate::{
 
 impl Plan<'_> {
     /// Where somebody with a moving name is at first, and then.
-    fn from_and_to(&mut self) -> [usize; 2] {
+    fn two_places(&mut self) -> [usize; 2] {
         let from = self.host();
         [from, (from + 1) % self.hosts]
     }
 
     pub(super) fn moving_name(&mut self) -> Stream {
         let sender = self.host();
-        let places = self.from_and_to();
+        let places = self.two_places();
         let port = self.own_port();
         let channel = format!("aeron:udp?endpoint={}:{port}|{}", moving_name(self.number), self.log());
         let publishers = vec![self.publisher(sender, &[])];
@@ -30,7 +30,7 @@ impl Plan<'_> {
     /// One of two destinations moves.
     pub(super) fn moving_destination(&mut self) -> Stream {
         let (sender, other) = (self.host(), self.host());
-        let [from, to] = self.from_and_to();
+        let [from, to] = self.two_places();
         let port = self.own_port();
         let channel = format!("aeron:udp?control-mode=manual|{}|{}", everybody(1), self.log());
         let stays = format!("aeron:udp?endpoint={}", self.at(other, port + 1));
@@ -52,7 +52,7 @@ impl Plan<'_> {
     /// A sender of dynamic destinations moves, and its receivers find it by the name of its control address; which is that
     /// of their subscription, or of a source of it.
     pub(super) fn moving_sender(&mut self, shows: Feature) -> Stream {
-        let places = self.from_and_to();
+        let places = self.two_places();
         let (port, log) = (self.own_port(), self.log());
         let receivers = self.random.usize(1..=self.hosts);
         let channels = places.map(|host| {
