@@ -1,4 +1,4 @@
-//! `docs/acceptance.md` is true: every id is there once, every test that it names exists, and it counts rightly; so are
+//! `docs/acceptance.md` is true: every id is there once, every test that it names exists and is run, and it counts rightly; so are
 //! `docs/counters.md` and the tests that other pages name.
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
@@ -70,7 +70,7 @@ fn tests_in(text: &str) -> impl Iterator<Item = (&str, &str)> {
     quoted.filter_map(|test| test.rsplit_once("::")).filter(|(file, _)| file.ends_with(".rs"))
 }
 
-/// Those of the tests that a page names which do not exist.
+/// Those of the tests that a page names which do not exist, or are ignored.
 fn missing(page: &str) -> Vec<String> {
     let text = read(page);
     let mut sources = BTreeMap::new();
@@ -87,7 +87,8 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
-/// Whether a file has a test of this name: a function with `#[test]` among its attributes, in a macro or not.
+/// Whether a file has a test of this name that is run: a function with `#[test]` among its attributes and no `ignore`, in a
+/// macro or not.
 fn has_test(source: &str, name: &str) -> bool {
     let lines: Vec<&str> = source.lines().map(str::trim).collect();
     let is_it = |line: &str| {
@@ -96,8 +97,12 @@ fn has_test(source: &str, name: &str) -> bool {
             .is_some_and(|rest| rest.starts_with('('))
     };
     let is_attribute = |line: &&&str| line.starts_with("#[") || line.starts_with("//");
-    let found = lines.iter().position(|line| is_it(line));
-    found.is_some_and(|at| lines[..at].iter().rev().take_while(is_attribute).any(|line| *line == "#[test]"))
+    let is_ignore = |line: &&str| {
+        line.starts_with("#[ignore") || line.starts_with("#[cfg_attr(") && line.contains("ignore")
+    };
+    let Some(at) = lines.iter().position(|line| is_it(line)) else { return false };
+    let mut attributes = lines[..at].iter().rev().take_while(is_attribute);
+    attributes.clone().any(|line| *line == "#[test]") && !attributes.any(is_ignore)
 }
 
 #[test]
@@ -121,7 +126,7 @@ fn every_row_has_a_test_or_says_why_not() {
 }
 
 #[test]
-fn every_test_that_is_named_exists() {
+fn every_test_that_is_named_exists_and_is_run() {
     for page in ["acceptance.md", "client-parity.md", "counters.md", "security.md"] {
         assert_eq!(missing(page), [""; 0], "{page}");
     }
@@ -152,10 +157,18 @@ fn the_page_says_how_many_rows_are_open() {
 }
 
 #[test]
-fn a_function_counts_as_a_test_only_when_it_is_one() {
-    let source = "#[test]\n/// Why.\n#[ignore]\nfn shown() {\n}\n    fn helper() {\n}\nfn shown_too() {}\n";
+fn a_function_counts_as_a_test_only_when_it_is_one_that_is_run() {
+    let source =
+        "#[test]\n/// Why: others #[ignore] it.\nfn shown() {\n}\n    fn helper() {\n}\nfn shown_too() {}\n";
     assert!(has_test(source, "shown"));
     for name in ["helper", "shown_too", "show", ""] {
         assert!(!has_test(source, name), "{name}");
+    }
+    for ignore in ["#[ignore]", "#[ignore = \"slow\"]", "#[cfg_attr(not(unix), ignore)]"] {
+        for attributes in [format!("{ignore}\n#[test]"), format!("#[test]\n// Why.\n    {ignore}")] {
+            let source = format!("#[test]\nfn run() {{\n}}\n{attributes}\nfn left_out() {{\n}}\n");
+            assert!(has_test(&source, "run"));
+            assert!(!has_test(&source, "left_out"), "{source}");
+        }
     }
 }
