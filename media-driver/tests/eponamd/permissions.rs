@@ -89,6 +89,16 @@ fn what_other_users_may_do_is_what_the_umask_of_the_driver_leaves_them() {
 }
 
 #[test]
+fn a_directory_below_one_that_its_user_cannot_write_is_refused() {
+    let Some(workspace) = common_place() else { return };
+    let locked = workspace.path().join("locked");
+    fs::create_dir(&locked).unwrap();
+    let text = driver_with_umask(&workspace, &locked.join("aeron"), "022").refusal();
+    assert!(text.contains("this user can write"), "{text}");
+    assert!(!locked.join("aeron").exists());
+}
+
+#[test]
 fn a_directory_that_somebody_else_has_made_before_is_warned_about() {
     let Some(workspace) = common_place() else { return };
     let directory = workspace.path().join("aeron");

@@ -7,6 +7,6 @@ use std::io::{self, Write};
 pub fn skipped(why: &str) {
     let thread = std::thread::current();
     let test = thread.name().unwrap_or("a test");
-    // Without standard error there is nobody to tell.
-    let _ = writeln!(io::stderr(), "SKIPPED {test}: {why}");
+    // In one piece, so that nothing comes between; without standard error there is nobody to tell.
+    let _ = io::stderr().write_all(format!("SKIPPED {test}: {why}\n").as_bytes());
 }
