@@ -16,11 +16,10 @@ use epona_protocol::{
     types::{Mtu, Nanos, Position},
 };
 
-use super::{endpoint::SendEndpoint, publication::SenderPublication, sent::Sent};
+use super::{endpoint::SendEndpoint, sent::Sent};
 use crate::{
     endpoint_id::SendEndpointId,
     media::{MAX_BATCH, SendRun},
-    status::SystemCounters,
 };
 
 /// Bytes that are handed over at once: about what one message to the kernel carries.
@@ -45,6 +44,24 @@ pub(super) struct Piece {
 }
 
 impl Piece {
+    /// The slot of the publication whose it is.
+    #[inline]
+    pub(super) const fn slot(&self) -> usize {
+        self.slot
+    }
+
+    /// Whether the publication has none before it.
+    #[inline]
+    pub(super) const fn is_first(&self) -> bool {
+        self.rank == 0
+    }
+
+    /// Bytes on the wire.
+    #[inline]
+    pub(super) const fn bytes(&self) -> usize {
+        self.run.length as usize
+    }
+
     /// Where the next one starts.
     #[inline]
     pub(super) fn end(&self) -> Position {
@@ -96,15 +113,6 @@ pub(super) struct Found {
     pub(super) bytes: usize,
     /// Whether there is more, for which receivers have no room.
     pub(super) is_blocked: bool,
-}
-
-/// What was sent.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Flushed {
-    /// Bytes, heartbeats included.
-    pub(super) bytes: usize,
-    /// Runs.
-    pub(super) runs: usize,
 }
 
 /// Runs of several publications.
@@ -183,51 +191,46 @@ impl Gather {
         found
     }
 
-    /// Sends what is here. Of what was not accepted nothing counts as sent; publications that could send nothing have the chores
-    /// of a turn without data.
-    pub(super) fn flush(
+    /// Sends what is here, of the logs that publications' slots have.
+    pub(super) fn send<'a>(
         &mut self,
         now: Nanos,
-        slots: &mut [Option<SenderPublication>],
         endpoint: &mut SendEndpoint,
-        system: &SystemCounters,
-    ) -> Flushed {
+        log_of: impl Fn(usize) -> Option<&'a LogBuffers>,
+    ) -> Sent {
         // While the socket takes only a part, that would always be the same publications'.
         if self.publications > 1 && !endpoint.was_short() {
             self.arrange();
         }
-        let learned = self.way.and_then(|(_, learned)| learned);
         let mut runs = ArrayVec::<SendRun<'_>, MAX_BATCH>::new_const();
         for piece in &self.pieces {
-            if let Some(Some(publication)) = slots.get(piece.slot) {
-                runs.push(piece.send_run(&publication.state().log));
+            if let Some(log) = log_of(piece.slot) {
+                runs.push(piece.send_run(log));
             }
         }
-        let sent = endpoint.send(now, &mut runs, learned);
-        drop(runs);
-        if matches!(sent, Sent::Short { .. } | Sent::Partly) {
-            system.short_sends.increment();
-        }
+        endpoint.send(now, &mut runs, self.way.and_then(|(_, learned)| learned))
+    }
+
+    /// What was sent: each piece, and whether all of it was accepted.
+    #[inline]
+    pub(super) fn outcomes(&self, sent: Sent) -> impl Iterator<Item = (&Piece, bool)> {
         let accepted = match sent {
             Sent::All | Sent::Partly => usize::MAX,
             Sent::Short { accepted } | Sent::Failed { accepted } => accepted,
             Sent::Nowhere => 0,
         };
-        let (mut flushed, mut datagrams) = (Flushed::default(), 0);
-        for piece in &self.pieces {
-            let Some(Some(publication)) = slots.get_mut(piece.slot) else { continue };
+        let mut datagrams = 0;
+        self.pieces.iter().map(move |piece| {
             datagrams += piece.run.datagrams;
-            if datagrams <= accepted {
-                publication.on_sent(piece.end(), now);
-                flushed.bytes += piece.run.length as usize;
-                flushed.runs += 1;
-            } else if piece.rank == 0 {
-                flushed.bytes += publication.on_nothing_sent(now, endpoint, system);
-            }
-        }
+            (piece, datagrams <= accepted)
+        })
+    }
+
+    /// Forgets what is here.
+    #[inline]
+    pub(super) fn clear(&mut self) {
         self.pieces.clear();
         (self.way, self.bytes, self.publications) = (None, 0, 0);
-        flushed
     }
 
     /// Brings datagrams of one length together: whole ones first, then the shorter ones that end a run.

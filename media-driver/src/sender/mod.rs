@@ -27,7 +27,7 @@ use std::{fmt::Display, io, net::SocketAddr, time::Duration};
 use epona_protocol::types::{Nanos, Now};
 
 use self::{
-    control_frames::ControlFrame, destinations::Destinations, endpoint::SendEndpoint,
+    control_frames::ControlFrame, destinations::Destinations, endpoint::SendEndpoint, gather::Gather,
     publications::Publications, sent::SendFailure, turn::Turn,
 };
 use crate::{
@@ -59,6 +59,7 @@ pub struct SenderConfig {
 pub struct Sender {
     endpoints: Vec<Option<Slot>>,
     publications: Publications,
+    gather: Gather,
     inbox: Inbox<SenderCommand>,
     conductor: Proxy<ConductorCommand>,
     system: SystemCounters,
@@ -96,6 +97,7 @@ impl Sender {
         Ok(Self {
             endpoints: Vec::new(),
             publications: Publications::default(),
+            gather: Gather::new(),
             inbox,
             conductor,
             system,
@@ -112,8 +114,8 @@ impl Sender {
 
     /// How much moved, and whether something waits for a receiver to open its window.
     fn send(&mut self, now: Nanos) -> (usize, bool) {
-        let Self { endpoints, publications, conductor, system, .. } = self;
-        let mut turn = Turn::new(now, endpoints, conductor, system);
+        let Self { endpoints, publications, gather, conductor, system, .. } = self;
+        let mut turn = Turn::new(now, gather, endpoints, conductor, system);
         let moved = publications.take_turns(now, |slots, at, is_alone| turn.take(slots, at, is_alone));
         turn.flush(publications.slots_mut());
         turn.send_heartbeats();

@@ -2,7 +2,7 @@
 
 use epona_protocol::types::Nanos;
 
-use super::{Slot, endpoint_of, gather::Gather, publication::SenderPublication, report_trouble};
+use super::{Slot, endpoint_of, gather::Gather, publication::SenderPublication, report_trouble, sent::Sent};
 use crate::{commands::ConductorCommand, proxy::Proxy, status::SystemCounters};
 
 /// A turn, and what came of it so far.
@@ -11,7 +11,7 @@ pub(super) struct Turn<'a> {
     endpoints: &'a mut [Option<Slot>],
     conductor: &'a mut Proxy<ConductorCommand>,
     system: &'a SystemCounters,
-    gather: Gather,
+    gather: &'a mut Gather,
     has_heartbeats: bool,
     /// Bytes sent.
     pub(super) bytes: usize,
@@ -25,11 +25,11 @@ impl<'a> Turn<'a> {
     #[inline]
     pub(super) fn new(
         now: Nanos,
+        gather: &'a mut Gather,
         endpoints: &'a mut [Option<Slot>],
         conductor: &'a mut Proxy<ConductorCommand>,
         system: &'a SystemCounters,
     ) -> Self {
-        let gather = Gather::new();
         Self {
             now,
             endpoints,
@@ -60,7 +60,7 @@ impl<'a> Turn<'a> {
         }
         let Some(publication) = slots.get_mut(at).and_then(Option::as_mut) else { return false };
         let Some(endpoint) = endpoint_of(self.endpoints, way.0) else { return false };
-        let (found, sent) = publication.send(self.now, at, endpoint, &mut self.gather, self.system);
+        let (found, sent) = publication.send(self.now, at, endpoint, self.gather, self.system);
         self.bytes += sent;
         self.is_blocked |= publication.is_blocked();
         self.has_heartbeats |= endpoint.has_heartbeats();
@@ -72,14 +72,28 @@ impl<'a> Turn<'a> {
         found > 0
     }
 
-    /// Sends what was found.
+    /// Sends what was found. Of what was not accepted nothing counts as sent; publications that could send nothing have the
+    /// chores of a turn without data.
     #[inline]
     pub(super) fn flush(&mut self, slots: &mut [Option<SenderPublication>]) {
-        let Some((id, _)) = self.gather.way() else { return };
+        let Self { now, gather, system, .. } = self;
+        let Some((id, _)) = gather.way() else { return };
         let Some(endpoint) = endpoint_of(self.endpoints, id) else { return };
-        let flushed = self.gather.flush(self.now, slots, endpoint, self.system);
-        self.bytes += flushed.bytes;
-        self.moved += flushed.runs;
+        let sent = gather.send(*now, endpoint, |slot| Some(&slots.get(slot)?.as_ref()?.state().log));
+        if matches!(sent, Sent::Short { .. } | Sent::Partly) {
+            system.short_sends.increment();
+        }
+        for (piece, is_accepted) in gather.outcomes(sent) {
+            let Some(Some(publication)) = slots.get_mut(piece.slot()) else { continue };
+            if is_accepted {
+                publication.on_sent(piece.end(), *now);
+                self.bytes += piece.bytes();
+                self.moved += 1;
+            } else if piece.is_first() {
+                self.bytes += publication.on_nothing_sent(*now, endpoint, system);
+            }
+        }
+        gather.clear();
         // Of those whose data was refused.
         self.has_heartbeats |= endpoint.has_heartbeats();
         report_trouble(self.conductor, endpoint);
