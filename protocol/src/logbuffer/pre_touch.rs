@@ -2,10 +2,21 @@
 //!
 //! A log is made of pages that the system finds, clears and maps when somebody first writes there, who waits for it: of
 //! messages of 64 bytes one in sixty-four, some microseconds longer. Whoever has the time goes ahead here.
+//!
+//! ```text
+//!   │ 4K 4K 4K ... the first 2 MiB │   2 MiB   │   2 MiB   │ ...
+//!   └ as far as it was written     └ a huge page at a time, once the log is written to this far
+//! ```
+//!
+//! A stream that fills a huge page will fill others, and then spends a quarter of its time on finding what address which of the
+//! small ones has.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::{
+    io,
+    sync::atomic::{AtomicBool, AtomicI64, Ordering},
+};
 
-use crate::types::Position;
+use crate::{memory::HUGE_PAGE, types::Position};
 
 use super::{LogBuffers, descriptor::PARTITION_COUNT};
 
@@ -14,6 +25,12 @@ const AHEAD: i64 = 256 << 10;
 
 /// What is touched begins and ends at multiples of this, bytes: a page of most machines, and a part of every term.
 const PIECE: i64 = 4 << 10;
+
+/// Length of a huge page, bytes.
+const HUGE_PIECE: i64 = HUGE_PAGE as i64;
+
+/// Furthest ahead of the position that a huge page begins, bytes.
+const HUGE_AHEAD: i64 = HUGE_PIECE / 2;
 
 /// Goes ahead of a position through all terms of a log, once: as far as the position has come itself, so that a log that
 /// is hardly written to keeps to hardly any storage.
@@ -24,16 +41,18 @@ pub struct PreTouch {
     touched: AtomicI64,
     start: Position,
     most: i64,
+    has_huge_pages: AtomicBool,
 }
 
 impl PreTouch {
     /// Nothing is touched yet of a log that is written to from `start` on. Goes the whole way at a time.
     #[must_use]
     pub const fn new(start: Position) -> Self {
-        Self { touched: AtomicI64::new(start.get()), start, most: AHEAD }
+        let touched = AtomicI64::new(start.get());
+        Self { touched, start, most: AHEAD, has_huge_pages: AtomicBool::new(true) }
     }
 
-    /// [`PreTouch::new`] that goes a page at a time, for who has other work waiting.
+    /// [`PreTouch::new`] that goes a page at a time, small or huge, for who has other work waiting.
     #[must_use]
     pub const fn in_steps(start: Position) -> Self {
         Self { most: PIECE, ..Self::new(start) }
@@ -54,16 +73,43 @@ impl PreTouch {
     #[cold]
     fn touch(&self, log: &LogBuffers, from: i64, to: i64) {
         let term_length = i64::from(log.geometry().term_length().get());
-        if from - self.start.get() >= PARTITION_COUNT as i64 * term_length {
-            self.touched.store(i64::MAX, Ordering::Relaxed);
-            return;
-        }
-        let from = from & !(PIECE - 1);
-        let left_in_term = term_length - (from & (term_length - 1));
-        let length = ((to - from).min(self.most) + PIECE - 1) & !(PIECE - 1);
+        let touched = if from - self.start.get() >= PARTITION_COUNT as i64 * term_length {
+            i64::MAX
+        } else if let Some(end) = self.make_huge_page(log, from) {
+            end
+        } else {
+            self.touch_piece(log, from & !(PIECE - 1), to)
+        };
+        self.touched.store(touched, Ordering::Relaxed);
+    }
+
+    fn touch_piece(&self, log: &LogBuffers, from: i64, to: i64) -> i64 {
+        let most = i64::from(log.geometry().term_length().get()).min(HUGE_PIECE);
+        let left = most - (from & (most - 1));
+        let length = (((to - from).min(self.most) + PIECE - 1) & !(PIECE - 1)).min(left);
         let start = Position::new(from);
-        let (offset, length) = (log.geometry().term_offset(start).index(), length.min(left_in_term));
+        let offset = log.geometry().term_offset(start).index();
         let _ = log.term_at(start).fault_in(offset, length as usize);
-        self.touched.store(from + length, Ordering::Relaxed);
+        from + length
+    }
+
+    /// Where a huge page ends that begins soon after `from`, if it is made.
+    fn make_huge_page(&self, log: &LogBuffers, from: i64) -> Option<i64> {
+        let at = from.saturating_add(HUGE_PIECE - 1) & !(HUGE_PIECE - 1);
+        let is_wanted = self.has_huge_pages.load(Ordering::Relaxed)
+            && log.geometry().term_length().get() as usize >= HUGE_PAGE
+            && from - self.start.get() >= HUGE_PIECE
+            && at - from <= HUGE_AHEAD;
+        if !is_wanted {
+            return None;
+        }
+        let start = Position::new(at);
+        let (term, offset) = (log.term_at(start), log.geometry().term_offset(start).index());
+        // Where no page is there yet, the system makes no huge one.
+        let made = term.fault_in(offset, PIECE as usize).and_then(|()| term.fault_in_huge(offset, HUGE_PAGE));
+        if made.as_ref().is_err_and(|error| error.kind() != io::ErrorKind::WouldBlock) {
+            self.has_huge_pages.store(false, Ordering::Relaxed);
+        }
+        made.ok().map(|()| at + HUGE_PIECE)
     }
 }

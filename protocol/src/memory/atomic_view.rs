@@ -1,6 +1,8 @@
 //! A bounds-checked window on shared memory: integers by memory ordering, bytes by copy.
 #![expect(unsafe_code, reason = "the home of unsafe in this crate; see the invariants in the module above")]
 
+#[cfg(target_arch = "x86_64")]
+use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
 use core::{
     fmt,
     marker::PhantomData,
@@ -23,6 +25,11 @@ pub(super) unsafe trait Backing: Send + Sync {
     /// Has the system find storage for the pages of a range inside, and map them.
     fn fault_in(&self, _offset: usize, _length: usize) -> io::Result<()> {
         Ok(())
+    }
+
+    /// Has the system make huge pages of a range inside.
+    fn fault_in_huge(&self, _offset: usize, _length: usize) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 }
 
@@ -292,8 +299,33 @@ impl AtomicView {
     /// # Errors
     /// What the system says: it is full, or older than Linux 5.14 and cannot. Writing there is not the worse for it.
     pub fn fault_in(&self, offset: usize, length: usize) -> io::Result<()> {
-        let start = self.check(offset, length).as_ptr() as usize;
-        self.backing.fault_in(start - self.backing.base().as_ptr() as usize, length)
+        self.backing.fault_in(self.offset_in_backing(offset, length), length)
+    }
+
+    /// [`AtomicView::fault_in`] that makes huge pages of a range, which begins and ends at multiples of
+    /// [`HUGE_PAGE`](super::HUGE_PAGE) of its file: one address translation where there were 512.
+    ///
+    /// # Errors
+    /// What the system says: it has no memory in one piece, was told to make no huge pages of shared memory, is older than
+    /// Linux 6.1, or the file is not in memory. All is as before then.
+    pub fn fault_in_huge(&self, offset: usize, length: usize) -> io::Result<()> {
+        self.backing.fault_in_huge(self.offset_in_backing(offset, length), length)
+    }
+
+    fn offset_in_backing(&self, offset: usize, length: usize) -> usize {
+        self.check(offset, length).as_ptr() as usize - self.backing.base().as_ptr() as usize
+    }
+
+    /// Has the processor fetch the cache line at `offset`, which will be wanted soon; nothing where that lies outside.
+    #[inline]
+    pub fn prefetch(&self, offset: usize) {
+        #[cfg(target_arch = "x86_64")]
+        if offset < self.length {
+            // SAFETY: a hint, which reads nothing and never faults; inside the view all the same.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(self.base.as_ptr().add(offset).cast()) };
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = offset;
     }
 
     /// Address and length of a range, for a system call to read or write; no reference is made.

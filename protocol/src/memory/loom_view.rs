@@ -165,6 +165,8 @@ impl AtomicView {
         bytes
     }
 
+    pub fn prefetch(&self, _offset: usize) {}
+
     pub fn copy_from(&self, offset: usize, source: &Self, source_offset: usize, length: usize) {
         self.write(offset, &source.to_vec(source_offset, length));
     }

@@ -33,4 +33,4 @@ pub use atomic_view::{AtomicView, ClaimedBytes, SharedBytes};
 #[cfg(loom)]
 pub use loom_view::AtomicView;
 #[cfg(not(loom))]
-pub use mapped_file::{Allocation, MappedFile, usable_space};
+pub use mapped_file::{Allocation, HUGE_PAGE, MappedFile, usable_space};

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::{self, Write},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
@@ -11,7 +12,7 @@ use epona_protocol::{
         LogBuffers, LogBuffersError, LogKind, LogParameters, PageSize, PreTouch,
         appender::{ConcurrentAppender, ExclusiveAppender},
     },
-    memory::Allocation,
+    memory::{Allocation, HUGE_PAGE},
     types::{Position, TermLength},
 };
 use tempfile::TempDir;
@@ -161,6 +162,53 @@ fn storage_is_found_in_steps_for_who_has_other_work() {
     };
     assert_eq!([1, 1, 1, 1].map(stored_after), [1, 2, 3, 4]);
     assert_eq!(stored_after(5), 4, "no further than it has come");
+}
+
+/// A log with terms of two huge pages, where the system makes such.
+fn log_for_huge_pages(path: &Path) -> Option<LogBuffers> {
+    let parameters = LogParameters {
+        term_length: TermLength::new(2 * HUGE_PAGE as i64).unwrap(),
+        ..parameters(LogKind::ConcurrentPublication)
+    };
+    let log = LogBuffers::create(path, &parameters, Allocation::Sparse).unwrap();
+    log.term(2).fault_in(HUGE_PAGE, 4096).unwrap();
+    if let Err(error) = log.term(2).fault_in_huge(HUGE_PAGE, HUGE_PAGE) {
+        // Not by `eprintln`, which cargo keeps to itself when a test passes.
+        let _ =
+            writeln!(io::stderr(), "SKIPPED huge pages: the system makes none of shared memory ({error})");
+        return None;
+    }
+    Some(log)
+}
+
+#[test]
+fn a_log_that_is_written_to_far_has_huge_pages() {
+    const HUGE: i64 = HUGE_PAGE as i64;
+    const PIECE: i64 = 4 << 10;
+    let (_directory, path) = directory_in_memory();
+    let Some(log) = log_for_huge_pages(&path) else { return };
+    // Somebody is ahead.
+    let other = LogBuffers::open(&path).unwrap();
+    other.term(1).write(4096, b"stays");
+    let pre_touch = PreTouch::new(Position::ZERO);
+    let mut seen = stored(&path);
+    let mut grown_by = |position| {
+        pre_touch.reach(&log, Position::new(position));
+        let grown = stored(&path) - seen;
+        seen += grown;
+        grown as i64
+    };
+    assert_eq!(grown_by(HUGE - PIECE), PIECE, "to the end of the first, which is not one");
+    assert_eq!(grown_by(HUGE - PIECE), HUGE, "having filled as much, it gets one");
+    assert_eq!(grown_by(HUGE + PIECE), 0);
+    assert_eq!(grown_by(2 * HUGE - PIECE), HUGE - PIECE, "and the next, in which a page was there");
+    let mut bytes = [0; 5];
+    log.term(1).read(4096, &mut bytes);
+    assert_eq!(&bytes, b"stays");
+    assert_eq!(log.term(1).get_i64(HUGE_PAGE - 8), 0);
+    assert_eq!(grown_by(2 * HUGE + 64), 0);
+    // One that is written to faster than storage is found gets the one that begins next.
+    assert_eq!(grown_by(3 * HUGE + HUGE / 2 + PIECE), HUGE);
 }
 
 #[test]
