@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use epona_protocol::{
     frame::{DataFlags, data::DataView},
-    types::{Position, SessionId, TermGeometry, align_frame},
+    types::{DATA_HEADER_LENGTH, Position, SessionId, TermGeometry, align_frame},
 };
 
-use crate::applications::subscriber::Arrival;
+use crate::{Violation, applications::subscriber::Arrival, ensure, violation};
 
 /// The messages of which not all has come yet, by session.
 #[derive(Default)]
@@ -22,24 +22,29 @@ struct Begun {
 }
 
 impl BlockReader {
-    /// Takes a block of a stream with such terms; hands over each message that is whole with it.
+    /// Takes a block of a stream with such terms, which must be whole frames; hands over each message that is whole with it.
     pub(super) fn on_block(
         &mut self,
         mut bytes: &[u8],
         geometry: TermGeometry,
         mut deliver: impl FnMut(Arrival),
-    ) {
-        while let Ok(frame) = DataView::new(bytes) {
+    ) -> Result<(), Violation> {
+        while !bytes.is_empty() {
+            let frame =
+                DataView::new(bytes).map_err(|error| violation!("a block ends in no frame: {error}"))?;
             let length = align_frame(frame.frame_length());
-            bytes = bytes.get(length as usize..).unwrap_or_default();
-            if length == 0 {
-                return;
-            }
+            ensure!(
+                (DATA_HEADER_LENGTH as usize..=bytes.len()).contains(&(length as usize)),
+                "a block of {} bytes more begins with a frame of {length}",
+                bytes.len()
+            );
+            bytes = &bytes[length as usize..];
             if !frame.is_padding() {
                 let start = geometry.position(frame.term_id(), frame.term_offset());
                 self.on_frame(&frame, (start, start + i64::from(length))).map(&mut deliver);
             }
         }
+        Ok(())
     }
 
     /// Takes a frame; the message that ends with it.

@@ -1,7 +1,13 @@
 //! The destinations of one publication or subscription: added at its start, one of them taken away for a while.
 
+use std::time::Duration;
+
 use epona_client::{ClientError, Pending, Subscription};
-use epona_protocol::types::RegistrationId;
+use epona_protocol::types::{Nanos, RegistrationId};
+
+/// How long the end of a stream may take whose source was removed: longer than drivers and clients may stand still without
+/// another excuse.
+const ENDED: Duration = Duration::from_secs(5);
 
 /// How a destination is removed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,8 +33,8 @@ pub(crate) struct Destinations {
     is_first_gone: bool,
     /// Whether the first is to be away, and how it is to go.
     away: Option<Removal>,
-    /// Whether one was removed that had no socket, so that its streams ended at once.
-    has_ended_links: bool,
+    /// When one was removed that had no socket, so that its streams ended at once.
+    unlinked_at: Option<Nanos>,
 }
 
 enum Change {
@@ -65,13 +71,13 @@ impl Destinations {
         self.changes.is_empty()
     }
 
-    /// Whether streams of publications of the same driver may have ended, because their source was removed.
-    pub(crate) const fn has_ended_links(&self) -> bool {
-        self.has_ended_links
+    /// Whether streams of publications of the same driver may end now, because their source was removed.
+    pub(crate) fn ends_links(&self, now: Nanos) -> bool {
+        self.unlinked_at.is_some_and(|at| now.since(at) < ENDED)
     }
 
     /// Takes answers, then adds or removes the first, if it is to be so.
-    pub(crate) fn step(&mut self, owner: &impl HasDestinations) -> Result<usize, ClientError> {
+    pub(crate) fn step(&mut self, owner: &impl HasDestinations, now: Nanos) -> Result<usize, ClientError> {
         let before = self.changes.len();
         while let Some(change) = self.changes.last_mut() {
             match change {
@@ -97,7 +103,9 @@ impl Destinations {
             _ => return Ok(before),
         }
         self.is_first_gone = !self.is_first_gone;
-        self.has_ended_links |= is_link(first);
+        if self.is_first_gone && is_link(first) {
+            self.unlinked_at = Some(now);
+        }
         Ok(before + 1)
     }
 }

@@ -49,6 +49,8 @@ pub(crate) struct Publisher {
     /// Number of the message that is ready to be sent.
     composed: Option<usize>,
     session: Option<usize>,
+    /// The id that its driver gave it for its session, if it asked.
+    given: Option<SessionId>,
     /// The furthest limit that it was told of. The limit goes back when nobody listens, and who is connected again need not
     /// look: it will be at least where it was.
     told: Position,
@@ -101,6 +103,7 @@ impl Publisher {
             message: Vec::new(),
             composed: None,
             session: None,
+            given: None,
             told: Position::ZERO,
             is_exhausted: false,
             acts_at: Nanos::new(i64::MIN),
@@ -181,6 +184,7 @@ impl Publisher {
             State::Waiting => return self.add(aeron, (stream, generation), "", turn),
             State::AskingForSession(pending) => {
                 let Some(session) = pending.poll()? else { return Ok(0) };
+                self.given = Some(session);
                 return self.add(aeron, (stream, generation), &format!("|session-id={session}"), turn);
             }
             State::AddingShared(pending) => pending.poll()?.map(Handle::Shared),
@@ -217,7 +221,7 @@ impl Publisher {
         let State::AddingDestinations(handle) = std::mem::replace(&mut self.state, State::Waiting) else {
             return Ok(0);
         };
-        let work = self.destinations.step(&*handle)?;
+        let work = self.destinations.step(&*handle, turn.now.nanos)?;
         if !self.destinations.is_settled() {
             self.state = State::AddingDestinations(handle);
             return Ok(work);
@@ -250,9 +254,14 @@ impl Publisher {
         Ok(())
     }
 
-    /// Whether its driver chose a session that it may, if it did.
+    /// Whether its session is the one that it was given, if it asked for one, and one that its driver may choose, if it did.
     fn check_session(&self, stream: &scenario::Stream, turn: &mut Turn<'_>) -> Result<(), Violation> {
         let State::Open(handle) = &self.state else { return Ok(()) };
+        if self.spec.asks_for_session {
+            let (session, given) = (handle.session(), self.given);
+            ensure!(given == Some(session), "{} has session {session}, and was given {given:?}", self.who);
+            turn.figures.features.count(Feature::NextSession);
+        }
         if turn.reserves_sessions && !stream.channel_of(&self.spec).contains("|session-id=") {
             let session = handle.session();
             ensure!(
@@ -402,7 +411,7 @@ impl Publisher {
     /// Removes and adds destinations, as it was told to.
     pub(crate) fn change_destinations(&mut self, turn: &Turn<'_>) -> Result<usize, Violation> {
         let State::Open(handle) = &self.state else { return Ok(0) };
-        match self.destinations.step(&**handle) {
+        match self.destinations.step(&**handle, turn.now.nanos) {
             Ok(work) => Ok(work),
             Err(error) => {
                 ensure!(turn.is_excused(&[self.home.1]), "a destination could not be changed: {error}");

@@ -2,6 +2,7 @@
 
 use std::{
     cell::RefCell,
+    collections::BTreeSet,
     ops::RangeInclusive,
     rc::Rc,
     sync::{Arc, Mutex, PoisonError},
@@ -47,6 +48,8 @@ pub(crate) struct Subscriber {
     assembler: Assembler,
     inbox: Inbox,
     images: ImageEvents,
+    /// Sessions whose images ended because their source was removed, and may come back.
+    unlinked: BTreeSet<SessionId>,
     seed: u64,
     delivered: usize,
     acts_at: Nanos,
@@ -117,6 +120,7 @@ impl Subscriber {
             assembler,
             inbox,
             images: ImageEvents::default(),
+            unlinked: BTreeSet::new(),
             seed,
             delivered: 0,
             acts_at: Nanos::new(i64::MIN),
@@ -227,7 +231,7 @@ impl Subscriber {
         else {
             return Ok(0);
         };
-        let work = self.destinations.step(&subscription)?;
+        let work = self.destinations.step(&subscription, turn.now.nanos)?;
         if !self.destinations.is_settled() {
             self.state = State::AddingDestinations(subscription);
             return Ok(work);
@@ -294,10 +298,13 @@ impl Subscriber {
                 let read = |image: &mut Image| {
                     let geometry = image.geometry();
                     let deliver = |arrival| self.inbox.borrow_mut().push(arrival);
-                    let on_block = |block: &Block<'_>| reader.on_block(block.bytes(), geometry, deliver);
-                    image.block_poll(on_block, BLOCK_LENGTH)
+                    let mut outcome = Ok(());
+                    let on_block =
+                        |block: &Block<'_>| outcome = reader.on_block(block.bytes(), geometry, deliver);
+                    let length = image.block_poll(on_block, BLOCK_LENGTH);
+                    outcome.map(|()| length)
                 };
-                subscription.images().iter_mut().map(read).sum()
+                subscription.images().iter_mut().map(read).sum::<Result<usize, Violation>>()?
             }
         };
         for arrival in self.inbox.take() {
@@ -364,7 +371,7 @@ impl Subscriber {
 
     fn change_destinations(&mut self, turn: &Turn<'_>) -> Result<usize, Violation> {
         let State::Open(subscription) = &self.state else { return Ok(0) };
-        match self.destinations.step(subscription) {
+        match self.destinations.step(subscription, turn.now.nanos) {
             Ok(work) => Ok(work),
             Err(error) => {
                 // A receiver that stands still has yet to let go of the socket that the source had before.
@@ -402,19 +409,22 @@ impl Subscriber {
             events.drain(..).partition(|event| turn.ledger.knows(self.place, event.session));
         *events = unknown;
         for &ImageEvent { session, correlation, available, is_link, joined, position } in &known {
-            let has_ended_links = is_link && self.destinations.has_ended_links();
             turn.record(Event::Image { who: self.who(), session, available, position });
             if available {
                 turn.known.insert(self.placeholder("image"), correlation.to_string());
                 // A spy may have read what is not sent yet, and starts again where its publication is sent.
-                if has_ended_links && turn.ledger.forget_image(self.place, session) {
+                if self.unlinked.remove(&session) && turn.ledger.forget_image(self.place, session) {
                     turn.figures.features.count(Feature::LinkedDestinationReturn);
                 }
                 turn.ledger.joined(self.place, session, joined, self.spec.is_lossy)?;
             } else {
+                let is_unlinked = is_link && self.destinations.ends_links(turn.now.nanos);
+                if is_unlinked {
+                    self.unlinked.insert(session);
+                }
                 let publisher = turn.ledger.host(self.place, session).unwrap_or(self.host);
                 let is_excused = turn.is_excused(&[self.host, publisher])
-                    || has_ended_links
+                    || is_unlinked
                     || self.spec.is_untethered
                     || self.spec.is_left_behind;
                 turn.ledger.left(self.place, session, is_excused)?;
@@ -451,6 +461,7 @@ impl Subscriber {
         self.inbox = Inbox::default();
         self.assembler = assembler(&self.spec, &self.inbox, self.seed);
         self.images = ImageEvents::default();
+        self.unlinked.clear();
         self.acts_at = Nanos::new(i64::MIN);
         self.cleared_at = turn.now.nanos + CLEARED;
         Remains { _state: std::mem::replace(&mut self.state, State::Waiting) }

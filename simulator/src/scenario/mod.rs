@@ -93,7 +93,8 @@ pub struct Stream {
     /// Its number, which stays when other streams of the scenario are left out.
     pub number: usize,
     /// Channel of the publishers. `{subscription S.P}`, `{image S.P}`, `{port S.P}` and `{message S.P}` stand for the
-    /// registration id, the image, the port and the first message of subscriber P of stream S; `{generation}` for how often the publisher has started anew.
+    /// registration id, the image, the port and the first message of subscriber P of stream S; `{generation}` for how often
+    /// the publisher has started anew.
     pub channel: String,
     /// Stream id.
     pub stream_id: i32,

@@ -133,7 +133,6 @@ impl Plan<'_> {
             publisher.reserves &= variant.stamps(false).is_empty();
             if variant == Variant::NextSession {
                 (publisher.exclusive, publisher.asks_for_session) = (true, true);
-                publisher.shows.push(Feature::NextSession);
             }
         }
         let mut channel = format!("aeron:udp?{endpoint}|{}{}", self.log(), variant.sends());
