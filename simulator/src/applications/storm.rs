@@ -19,6 +19,9 @@ const PERIOD: Duration = Duration::from_millis(2);
 /// Requests that an application which takes all counters has open at one time: more would wait for minutes.
 const GREED: usize = 256;
 
+/// Share of its turns in which it gives one back, once it has them all: a few each second.
+const GENEROSITY: f64 = 0.01;
+
 /// Channels of a storm, of which some clash with each other; `{host}` stands for the address of its own host.
 const CHANNELS: [&str; 6] = [
     "aeron:ipc?term-length=64k",
@@ -80,7 +83,7 @@ impl Storm {
             }
         }
         if takes_counters {
-            return Ok(self.take_counters(aeron));
+            return Ok(self.take_counters(aeron, turn.random));
         }
         for _ in 0..turn.random.usize(..3) {
             if self.held.len() >= HELD || (!self.held.is_empty() && turn.random.u8(..3) == 0) {
@@ -93,8 +96,12 @@ impl Storm {
         Ok(1)
     }
 
-    fn take_counters(&mut self, aeron: &Aeron) -> usize {
+    /// Takes counters until there are none; from then on gives one back now and then, so that who needs several finds some.
+    fn take_counters(&mut self, aeron: &Aeron, random: &mut fastrand::Rng) -> usize {
         if self.is_full {
+            if !self.held.is_empty() && random.f64() < GENEROSITY {
+                self.held.swap_remove(random.usize(..self.held.len()));
+            }
             return 0;
         }
         let pending = self.held.iter().filter(|held| matches!(held, Held::PendingCounter(_))).count();
