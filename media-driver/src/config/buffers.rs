@@ -40,6 +40,8 @@ pub struct Buffers {
     pub sparse_term_files: bool,
     /// Log files that are kept ready, faulted in, of each length that was asked for, 0..=64. Default 0.
     pub spare_logs: usize,
+    /// Make huge pages of logs that are written to far. Default true.
+    pub huge_pages: bool,
     /// Refuse what does not fit the file system, and warn when it runs low. Default true.
     pub storage_checks: bool,
     /// Usable bytes at or below which the error log warns. Default 160 MiB.
@@ -89,6 +91,7 @@ impl Default for Buffers {
             ipc_publication_window: 0,
             sparse_term_files: true,
             spare_logs: 0,
+            huge_pages: true,
             storage_checks: true,
             low_storage_threshold: 160 << 20,
         }
@@ -174,6 +177,11 @@ pub(super) static SETTINGS: &[Setting] = &[
         "epona.log.buffer.spares",
         &Integer { field: field!(buffers.spare_logs), min: 0, max: SPARE_LOGS_MAX as i64 },
         "log files kept ready, in memory, of each length that was asked for; for drivers whose native resource agent has a thread",
+    ),
+    effective(
+        "epona.log.buffer.huge.pages",
+        &Flag(field!(buffers.huge_pages)),
+        "make pages of 2 MiB of log files that are written to further than that, where the system can",
     ),
     effective(
         "aeron.perform.storage.checks",

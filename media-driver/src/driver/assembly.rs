@@ -196,6 +196,7 @@ pub fn assemble(
             low_storage_warning: context.buffers.low_storage_threshold,
             resource_free_limit: context.threads.resource_free_limit as usize,
             spare_logs: context.buffers.spare_logs,
+            huge_pages: context.buffers.huge_pages,
         },
         file_system,
         ChannelResolver::new(names).with_interfaces(transports.interfaces()),

@@ -46,6 +46,8 @@ pub struct ResourceConfig {
     pub resource_free_limit: usize,
     /// Logs that are kept ready of each length that was asked for, 0 for none.
     pub spare_logs: usize,
+    /// Whether logs may have huge pages.
+    pub huge_pages: bool,
 }
 
 /// The native resource agent role.
@@ -124,12 +126,13 @@ impl NativeResourceAgent {
     }
 
     fn map(&mut self, spec: &LogSpec) -> Result<LogBuffers, DriverError> {
-        match self.take_or_create(spec) {
+        let log = match self.take_or_create(spec) {
             Err(error) if error.code == ErrorCode::StorageSpace && self.clear_spares() > 0 => {
                 self.take_or_create(spec)
             }
             mapped => mapped,
-        }
+        }?;
+        Ok(if self.config.huge_pages { log } else { log.without_huge_pages() })
     }
 
     fn take_or_create(&mut self, spec: &LogSpec) -> Result<LogBuffers, DriverError> {

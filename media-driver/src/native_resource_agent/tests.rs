@@ -57,6 +57,7 @@ impl World {
             low_storage_warning: 1000,
             resource_free_limit: 10,
             spare_logs,
+            huge_pages: true,
         };
         let channels = ChannelResolver::new(Box::new(DefaultNameResolver));
         let agent = NativeResourceAgent::new(

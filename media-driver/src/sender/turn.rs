@@ -78,7 +78,7 @@ impl<'a> Turn<'a> {
     pub(super) fn flush(&mut self, slots: &mut [Option<SenderPublication>]) {
         let Self { now, gather, system, .. } = self;
         let Some((id, _)) = gather.way() else { return };
-        let Some(endpoint) = endpoint_of(self.endpoints, id) else { return };
+        let Some(endpoint) = endpoint_of(self.endpoints, id) else { return gather.clear() };
         let sent = gather.send(*now, endpoint, |slot| Some(&slots.get(slot)?.as_ref()?.state().log));
         if matches!(sent, Sent::Short { .. } | Sent::Partly) {
             system.short_sends.increment();

@@ -54,6 +54,7 @@ pub struct LogBuffers {
     metadata: LogMetadata,
     geometry: TermGeometry,
     template: HeaderTemplate,
+    may_have_huge_pages: bool,
 }
 
 impl LogBuffers {
@@ -76,7 +77,21 @@ impl LogBuffers {
         session_id: SessionId,
         stream_id: StreamId,
     ) -> Self {
-        Self { terms, metadata, geometry, template: HeaderTemplate::new(session_id, stream_id) }
+        let template = HeaderTemplate::new(session_id, stream_id);
+        Self { terms, metadata, geometry, template, may_have_huge_pages: true }
+    }
+
+    /// The same log, of which nobody makes huge pages.
+    #[must_use]
+    pub const fn without_huge_pages(mut self) -> Self {
+        self.may_have_huge_pages = false;
+        self
+    }
+
+    /// Whether huge pages may be made of it, by whoever finds storage ahead of its writers.
+    #[must_use]
+    pub const fn may_have_huge_pages(&self) -> bool {
+        self.may_have_huge_pages
     }
 
     /// Creates, sizes, maps and initialises a log buffer file; for drivers.
@@ -151,6 +166,7 @@ impl LogBuffers {
             geometry: TermGeometry::new(metadata.initial_term_id(), term_length),
             template: HeaderTemplate::from_default_header(&metadata.default_header()),
             metadata,
+            may_have_huge_pages: true,
         }
     }
 

@@ -8,8 +8,9 @@
 //!   └ as far as it was written     └ a huge page at a time, once the log is written to this far
 //! ```
 //!
-//! A stream that fills a huge page will fill others, and then spends a quarter of its time on finding what address which of the
-//! small ones has.
+//! A stream that fills a huge page will fill others, and spends a quarter of its time and more on the translation of
+//! addresses where pages are small. Drivers make huge pages, as there the thread that waits for the system is the
+//! conductor's; clients find them made.
 
 use std::{
     io,
@@ -29,8 +30,11 @@ const PIECE: i64 = 4 << 10;
 /// Length of a huge page, bytes.
 const HUGE_PIECE: i64 = HUGE_PAGE as i64;
 
-/// Furthest ahead of the position that a huge page begins, bytes.
-const HUGE_AHEAD: i64 = HUGE_PIECE / 2;
+/// Furthest ahead of a writer who was faster that a huge page begins, bytes.
+const HUGE_AHEAD: i64 = HUGE_PIECE;
+
+/// Rounds of a log in which huge pages are made: a fast writer leaves some behind in the first.
+const HUGE_ROUNDS: i64 = 3;
 
 /// Goes ahead of a position through all terms of a log, once: as far as the position has come itself, so that a log that
 /// is hardly written to keeps to hardly any storage.
@@ -41,21 +45,23 @@ pub struct PreTouch {
     touched: AtomicI64,
     start: Position,
     most: i64,
-    has_huge_pages: AtomicBool,
+    /// Until the system has refused one.
+    makes_huge_pages: AtomicBool,
 }
 
 impl PreTouch {
-    /// Nothing is touched yet of a log that is written to from `start` on. Goes the whole way at a time.
+    /// Nothing is touched yet of a log that is written to from `start` on. Goes the whole way at a time, in small pages; for
+    /// clients.
     #[must_use]
     pub const fn new(start: Position) -> Self {
         let touched = AtomicI64::new(start.get());
-        Self { touched, start, most: AHEAD, has_huge_pages: AtomicBool::new(true) }
+        Self { touched, start, most: AHEAD, makes_huge_pages: AtomicBool::new(false) }
     }
 
-    /// [`PreTouch::new`] that goes a page at a time, small or huge, for who has other work waiting.
+    /// [`PreTouch::new`] that goes a page at a time, small or huge, as there is other work waiting; for drivers.
     #[must_use]
     pub const fn in_steps(start: Position) -> Self {
-        Self { most: PIECE, ..Self::new(start) }
+        Self { most: PIECE, makes_huge_pages: AtomicBool::new(true), ..Self::new(start) }
     }
 
     /// The log is being written to at `position`: goes ahead of it, unless that has been done. What there is no storage
@@ -66,19 +72,19 @@ impl PreTouch {
         let touched = self.touched.load(Ordering::Relaxed);
         let to = position.get().saturating_add(ahead);
         if ahead > 0 && to > touched {
-            self.touch(log, touched.max(position.get()), to);
+            self.touch(log, touched, position.get(), to);
         }
     }
 
     #[cold]
-    fn touch(&self, log: &LogBuffers, from: i64, to: i64) {
-        let term_length = i64::from(log.geometry().term_length().get());
-        let touched = if from - self.start.get() >= PARTITION_COUNT as i64 * term_length {
-            i64::MAX
-        } else if let Some(end) = self.make_huge_page(log, from) {
-            end
-        } else {
-            self.touch_piece(log, from & !(PIECE - 1), to)
+    fn touch(&self, log: &LogBuffers, touched: i64, position: i64, to: i64) {
+        let log_length = PARTITION_COUNT as i64 * i64::from(log.geometry().term_length().get());
+        let from = touched.max(position);
+        let (round, is_overtaken) = ((from - self.start.get()) / log_length, position > touched);
+        let touched = match self.make_huge_page(log, from, is_overtaken || round > 0) {
+            Some(end) if round < HUGE_ROUNDS => end,
+            None if round == 0 => self.touch_piece(log, from & !(PIECE - 1), to),
+            _ => i64::MAX,
         };
         self.touched.store(touched, Ordering::Relaxed);
     }
@@ -93,13 +99,14 @@ impl PreTouch {
         from + length
     }
 
-    /// Where a huge page ends that begins soon after `from`, if it is made.
-    fn make_huge_page(&self, log: &LogBuffers, from: i64) -> Option<i64> {
+    /// Where a huge page ends that begins at `from`, or soon after if that may be, once it is made.
+    fn make_huge_page(&self, log: &LogBuffers, from: i64, may_skip: bool) -> Option<i64> {
         let at = from.saturating_add(HUGE_PIECE - 1) & !(HUGE_PIECE - 1);
-        let is_wanted = self.has_huge_pages.load(Ordering::Relaxed)
+        let is_wanted = self.makes_huge_pages.load(Ordering::Relaxed)
+            && log.may_have_huge_pages()
             && log.geometry().term_length().get() as usize >= HUGE_PAGE
             && from - self.start.get() >= HUGE_PIECE
-            && at - from <= HUGE_AHEAD;
+            && (at == from || may_skip && at - from <= HUGE_AHEAD);
         if !is_wanted {
             return None;
         }
@@ -108,7 +115,7 @@ impl PreTouch {
         // Where no page is there yet, the system makes no huge one.
         let made = term.fault_in(offset, PIECE as usize).and_then(|()| term.fault_in_huge(offset, HUGE_PAGE));
         if made.as_ref().is_err_and(|error| error.kind() != io::ErrorKind::WouldBlock) {
-            self.has_huge_pages.store(false, Ordering::Relaxed);
+            self.makes_huge_pages.store(false, Ordering::Relaxed);
         }
         made.ok().map(|()| at + HUGE_PIECE)
     }

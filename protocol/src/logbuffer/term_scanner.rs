@@ -59,7 +59,7 @@ pub fn scan_for_availability(term: &AtomicView, offset: TermOffset, limit: i32) 
 }
 
 /// Datagrams by which a scan has the lengths of frames fetched ahead: each is a line of its own, that nobody guesses.
-const AHEAD: usize = 3;
+const DATAGRAMS_AHEAD: usize = 3;
 
 /// Datagrams that lie one after the other in a term: all `segment` bytes long but the last, which may be shorter.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -107,7 +107,7 @@ pub fn scan_run(term: &AtomicView, offset: TermOffset, window: i32, mtu: i32, ma
                 run.length += length;
                 run.datagrams += 1;
                 run.padding = padding;
-                term.prefetch((offset + run.length).index() + AHEAD * run.segment as usize);
+                term.prefetch((offset + run.length).index() + DATAGRAMS_AHEAD * run.segment as usize);
                 if length < run.segment || padding > 0 {
                     break;
                 }

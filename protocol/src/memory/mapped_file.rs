@@ -1,7 +1,7 @@
 //! Files mapped into memory: `cnc.dat`, log buffers, the loss report.
 #![expect(unsafe_code, reason = "the home of unsafe in this crate; see the invariants in the module above")]
 
-use core::ptr::NonNull;
+use core::{hint::black_box, ptr::NonNull};
 use std::{
     fs::{File, OpenOptions},
     io,
@@ -12,9 +12,12 @@ use std::{
 #[cfg(target_os = "linux")]
 use memmap2::Advice;
 use memmap2::{MmapOptions, MmapRaw};
-use rustix::mm::{MapFlags, ProtFlags};
 
-use super::{AtomicView, atomic_view::Backing};
+use super::{
+    AtomicView,
+    aligned_mapping::{self, AlignedMapping},
+    atomic_view::Backing,
+};
 
 /// How the storage of a new file is set aside.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,66 +34,24 @@ pub struct MappedFile {
     view: AtomicView,
 }
 
-/// Length of a huge page, where other pages are of 4 KiB.
-pub const HUGE_PAGE: usize = 2 << 20;
-
-/// Shorter files get no addresses that suit huge pages.
-const LEAST_FOR_HUGE_PAGES: usize = 2 * HUGE_PAGE;
-
 struct Mapping {
-    /// The addresses, which may be some more than the file has.
     map: MmapRaw,
-    /// Where the file begins in them.
-    start: usize,
-    length: usize,
-}
-
-impl Mapping {
-    /// Maps the first bytes of a file, shared. Addresses of a long file begin at a multiple of [`HUGE_PAGE`], as the system
-    /// maps huge pages only where the file and the addresses agree.
-    fn shared(file: &File, length: usize) -> io::Result<Self> {
-        if length < LEAST_FOR_HUGE_PAGES {
-            let map = MmapOptions::new().len(length).map_raw(file)?;
-            return Ok(Self { map, start: 0, length });
-        }
-        let map: MmapRaw = MmapOptions::new().len(length + HUGE_PAGE).no_reserve_swap().map_anon()?.into();
-        let start = map.as_ptr().align_offset(HUGE_PAGE);
-        let (protection, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED | MapFlags::FIXED);
-        // SAFETY: replaces pages of `map` by those of the file; they are inside, as `start` is less than the length of a
-        // huge page, and nobody has been told of them yet. They go with `map`.
-        unsafe { rustix::mm::mmap(map.as_mut_ptr().add(start).cast(), length, protection, flags, file, 0)? };
-        Ok(Self { map, start, length })
-    }
 }
 
 // SAFETY: a mapping is page aligned, readable and writable (shared or copy-on-write, see the constructors) until the
 // MmapRaw is dropped, and does not move with it.
 unsafe impl Backing for Mapping {
     fn base(&self) -> NonNull<u8> {
-        // SAFETY: the file begins inside the map.
-        NonNull::new(unsafe { self.map.as_mut_ptr().add(self.start) }).unwrap_or(NonNull::dangling())
+        NonNull::new(self.map.as_mut_ptr()).unwrap_or(NonNull::dangling())
     }
 
     fn length(&self) -> usize {
-        self.length
+        self.map.len()
     }
 
     #[cfg(target_os = "linux")]
     fn fault_in(&self, offset: usize, length: usize) -> io::Result<()> {
-        self.map.advise_range(Advice::PopulateWrite, self.start + offset, length)
-    }
-
-    #[cfg(target_os = "linux")]
-    fn fault_in_huge(&self, offset: usize, length: usize) -> io::Result<()> {
-        if self.length < LEAST_FOR_HUGE_PAGES {
-            return Err(io::ErrorKind::Unsupported.into());
-        }
-        let address = self.base().as_ptr() as usize + offset;
-        // SAFETY: moves what is there to other pages, which no reader or writer can tell, and checks addresses itself.
-        match unsafe { libc::madvise(address as *mut libc::c_void, length, libc::MADV_COLLAPSE) } {
-            0 => Ok(()),
-            _ => Err(io::Error::last_os_error()),
-        }
+        self.map.advise_range(Advice::PopulateWrite, offset, length)
     }
 }
 
@@ -114,7 +75,7 @@ impl MappedFile {
                 rustix::fs::fallocate(file, rustix::fs::FallocateFlags::empty(), 0, length as u64)?
             }
         }
-        let view = AtomicView::over(Arc::new(Mapping::shared(file, length)?));
+        let view = map_shared(file, length)?;
         if allocation == Allocation::Full {
             find_all_pages(&view);
         }
@@ -127,8 +88,7 @@ impl MappedFile {
     /// When it is missing, empty, not readable and writable, or cannot be mapped.
     pub fn open(path: &Path) -> io::Result<Self> {
         let file = OpenOptions::new().read(true).write(true).open(path)?;
-        let mapping = Mapping::shared(&file, mappable_length(&file)?)?;
-        Ok(Self { view: AtomicView::over(Arc::new(mapping)) })
+        Ok(Self { view: map_shared(&file, mappable_length(&file)?)? })
     }
 
     /// Maps an existing file for looking only: stores stay in this process (copy on write), loads see the others'.
@@ -140,7 +100,7 @@ impl MappedFile {
         let length = mappable_length(&file)?;
         // SAFETY: no reference to the bytes is ever made from the map (M3); it becomes a raw mapping at once.
         let map = unsafe { MmapOptions::new().len(length).map_copy(&file)? };
-        Ok(Self { view: AtomicView::over(Arc::new(Mapping { map: map.into(), start: 0, length })) })
+        Ok(Self { view: AtomicView::over(Arc::new(Mapping { map: map.into() })) })
     }
 
     /// A view of the whole file, which keeps the mapping alive.
@@ -156,10 +116,22 @@ impl MappedFile {
     }
 }
 
-/// Has the system map all of a file's pages now, huge ones where it can. What it cannot, it does when they are used.
+/// Maps the first bytes of a file for reading and writing, a long one so that it may have huge pages.
+fn map_shared(file: &File, length: usize) -> io::Result<AtomicView> {
+    if length >= aligned_mapping::LEAST_LENGTH
+        && let Ok(mapping) = AlignedMapping::new(file, length)
+    {
+        return Ok(AtomicView::over(Arc::new(mapping)));
+    }
+    let map = MmapOptions::new().len(length).map_raw(file)?;
+    Ok(AtomicView::over(Arc::new(Mapping { map })))
+}
+
+/// Has the system map all of a file's pages now.
 fn find_all_pages(view: &AtomicView) {
-    let _ = view.fault_in_huge(0, view.len() & !(HUGE_PAGE - 1));
-    let _ = view.fault_in(0, view.len());
+    /// The shortest that there are.
+    const PAGE: usize = 4096;
+    (0..view.len()).step_by(PAGE).for_each(|page| _ = black_box(view.get_u8(page)));
 }
 
 fn mappable_length(file: &File) -> io::Result<usize> {

@@ -22,6 +22,8 @@
 //! - **M4** All integer types stored are plain: any bit pattern is a value.
 
 #[cfg(not(loom))]
+mod aligned_mapping;
+#[cfg(not(loom))]
 mod atomic_view;
 #[cfg(loom)]
 mod loom_view;
@@ -29,8 +31,10 @@ mod loom_view;
 mod mapped_file;
 
 #[cfg(not(loom))]
+pub use aligned_mapping::HUGE_PAGE;
+#[cfg(not(loom))]
 pub use atomic_view::{AtomicView, ClaimedBytes, SharedBytes};
 #[cfg(loom)]
 pub use loom_view::AtomicView;
 #[cfg(not(loom))]
-pub use mapped_file::{Allocation, HUGE_PAGE, MappedFile, usable_space};
+pub use mapped_file::{Allocation, MappedFile, usable_space};

@@ -164,51 +164,96 @@ fn storage_is_found_in_steps_for_who_has_other_work() {
     assert_eq!(stored_after(5), 4, "no further than it has come");
 }
 
-/// A log with terms of two huge pages, where the system makes such.
-fn log_for_huge_pages(path: &Path) -> Option<LogBuffers> {
-    let parameters = LogParameters {
-        term_length: TermLength::new(2 * HUGE_PAGE as i64).unwrap(),
-        ..parameters(LogKind::ConcurrentPublication)
-    };
-    let log = LogBuffers::create(path, &parameters, Allocation::Sparse).unwrap();
-    log.term(2).fault_in(HUGE_PAGE, 4096).unwrap();
-    if let Err(error) = log.term(2).fault_in_huge(HUGE_PAGE, HUGE_PAGE) {
-        // Not by `eprintln`, which cargo keeps to itself when a test passes.
-        let _ =
-            writeln!(io::stderr(), "SKIPPED huge pages: the system makes none of shared memory ({error})");
-        return None;
+const HUGE: i64 = HUGE_PAGE as i64;
+
+/// A log with terms of two huge pages that is written to from `start` on, and its storage.
+struct HugeWorld {
+    _directory: TempDir,
+    path: PathBuf,
+    log: LogBuffers,
+    pre_touch: PreTouch,
+    seen: u64,
+}
+
+impl HugeWorld {
+    fn new(start: i64) -> Self {
+        let (directory, path) = directory_in_memory();
+        let parameters = LogParameters {
+            term_length: TermLength::new(2 * HUGE).unwrap(),
+            ..parameters(LogKind::ConcurrentPublication)
+        };
+        let log = LogBuffers::create(&path, &parameters, Allocation::Sparse).unwrap();
+        let pre_touch = PreTouch::in_steps(Position::new(start));
+        Self { seen: stored(&path), _directory: directory, path, log, pre_touch }
     }
-    Some(log)
+
+    /// Bytes of storage that were found for a writer at `position`.
+    fn grown_by(&mut self, position: i64) -> i64 {
+        (0..100).for_each(|_| self.pre_touch.reach(&self.log, Position::new(position)));
+        let grown = stored(&self.path) - self.seen;
+        self.seen += grown;
+        grown as i64
+    }
+
+    /// Whether the system refuses a huge page, now that none was made.
+    fn is_refused(&self, position: i64) -> bool {
+        let at = Position::new(position);
+        let (term, offset) = (self.log.term_at(at), self.log.geometry().term_offset(at).index());
+        let made = term.fault_in(offset, 4096).and_then(|()| term.fault_in_huge(offset, HUGE_PAGE));
+        if let Err(error) = &made {
+            // Not by `eprintln`, which cargo keeps to itself when a test passes.
+            let _ = writeln!(io::stderr(), "SKIPPED huge pages: the system makes none ({error})");
+        }
+        made.is_err()
+    }
 }
 
 #[test]
 fn a_log_that_is_written_to_far_has_huge_pages() {
-    const HUGE: i64 = HUGE_PAGE as i64;
     const PIECE: i64 = 4 << 10;
-    let (_directory, path) = directory_in_memory();
-    let Some(log) = log_for_huge_pages(&path) else { return };
+    let mut world = HugeWorld::new(0);
     // Somebody is ahead.
-    let other = LogBuffers::open(&path).unwrap();
+    let other = LogBuffers::open(&world.path).unwrap();
     other.term(1).write(4096, b"stays");
-    let pre_touch = PreTouch::new(Position::ZERO);
-    let mut seen = stored(&path);
-    let mut grown_by = |position| {
-        pre_touch.reach(&log, Position::new(position));
-        let grown = stored(&path) - seen;
-        seen += grown;
-        grown as i64
-    };
-    assert_eq!(grown_by(HUGE - PIECE), PIECE, "to the end of the first, which is not one");
-    assert_eq!(grown_by(HUGE - PIECE), HUGE, "having filled as much, it gets one");
-    assert_eq!(grown_by(HUGE + PIECE), 0);
-    assert_eq!(grown_by(2 * HUGE - PIECE), HUGE - PIECE, "and the next, in which a page was there");
+    assert_eq!(world.grown_by(HUGE / 2), 65 * PIECE, "a huge page is earned by filling as much");
+    let steps = [
+        (HUGE - PIECE, HUGE, PIECE + HUGE, "the last small one, and the first that is huge"),
+        (HUGE + PIECE, HUGE, 0, "it lies there already"),
+        (2 * HUGE - PIECE, 2 * HUGE, HUGE - PIECE, "one in which a page was there"),
+        (3 * HUGE + HUGE / 2, 4 * HUGE, HUGE, "the writer was faster: the one that begins next"),
+        (6 * HUGE, 6 * HUGE, HUGE - 65 * PIECE, "once round, the first one too"),
+        (9 * HUGE - PIECE, 9 * HUGE, HUGE, "one that was left out in the first round"),
+    ];
+    for (position, huge_page, expected, why) in steps {
+        let grown = world.grown_by(position);
+        if grown != expected && world.is_refused(huge_page) {
+            return;
+        }
+        assert_eq!(grown, expected, "{why}");
+    }
     let mut bytes = [0; 5];
-    log.term(1).read(4096, &mut bytes);
+    world.log.term(1).read(4096, &mut bytes);
     assert_eq!(&bytes, b"stays");
-    assert_eq!(log.term(1).get_i64(HUGE_PAGE - 8), 0);
-    assert_eq!(grown_by(2 * HUGE + 64), 0);
-    // One that is written to faster than storage is found gets the one that begins next.
-    assert_eq!(grown_by(3 * HUGE + HUGE / 2 + PIECE), HUGE);
+    assert_eq!(world.log.term(1).get_i64(HUGE_PAGE - 8), 0);
+}
+
+#[test]
+fn no_storage_is_left_out_before_a_huge_page() {
+    const STEP: i64 = 64 << 10;
+    let mut world = HugeWorld::new(96);
+    let mut found = 0;
+    for position in (STEP..3 * HUGE).step_by(STEP as usize) {
+        found += world.grown_by(position);
+        assert!(found >= position, "{found} at {position}");
+    }
+}
+
+#[test]
+fn a_log_without_huge_pages_gets_small_ones() {
+    let mut world = HugeWorld::new(0);
+    world.log = world.log.clone().without_huge_pages();
+    world.grown_by(HUGE - 4096);
+    assert!(world.grown_by(HUGE + HUGE / 2) <= 256 << 10);
 }
 
 #[test]
