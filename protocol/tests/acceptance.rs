@@ -88,7 +88,7 @@ fn root() -> &'static Path {
 }
 
 /// Whether a file has a test of this name that is run: a function with `#[test]` among its attributes and no `ignore`, in a
-/// macro or not.
+/// macro or not. Helpers of that name do not count; of several tests of that name all must be run.
 fn has_test(source: &str, name: &str) -> bool {
     let lines: Vec<&str> = source.lines().map(str::trim).collect();
     let is_it = |line: &str| {
@@ -96,13 +96,14 @@ fn has_test(source: &str, name: &str) -> bool {
             .and_then(|rest| rest.strip_prefix(name))
             .is_some_and(|rest| rest.starts_with('('))
     };
-    let is_attribute = |line: &&&str| line.starts_with("#[") || line.starts_with("//");
-    let is_ignore = |line: &&str| {
+    let is_attribute = |line: &&str| line.starts_with("#[") || line.starts_with("//");
+    let is_ignore = |line: &str| {
         line.starts_with("#[ignore") || line.starts_with("#[cfg_attr(") && line.contains("ignore")
     };
-    let Some(at) = lines.iter().position(|line| is_it(line)) else { return false };
-    let mut attributes = lines[..at].iter().rev().take_while(is_attribute);
-    attributes.clone().any(|line| *line == "#[test]") && !attributes.any(is_ignore)
+    let functions = (0..lines.len()).filter(|&at| is_it(lines[at]));
+    let attributes = functions.map(|at| lines[..at].iter().copied().rev().take_while(is_attribute));
+    let mut tests = attributes.filter(|each| each.clone().any(|line| line == "#[test]")).peekable();
+    tests.peek().is_some() && tests.all(|mut each| !each.any(is_ignore))
 }
 
 #[test]
@@ -154,6 +155,20 @@ fn the_page_says_how_many_rows_are_open() {
     let open = rows.iter().filter(|row| row.is_open()).count();
     let summary = format!("Rows: {}. Not applicable: {not_applicable}. Open: {open}.", rows.len());
     assert!(page.lines().any(|line| line == summary), "docs/acceptance.md must say: {summary}");
+}
+
+#[test]
+fn a_test_is_found_beside_other_functions_of_its_name() {
+    let helper = "mod set_up {\n    fn shown() {\n    }\n}\n";
+    let test = "mod tests {\n    #[test]\n    fn shown() {\n    }\n}\n";
+    let left_out = "mod slow {\n    #[test]\n    #[ignore]\n    fn shown() {\n    }\n}\n";
+    for source in [[helper, test].concat(), [test, helper].concat(), [test, test].concat()] {
+        assert!(has_test(&source, "shown"), "{source}");
+    }
+    // The name does not say which of them shows it: all must.
+    for source in [[helper, helper].concat(), [test, left_out].concat(), [left_out, test].concat()] {
+        assert!(!has_test(&source, "shown"), "{source}");
+    }
 }
 
 #[test]
