@@ -7,7 +7,7 @@ use epona_protocol::{
     types::{DATA_HEADER_LENGTH, Position, SessionId, TermGeometry, align_frame},
 };
 
-use crate::{Violation, applications::subscriber::Arrival, ensure, violation};
+use crate::{Violation, applications::arrival::Arrival, ensure, violation};
 
 /// The messages of which not all has come yet, by session.
 #[derive(Default)]

@@ -12,8 +12,8 @@ use crate::{
     Violation,
     applications::destinations::{Destinations, Removal},
     applications::handle::Handle,
-    applications::subscriber::is_one_of,
-    applications::turn::{Phase, Turn, fill_in},
+    applications::ports::is_one_of,
+    applications::turn::{CLEARED, Phase, RETRY, Turn, fill_in},
     ensure,
     fault::{FaultKind, Moment},
     feature::Feature,
@@ -30,12 +30,6 @@ const RECOVERY_PERIOD: Duration = Duration::from_millis(50);
 /// Where streams near the maximum end: a term before the last position of all, from which on setups and heartbeats name
 /// a term that cannot be, so that receivers, Aeron's too, neither ask for what they miss nor keep the image.
 const LAST_USED: i64 = (1 << 47) - (64 << 10);
-
-/// How long an application waits before it asks again for what was refused.
-const RETRY: Duration = Duration::from_millis(200);
-
-/// How long a driver may keep what a client had that is gone: longer than its liveness timeout and all lingering.
-const CLEARED: Duration = Duration::from_secs(30);
 
 pub(crate) struct Publisher {
     who: Who,

@@ -3,10 +3,8 @@
 use std::{
     cell::RefCell,
     collections::BTreeSet,
-    ops::RangeInclusive,
     rc::Rc,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 
 use epona_client::{
@@ -17,11 +15,13 @@ use epona_protocol::types::{Nanos, Position, RegistrationId, SessionId, StreamId
 
 use crate::{
     Violation,
+    applications::arrival::Arrival,
     applications::blocks::BlockReader,
     applications::destinations::{Destinations, Removal},
+    applications::ports::is_one_of,
     applications::publisher::Publisher,
     applications::stamps,
-    applications::turn::{Phase, Turn, fill_in},
+    applications::turn::{CLEARED, Phase, RETRY, Turn, fill_in},
     ensure,
     fault::FaultKind,
     feature::Feature,
@@ -30,14 +30,8 @@ use crate::{
     trace::{Event, Who},
 };
 
-/// How long an application waits before it asks again for what was refused.
-const RETRY: Duration = Duration::from_millis(200);
-
 /// Longest block that it asks for, in bytes: some of the longest frames of any scenario.
 const BLOCK_LENGTH: usize = 8192;
-
-/// How long a driver may keep what a client had that is gone: longer than its liveness timeout and all lingering.
-const CLEARED: Duration = Duration::from_secs(30);
 
 pub(crate) struct Subscriber {
     place: Place,
@@ -77,16 +71,6 @@ enum Assembler {
     Plain(FragmentAssembler<Handler>),
     Controlled(ControlledFragmentAssembler<ControlledHandler>),
     Blocks(BlockReader),
-}
-
-/// A message as it arrived.
-pub(super) struct Arrival {
-    pub(super) session: SessionId,
-    pub(super) stream: StreamId,
-    pub(super) position: Position,
-    /// What the publisher, or a driver that stamps what it receives, left in the header.
-    pub(super) reserved: i64,
-    pub(super) payload: Vec<u8>,
 }
 
 /// Filled by handlers during a poll, emptied after it.
@@ -472,11 +456,6 @@ impl Subscriber {
     }
 }
 
-/// Whether a text is a port of a range.
-pub(super) fn is_one_of(ports: &RangeInclusive<u16>, text: &str) -> bool {
-    text.parse().is_ok_and(|port| ports.contains(&port))
-}
-
 fn assembler(spec: &scenario::Subscriber, inbox: &Inbox, seed: u64) -> Assembler {
     let inbox = Rc::clone(inbox);
     match spec.polls {
@@ -485,18 +464,6 @@ fn assembler(spec: &scenario::Subscriber, inbox: &Inbox, seed: u64) -> Assembler
         }))),
         Polls::Controlled => Assembler::Controlled(ControlledFragmentAssembler::new(capricious(inbox, seed))),
         Polls::Blocks => Assembler::Blocks(BlockReader::default()),
-    }
-}
-
-impl Arrival {
-    fn of(payload: &[u8], header: &Header<'_>) -> Self {
-        Self {
-            session: header.session_id(),
-            stream: header.stream_id(),
-            position: header.position(),
-            reserved: header.reserved_value(),
-            payload: payload.to_vec(),
-        }
     }
 }
 

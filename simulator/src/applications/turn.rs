@@ -1,6 +1,6 @@
 //! What an application of a world works with during its turn.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use epona_protocol::types::Now;
 
@@ -10,6 +10,12 @@ use crate::{
     outcome::Figures,
     trace::{Event, Trace},
 };
+
+/// How long an application waits before it asks again for what was refused.
+pub(crate) const RETRY: Duration = Duration::from_millis(200);
+
+/// How long a driver may keep what a client had that is gone: longer than its liveness timeout and all lingering.
+pub(crate) const CLEARED: Duration = Duration::from_secs(30);
 
 /// Where a world is on its way.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
