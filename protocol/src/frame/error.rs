@@ -26,7 +26,7 @@ mod layout {
 }
 
 /// Length of the frame before its text, in bytes. Source: wire spec 1.9.
-pub const LENGTH: usize = 40;
+pub const LENGTH: usize = FrameKind::Error.min_length();
 
 /// Longest text, in bytes. Source: wire spec 1.9.
 pub const MAX_TEXT_LENGTH: usize = 1023;

@@ -22,7 +22,7 @@ mod layout {
 }
 
 /// Length of the frame, in bytes. Source: wire spec 1.8.
-pub const LENGTH: usize = 28;
+pub const LENGTH: usize = FrameKind::Nak.min_length();
 
 /// A NAK in the bytes it came in.
 #[derive(Clone, Copy, Debug)]

@@ -42,7 +42,9 @@ const NAME_LENGTH_LENGTH: usize = 2;
 const ENTRY_ALIGNMENT: usize = 8;
 
 /// Length of the shortest datagram: the header and an IPv4 entry without a name. Source: wire spec 1.3.
-pub const MIN_LENGTH: usize = 22;
+pub const MIN_LENGTH: usize = FrameKind::Resolution.min_length();
+
+const _: () = assert!(MIN_LENGTH == HEADER_LENGTH + ResolutionEntry::IPV4_NAME);
 
 flags! {
     /// Flags of an entry. Source: wire spec 1.12.
@@ -122,7 +124,7 @@ pub struct ResolutionEntry<'a> {
 
 impl<'a> ResolutionEntry<'a> {
     /// Offset of the name in an IPv4 entry.
-    pub(super) const IPV4_NAME: usize = layout::ADDRESS + IPV4_LENGTH + NAME_LENGTH_LENGTH;
+    const IPV4_NAME: usize = layout::ADDRESS + IPV4_LENGTH + NAME_LENGTH_LENGTH;
 
     fn name_offset(&self) -> usize {
         layout::ADDRESS + if self.address.is_ipv4() { IPV4_LENGTH } else { IPV6_LENGTH } + NAME_LENGTH_LENGTH

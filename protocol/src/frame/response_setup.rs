@@ -20,7 +20,7 @@ mod layout {
 }
 
 /// Length of the frame, in bytes. Source: wire spec 1.11.
-pub const LENGTH: usize = 20;
+pub const LENGTH: usize = FrameKind::ResponseSetup.min_length();
 
 /// An RSP_SETUP in the bytes it came in.
 #[derive(Clone, Copy, Debug)]

@@ -23,7 +23,7 @@ mod layout {
 }
 
 /// Length of the frame, in bytes. Source: wire spec 1.10.
-pub const LENGTH: usize = 40;
+pub const LENGTH: usize = FrameKind::Rttm.min_length();
 
 flags! {
     /// Flags of an RTTM. Source: wire spec 1.10.

@@ -29,7 +29,7 @@ mod layout {
 }
 
 /// Length of the frame, in bytes. Source: wire spec 1.6.
-pub const LENGTH: usize = 40;
+pub const LENGTH: usize = FrameKind::Setup.min_length();
 
 flags! {
     /// Flags of a SETUP. Source: wire spec 1.6.

@@ -29,7 +29,7 @@ mod layout {
 }
 
 /// Length of a frame without group tag, in bytes. Source: wire spec 1.7.
-pub const LENGTH: usize = 36;
+pub const LENGTH: usize = FrameKind::StatusMessage.min_length();
 
 /// Length of a frame with group tag, in bytes. Source: wire spec 1.7.
 pub const TAGGED_LENGTH: usize = 44;
