@@ -72,7 +72,10 @@ impl ChannelUriBuilder {
         }
         let text = self.uri.to_string();
         if text.len() > MAX_LENGTH {
-            return Err(UriError::syntax(&text, SyntaxError::TooLong { length: text.len() }));
+            return Err(UriError::syntax(
+                &text,
+                SyntaxError::TooLong { length: text.len(), max: MAX_LENGTH },
+            ));
         }
         Ok(self.uri)
     }

@@ -79,7 +79,7 @@ impl ChannelUri {
             None => (false, uri),
         };
         if rest.len() > MAX_LENGTH {
-            return Err(SyntaxError::TooLong { length: rest.len() });
+            return Err(SyntaxError::TooLong { length: rest.len(), max: MAX_LENGTH });
         }
         let (media, params) = if let Some(params) = rest.strip_prefix(UDP) {
             (Media::Udp, params)

@@ -1,6 +1,6 @@
 //! Why a channel URI is refused, in words for the person who wrote it.
 
-use super::{channel_uri::MAX_LENGTH, units::UnitError};
+use super::units::UnitError;
 use crate::types::{MtuError, TermLengthError};
 
 /// A channel URI that cannot be used.
@@ -52,11 +52,13 @@ impl UriError {
 /// What makes a string no channel URI. Source: wire spec 11.1, 15.5.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum SyntaxError {
-    /// More than 4095 bytes.
-    #[error("{length} bytes exceed the limit of {MAX_LENGTH}")]
+    /// Longer than any channel may be.
+    #[error("{length} bytes exceed the limit of {max}")]
     TooLong {
         /// Length in bytes.
         length: usize,
+        /// Most allowed, in bytes.
+        max: usize,
     },
     /// Not UTF-8.
     #[error("not valid UTF-8")]

@@ -63,7 +63,7 @@ fn accepts_4095_bytes_and_no_more() {
     let longest = format!("aeron:ipc?alias={}", "x".repeat(MAX_LENGTH - 16));
     assert_eq!(parse(&longest).get(keys::ALIAS).unwrap().len(), MAX_LENGTH - 16);
     assert!(ChannelUri::parse(&format!("{SPY_PREFIX}{longest}")).is_ok());
-    assert_eq!(syntax_error(&format!("{longest}x")), SyntaxError::TooLong { length: 4096 });
+    assert_eq!(syntax_error(&format!("{longest}x")), SyntaxError::TooLong { length: 4096, max: 4095 });
     let error = ChannelUri::parse(&format!("{longest}x")).unwrap_err().to_string();
     assert!(error.len() < 400 && error.contains("4096") && error.contains("4095"), "{error}");
 }
