@@ -8,10 +8,7 @@ use std::{
 };
 
 use clap::ValueEnum;
-use epona_client::{Aeron, ChannelUri, ClientError, Pending};
-use epona_media_driver::idle::IdleStrategy;
-
-use crate::interrupt::Interrupt;
+use epona_client::ChannelUri;
 
 /// Status of a command that was not understood, as clap has it.
 pub(crate) const USAGE_STATUS: u8 = 2;
@@ -88,32 +85,6 @@ impl fmt::Display for Stream<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} stream {}", self.channel, self.id)
     }
-}
-
-/// Waits for the driver's answer, or for Ctrl-C.
-///
-/// # Errors
-/// When the driver refuses, does not answer, or dies; on Ctrl-C.
-pub(crate) fn complete<T>(mut pending: Pending<T>, interrupt: &Interrupt) -> Result<T, Stop> {
-    let mut idle = IdleStrategy::default();
-    loop {
-        if let Some(resource) = pending.poll()? {
-            return Ok(resource);
-        }
-        interrupt.check()?;
-        idle.idle(0);
-    }
-}
-
-/// Makes `?` leave a loop when the client has ended, which it does when its driver dies.
-///
-/// # Errors
-/// The cause.
-pub(crate) fn check_client(aeron: &Aeron) -> Result<(), Stop> {
-    if !aeron.is_closed() {
-        return Ok(());
-    }
-    Err(aeron.failure().map_or(ClientError::Closed { cause: None }, |cause| (*cause).clone()).into())
 }
 
 #[cfg(test)]

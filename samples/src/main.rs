@@ -1,6 +1,7 @@
 //! The program `epona`: samples to read and tools to use, one file for each command.
 
 mod backlog;
+mod client;
 mod common;
 mod cores;
 mod doctor;

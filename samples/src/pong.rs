@@ -9,7 +9,8 @@ use epona_client::{
 use epona_media_driver::idle::IdleStrategy;
 
 use crate::{
-    common::{Stop, Stream, check_client, complete, note},
+    client::{check_client, complete},
+    common::{Stop, Stream, note},
     driver::DriverOptions,
     interrupt::Interrupt,
 };

@@ -12,7 +12,8 @@ use epona_client::{ChannelUri, ExclusivePublication, OfferError};
 use epona_media_driver::idle::IdleStrategy;
 
 use crate::{
-    common::{Stop, Stream, check_client, complete, note},
+    client::{check_client, complete},
+    common::{Stop, Stream, note},
     driver::{Connected, DriverOptions},
     interrupt::Interrupt,
     look::{duration, pause},

@@ -11,7 +11,8 @@ use epona_media_driver::idle::IdleStrategy;
 use serde::Serialize;
 
 use crate::{
-    common::{Format, Stop, Stream, check_client, complete, note},
+    client::{check_client, complete},
+    common::{Format, Stop, Stream, note},
     driver::DriverOptions,
     interrupt::Interrupt,
 };
