@@ -1,11 +1,14 @@
 //! Hosts on a switch, with a driver each: receivers that are slow or die, peers that move, packets and their marks. Links
-//! that go down and up: `outages.rs`.
+//! that go down and up: `outages`.
 
 mod common;
 
 use common::{
-    ends::{AnySubscriber, connect, eventually, exchange, message, numbers, publish_past},
-    hosts::{PORT, drivers, followed, in_network, in_network_of, multicast, publish, subscribe},
+    ends::{AnySubscriber, assert_complete, connect, eventually, exchange, message, publish_past},
+    hosts::{
+        MANY, PORT, drivers, followed, for_each_pairing, in_network, in_network_of, multicast, publish,
+        subscribe,
+    },
     skip::skipped,
     stream_counter, system_counter, type_id,
 };
@@ -13,104 +16,84 @@ use epona_client::Context;
 use epona_peers::{
     namespace::{Host, Network},
     party::Offer,
-    process::{
-        DriverKind::{self, Aeron, Epona},
-        DriverProcess,
-    },
+    process::{DriverKind, DriverProcess},
 };
 use std::process::Command;
 
-/// Messages that no window holds: several terms of 64 KiB.
-const MANY: u32 = 600;
+for_each_pairing! {
+    #[test]
+    fn min_flow_control_waits_for_a_slow_host_until_it_is_killed() {
+        in_network(|network| {
+            the_slow_host_holds_back_until_killed(network, KINDS, "fc=min,t:2s", "")
+        });
+    }
 
-/// Runs the tests of this file for a publishing driver and two receiving ones; the second is the one that is slow or
-/// is killed.
-macro_rules! hosts {
-    ($name:ident: $from:ident -> $one:ident, $other:ident) => {
-        mod $name {
-            use super::*;
+    #[test]
+    fn tagged_flow_control_waits_for_a_slow_host_until_it_is_killed() {
+        in_network(|network| {
+            the_slow_host_holds_back_until_killed(network, KINDS, "fc=tagged,g:9,t:2s", "|gtag=9");
+        });
+    }
 
-            const KINDS: [DriverKind; 3] = [$from, $one, $other];
+    #[test]
+    fn max_flow_control_waits_neither_for_a_slow_host_nor_for_a_dead_one() {
+        in_network(|network| the_slow_host_is_left_behind(network, KINDS, "fc=max", ""));
+    }
 
-            #[test]
-            fn min_flow_control_waits_for_a_slow_host_until_it_is_killed() {
-                in_network(|network| {
-                    the_slow_host_holds_back_until_killed(network, KINDS, "fc=min,t:2s", "")
-                });
-            }
+    #[test]
+    fn tagged_flow_control_waits_for_no_host_without_the_tag() {
+        in_network(|network| {
+            the_slow_host_is_left_behind(network, KINDS, "fc=tagged,g:9/1", "|gtag=9")
+        });
+    }
 
-            #[test]
-            fn tagged_flow_control_waits_for_a_slow_host_until_it_is_killed() {
-                in_network(|network| {
-                    the_slow_host_holds_back_until_killed(network, KINDS, "fc=tagged,g:9,t:2s", "|gtag=9");
-                });
-            }
+    #[test]
+    fn min_flow_control_waits_for_a_slow_host_and_for_a_dead_one_until_its_timeout() {
+        in_network_of(4, |network| {
+            one_is_slow_and_another_dies(network, KINDS, "fc=min,t:2s", ["", ""])
+        });
+    }
 
-            #[test]
-            fn max_flow_control_waits_neither_for_a_slow_host_nor_for_a_dead_one() {
-                in_network(|network| the_slow_host_is_left_behind(network, KINDS, "fc=max", ""));
-            }
+    #[test]
+    fn tagged_flow_control_waits_for_a_slow_host_and_for_a_dead_one_until_its_timeout() {
+        in_network_of(4, |network| {
+            let tags = ["|gtag=9", "|gtag=9"];
+            one_is_slow_and_another_dies(network, KINDS, "fc=tagged,g:9,t:2s", tags);
+        });
+    }
 
-            #[test]
-            fn tagged_flow_control_waits_for_no_host_without_the_tag() {
-                in_network(|network| {
-                    the_slow_host_is_left_behind(network, KINDS, "fc=tagged,g:9/1", "|gtag=9")
-                });
-            }
+    #[test]
+    fn max_flow_control_waits_for_neither_of_a_slow_host_and_a_dead_one() {
+        in_network_of(4, |network| one_is_slow_and_another_dies(network, KINDS, "fc=max", ["", ""]));
+    }
 
-            #[test]
-            fn min_flow_control_waits_for_a_slow_host_and_for_a_dead_one_until_its_timeout() {
-                in_network_of(4, |network| {
-                    one_is_slow_and_another_dies(network, KINDS, "fc=min,t:2s", ["", ""])
-                });
-            }
+    #[test]
+    fn tagged_flow_control_waits_for_neither_of_a_slow_host_and_a_dead_one_without_the_tag() {
+        in_network_of(4, |network| {
+            one_is_slow_and_another_dies(network, KINDS, "fc=tagged,g:9/1", ["|gtag=9", ""]);
+        });
+    }
 
-            #[test]
-            fn tagged_flow_control_waits_for_a_slow_host_and_for_a_dead_one_until_its_timeout() {
-                in_network_of(4, |network| {
-                    let tags = ["|gtag=9", "|gtag=9"];
-                    one_is_slow_and_another_dies(network, KINDS, "fc=tagged,g:9,t:2s", tags);
-                });
-            }
+    #[test]
+    fn receivers_that_moved_to_another_host_are_sent_to_where_their_name_points_now() {
+        in_network(|network| receivers_move(network, KINDS));
+    }
 
-            #[test]
-            fn max_flow_control_waits_for_neither_of_a_slow_host_and_a_dead_one() {
-                in_network_of(4, |network| one_is_slow_and_another_dies(network, KINDS, "fc=max", ["", ""]));
-            }
+    #[test]
+    fn a_source_that_moved_to_another_host_is_heard_from_where_its_name_points_now() {
+        in_network(|network| the_source_moves(network, KINDS));
+    }
 
-            #[test]
-            fn tagged_flow_control_waits_for_neither_of_a_slow_host_and_a_dead_one_without_the_tag() {
-                in_network_of(4, |network| {
-                    one_is_slow_and_another_dies(network, KINDS, "fc=tagged,g:9/1", ["|gtag=9", ""]);
-                });
-            }
+    #[test]
+    fn a_multicast_stream_reaches_every_host_over_ipv6() {
+        in_network(|network| every_host_hears_everything_over_ipv6(network, KINDS));
+    }
 
-            #[test]
-            fn receivers_that_moved_to_another_host_are_sent_to_where_their_name_points_now() {
-                in_network(|network| receivers_move(network, KINDS));
-            }
-
-            #[test]
-            fn a_source_that_moved_to_another_host_is_heard_from_where_its_name_points_now() {
-                in_network(|network| the_source_moves(network, KINDS));
-            }
-
-            #[test]
-            fn a_multicast_stream_reaches_every_host_over_ipv6() {
-                in_network(|network| every_host_hears_everything_over_ipv6(network, KINDS));
-            }
-
-            #[test]
-            fn time_to_live_and_traffic_class_are_on_every_packet() {
-                in_network(|network| packets_are_marked(network, KINDS));
-            }
-        }
-    };
+    #[test]
+    fn time_to_live_and_traffic_class_are_on_every_packet() {
+        in_network(|network| packets_are_marked(network, KINDS));
+    }
 }
-
-hosts!(control: Aeron -> Aeron, Aeron);
-hosts!(our_publisher: Epona -> Epona, Aeron);
-hosts!(our_receiver: Aeron -> Aeron, Epona);
 
 /// Both receivers count: the slow one limits, which the counters tell, until it is dead for longer than the timeout.
 fn the_slow_host_holds_back_until_killed(
@@ -149,7 +132,7 @@ fn the_slow_host_holds_back_until_killed(
         fast.poll();
         fast.messages().len() == MANY as usize
     });
-    assert_eq!(numbers(fast.messages()), (0..MANY).collect::<Vec<_>>());
+    assert_complete(&fast, MANY);
     assert_eq!(followed(&from, session), Some(1));
     assert!(publication.is_connected());
     let limit = stream_counter(&from, type_id::SENDER_LIMIT, session).unwrap();
@@ -183,7 +166,7 @@ fn the_slow_host_is_left_behind(network: &Network, kinds: [DriverKind; 3], flow_
     assert!(read(&other).is_none_or(|read| limit() > read + window), "the slow host does not");
     other.kill().unwrap();
     exchange(&mut publication, &mut [&mut fast], MANY..2 * MANY);
-    assert_eq!(numbers(fast.messages()), (0..2 * MANY).collect::<Vec<_>>());
+    assert_complete(&fast, 2 * MANY);
     std::mem::forget(slow);
 }
 
@@ -254,9 +237,9 @@ fn one_is_slow_and_another_dies(
         let has_all = |subscriber: &AnySubscriber| subscriber.messages().len() == MANY as usize;
         has_all(&fast) && (!waits || has_all(&slow))
     });
-    assert_eq!(numbers(fast.messages()), (0..MANY).collect::<Vec<_>>());
+    assert_complete(&fast, MANY);
     if waits {
-        assert_eq!(numbers(slow.messages()), (0..MANY).collect::<Vec<_>>());
+        assert_complete(&slow, MANY);
     }
     assert!(publication.is_connected());
 }

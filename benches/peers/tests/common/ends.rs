@@ -236,6 +236,12 @@ pub(crate) fn numbers(messages: &[Vec<u8>]) -> Vec<u32> {
         .collect()
 }
 
+/// Everything from the first message on, and nothing twice.
+#[track_caller]
+pub(crate) fn assert_complete(subscriber: &AnySubscriber, count: u32) {
+    assert_eq!(numbers(subscriber.messages()), (0..count).collect::<Vec<_>>());
+}
+
 /// Publishes messages `numbers` and has every subscriber receive each of them, in order and unchanged, after what it
 /// received before.
 #[track_caller]

@@ -14,6 +14,32 @@ use epona_peers::{
 /// The ports of a network of its own are all free.
 pub(crate) const PORT: u16 = 24_500;
 
+/// Messages that no window holds: several terms of 64 KiB.
+pub(crate) const MANY: u32 = 600;
+
+/// Tests for `KINDS` of drivers, a publishing one and two receiving ones, of which the second is the one that something
+/// happens to: Aeron's alone, ours publishing, ours receiving.
+#[allow(unused_macros, reason = "each test program uses its own part")]
+macro_rules! for_each_pairing {
+    (@ $name:ident: $from:ident -> $one:ident, $other:ident; $($test:item)+) => {
+        mod $name {
+            use super::*;
+
+            const KINDS: [DriverKind; 3] = [DriverKind::$from, DriverKind::$one, DriverKind::$other];
+
+            $($test)+
+        }
+    };
+    ($($test:item)+) => {
+        for_each_pairing!(@ control: Aeron -> Aeron, Aeron; $($test)+);
+        for_each_pairing!(@ our_publisher: Epona -> Epona, Aeron; $($test)+);
+        for_each_pairing!(@ our_receiver: Aeron -> Aeron, Epona; $($test)+);
+    };
+}
+
+#[allow(unused_imports, reason = "each test program uses its own part")]
+pub(crate) use for_each_pairing;
+
 /// Runs a test with three hosts, where there can be any.
 pub(crate) fn in_network(test: impl FnOnce(&Network)) {
     in_network_of(3, test);
