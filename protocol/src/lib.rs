@@ -14,6 +14,7 @@
 //! | [`memory`] | the only unsafe code: atomic views over shared regions, mapped files |
 //! | [`logbuffer`] | log buffers: layout, appending, reading, scanning, rebuilding, unblocking |
 //! | [`seq_slot`] | the latest report of one thread to another |
+//! | [`signals`] | which of its streams a thread has news of |
 //! | [`sync`] | atomics and fences, from `core` or from `loom` |
 //!
 //! Everything is little endian, as on the wire and in the files of Aeron 1.54.
@@ -34,6 +35,7 @@ pub mod loss_report;
 pub mod memory;
 pub mod ring_buffer;
 pub mod seq_slot;
+pub mod signals;
 pub mod sync;
 pub mod types;
 pub mod uri;

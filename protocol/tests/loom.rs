@@ -21,9 +21,13 @@ use epona_protocol::{
     memory::AtomicView,
     ring_buffer::{Consumer, TRAILER_LENGTH, WriteError, mpsc, spsc},
     seq_slot::{ChangeNumber, SeqSlot},
+    signals::Signals,
     types::{CounterId, CounterTypeId, EpochMillis, SessionId, StreamId},
 };
-use loom::thread;
+use loom::{
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+};
 
 /// Smallest capacity that takes messages of 8 bytes.
 const CAPACITY: usize = 64;
@@ -486,5 +490,36 @@ fn a_report_is_read_whole_once_and_never_an_older_one_after_it() {
         slot.write(2, -2);
         let (mut seen, last) = reader.join().unwrap();
         assert_eq!(slot.read_newer(&mut seen), (last < 2).then_some((2, -2)));
+    });
+}
+
+/// The listener hears a stream, lets it rest while the other thread has news again, and looks at it as it should.
+#[test]
+fn no_news_is_missed_by_a_listener_whose_stream_comes_to_rest() {
+    explore(3, || {
+        let mut signals = Signals::default();
+        let signal = signals.signal(7);
+        signal.raise();
+        signals.take(|_| {});
+        let news = Arc::new(AtomicUsize::new(0));
+        let teller = {
+            let news = Arc::clone(&news);
+            thread::spawn(move || {
+                for count in 1..=2 {
+                    news.store(count, Ordering::Relaxed);
+                    signal.raise();
+                }
+            })
+        };
+        signals.rest(7);
+        let mut seen = news.load(Ordering::Relaxed);
+        signals.take(|_| seen = news.load(Ordering::Relaxed));
+        teller.join().unwrap();
+        signals.take(|_| seen = news.load(Ordering::Relaxed));
+        // Heard and not at rest: it would be looked at anyway.
+        let mut is_heard = true;
+        signals.signal(7).raise();
+        signals.take(|_| is_heard = false);
+        assert!(seen == 2 || is_heard);
     });
 }
