@@ -13,6 +13,7 @@
 mod events;
 mod liveness;
 mod logs;
+mod looks;
 mod requests;
 
 use std::{
@@ -27,7 +28,7 @@ use epona_protocol::{
     types::{CorrelationId, Nanos, Now, RegistrationId},
 };
 
-use self::{liveness::Liveness, logs::LogCache, requests::Registering};
+use self::{liveness::Liveness, logs::LogCache, looks::Looks, requests::Registering};
 use crate::{
     clock::Clock,
     context::Context,
@@ -53,6 +54,7 @@ pub(crate) struct Conductor {
     /// Commands that the driver's buffer had no room for yet, oldest first.
     outbox: VecDeque<Outgoing>,
     publications: BTreeMap<RegistrationId, Arc<PublicationState>>,
+    looks: Looks,
     subscriptions: BTreeMap<RegistrationId, SubscriptionEntry>,
     counters: BTreeMap<RegistrationId, Arc<CounterState>>,
     logs: LogCache,
@@ -109,6 +111,7 @@ impl Conductor {
             registering: BTreeMap::new(),
             outbox: VecDeque::new(),
             publications: BTreeMap::new(),
+            looks: Looks::default(),
             subscriptions: BTreeMap::new(),
             counters: BTreeMap::new(),
             logs: LogCache::new(context.resource_linger, context.pre_touch),
@@ -168,7 +171,7 @@ impl Conductor {
         let mut work = self.liveness.check(self.now, driver_heartbeat, &self.shared.counters)?;
         work += self.logs.check(self.now.nanos);
         work += self.check_registrations();
-        self.publications.values().for_each(|publication| publication.look(self.now));
+        self.looks.take(&self.publications, |publication| publication.look(self.now));
         Ok(work)
     }
 

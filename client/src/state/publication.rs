@@ -72,10 +72,11 @@ impl PublicationState {
         metadata.is_connected() && metadata.end_of_stream_position() == Position::MAX
     }
 
-    /// Notes since when it stands as it does, and maps pages ahead of it. By the conductor.
-    pub(crate) fn look(&self, now: Now) {
-        self.watch.look(self.log.metadata().is_connected(), self.limit.position(), now);
+    /// Notes since when it stands as it does, and maps pages ahead of it; whether it stands otherwise than at the last look.
+    /// By the conductor.
+    pub(crate) fn look(&self, now: Now) -> bool {
         self.pre_touch.reach(&self.log, self.log.producer_position());
+        self.watch.look(self.log.metadata().is_connected(), self.limit.position(), now)
     }
 
     /// Closes all handles; whether it was open before.

@@ -33,17 +33,20 @@ impl Watch {
         }
     }
 
-    /// Notes how the publication stands. By the conductor.
-    pub(crate) fn look(&self, connected: bool, limit: Position, now: Now) {
+    /// Notes how the publication stands; whether that is new. By the conductor.
+    pub(crate) fn look(&self, connected: bool, limit: Position, now: Now) -> bool {
         let Now { nanos: now, epoch } = now;
-        if self.limit.swap(limit.get(), Ordering::Relaxed) != limit.get() {
+        let is_limit_new = self.limit.swap(limit.get(), Ordering::Relaxed) != limit.get();
+        if is_limit_new {
             self.limit_since.store(now.get(), Ordering::Relaxed);
         }
-        if self.connected.swap(connected, Ordering::Relaxed) != connected {
+        let is_connection_new = self.connected.swap(connected, Ordering::Relaxed) != connected;
+        if is_connection_new {
             self.connected_since.store(now.get(), Ordering::Relaxed);
         }
         self.looked.store(now.get(), Ordering::Relaxed);
         self.looked_epoch.store(epoch.get(), Ordering::Relaxed);
+        is_limit_new || is_connection_new
     }
 
     /// How long a limit has stood; zero for another than was last seen.
