@@ -8,7 +8,8 @@
 //!          nothing for PATIENCE visits
 //! ```
 //!
-//! Nobody tells a role that a client has published something: a quiet stream is found out by looking at it. How many are
+//! What another role does is told by signals, and makes a stream busy at once. Nobody tells a role that a client has
+//! published something: such a quiet stream is found out by looking at it. How many are
 //! looked at depends on time, not on turns, of which a busy role has many: as many per millisecond as the table can
 //! afford, so that quiet streams together cost the busy ones a bounded share, however many they are. Looks come in bursts:
 //! what they find is far away in memory, and the waits for several overlap. While no stream is busy there is nothing to
@@ -16,7 +17,10 @@
 //! was found with nothing going on. After a turn in which nothing moved the thread may have slept: as many busy ones as
 //! quiet ones are visited then, where that is more than a slice.
 
-use epona_protocol::types::Nanos;
+use epona_protocol::{
+    signals::{Signal, Signals},
+    types::Nanos,
+};
 
 /// Turns after which every quiet stream was looked at while none is busy.
 const ROUND_TURNS: usize = 16;
@@ -53,6 +57,17 @@ pub enum Activity {
     Quiet,
 }
 
+/// Which quiet streams are looked at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Looks {
+    /// None: signals tell of all that there is to be found.
+    None,
+    /// As many as the pace says, and more while no stream is busy.
+    Paced,
+    /// More also while nothing goes on with the busy ones.
+    Eager,
+}
+
 /// Streams by their index in a table of the role's.
 ///
 /// Visits depend on nothing but the calls made before: the same history gives the same order.
@@ -60,8 +75,10 @@ pub enum Activity {
 pub struct ActiveSet {
     /// Quiet streams looked at per millisecond.
     pace: i64,
-    /// Whether more are looked at while nothing goes on.
-    is_eager: bool,
+    /// Which quiet streams are looked at beyond that.
+    looks: Looks,
+    /// What other roles raise when a stream has something to be found.
+    signals: Signals,
     /// Indices of busy streams.
     busy: Vec<usize>,
     /// By index, how many visits more a stream is busy; 0 too where the table has none.
@@ -83,7 +100,8 @@ impl ActiveSet {
     pub const fn new(pace: u32) -> Self {
         Self {
             pace: pace as i64,
-            is_eager: false,
+            looks: Looks::Paced,
+            signals: Signals::new(),
             busy: Vec::new(),
             patience: Vec::new(),
             next_busy: 0,
@@ -99,8 +117,22 @@ impl ActiveSet {
     #[must_use]
     pub const fn eager(pace: u32) -> Self {
         let mut set = Self::new(pace);
-        set.is_eager = true;
+        set.looks = Looks::Eager;
         set
+    }
+
+    /// As [`ActiveSet::new`], for streams that signals alone make busy again: as many busy ones are visited after a rest as
+    /// `pace` says.
+    #[must_use]
+    pub const fn signalled(pace: u32) -> Self {
+        let mut set = Self::new(pace);
+        set.looks = Looks::None;
+        set
+    }
+
+    /// What makes the stream at `index` busy when it is raised: also the next one at that index.
+    pub fn signal(&mut self, index: usize) -> Signal {
+        self.signals.signal(index)
     }
 
     /// Streams that are busy.
@@ -143,18 +175,8 @@ impl ActiveSet {
     pub fn remove(&mut self, index: usize) {
         if let Some(patience) = self.patience.get_mut(index) {
             *patience = 0;
+            self.signals.rest(index);
             self.drop_quiet();
-        }
-    }
-
-    /// Follows a `swap_remove` at `index` of the table, which now has `len` streams.
-    pub fn swap_remove(&mut self, index: usize, len: usize) {
-        let is_last_busy = self.patience.get(len).is_some_and(|patience| *patience > 0);
-        self.remove(index);
-        self.remove(len);
-        self.patience.truncate(len);
-        if index < len && is_last_busy {
-            self.activate(index);
         }
     }
 
@@ -162,6 +184,20 @@ impl ActiveSet {
     /// at an index is taken for and says what goes on; it may be called for an index without a stream.
     #[inline]
     pub fn take_turns(&mut self, now: Nanos, mut visit: impl FnMut(usize, Activity) -> Activity) {
+        self.take_turns_in(&mut (), now, |(), _| {}, |(), index, activity| visit(index, activity));
+    }
+
+    /// [`ActiveSet::take_turns`] in a `table`, where `prefetch` is called for all the quiet ones of the slice before the first
+    /// of them is visited.
+    #[inline]
+    pub fn take_turns_in<T>(
+        &mut self,
+        table: &mut T,
+        now: Nanos,
+        prefetch: impl Fn(&T, usize),
+        mut visit: impl FnMut(&mut T, usize, Activity) -> Activity,
+    ) {
+        self.hear_signals();
         let looks = self.earn_looks(now);
         let slice = if self.has_moved { BUSY_SLICE } else { looks.max(BUSY_SLICE) };
         self.next_busy %= self.busy.len().max(1);
@@ -170,7 +206,11 @@ impl ActiveSet {
         self.has_moved = false;
         let mut is_any_quiet = false;
         for &index in tail.iter().chain(head).take(slice) {
-            let activity = visit(index, Activity::Busy);
+            if self.patience[index] == 1 {
+                // Before the last look, so that it finds what was signalled until now.
+                self.signals.rest(index);
+            }
+            let activity = visit(table, index, Activity::Busy);
             self.has_moved |= activity == Activity::Busy;
             self.fruitless = if activity == Activity::Quiet { self.fruitless.saturating_add(1) } else { 0 };
             let patience = &mut self.patience[index];
@@ -180,7 +220,19 @@ impl ActiveSet {
         if is_any_quiet {
             self.drop_quiet();
         }
-        self.visit_quiet(self.quiet_slice(looks), visit);
+        self.visit_quiet(self.quiet_slice(looks), table, prefetch, visit);
+    }
+
+    #[inline]
+    fn hear_signals(&mut self) {
+        let Self { signals, patience, busy, .. } = self;
+        signals.take(|index| {
+            let Some(patience) = patience.get_mut(index) else { return };
+            if *patience == 0 {
+                busy.push(index);
+            }
+            *patience = PATIENCE;
+        });
     }
 
     /// Looks that time has earned and no turn has taken, at most one for each stream: none, or a burst.
@@ -204,7 +256,7 @@ impl ActiveSet {
         let streams = self.patience.len();
         if self.busy.is_empty() {
             looks.max(streams.div_ceil(ROUND_TURNS)).max(MIN_SLICE)
-        } else if self.is_eager && self.fruitless >= self.busy.len() {
+        } else if self.looks == Looks::Eager && self.fruitless >= self.busy.len() {
             looks.max(streams.div_ceil(EAGER_ROUND_TURNS))
         } else {
             looks
@@ -212,17 +264,27 @@ impl ActiveSet {
     }
 
     #[inline]
-    fn visit_quiet(&mut self, slice: usize, mut visit: impl FnMut(usize, Activity) -> Activity) {
-        if self.busy.len() == self.patience.len() {
+    fn visit_quiet<T>(
+        &mut self,
+        slice: usize,
+        table: &mut T,
+        prefetch: impl Fn(&T, usize),
+        mut visit: impl FnMut(&mut T, usize, Activity) -> Activity,
+    ) {
+        if self.looks == Looks::None || self.busy.len() == self.patience.len() {
             return;
         }
-        for _ in 0..self.patience.len().min(slice) {
-            if self.next_quiet >= self.patience.len() {
-                self.next_quiet = 0;
-            }
+        let (streams, slice) = (self.patience.len(), self.patience.len().min(slice));
+        let next = |index: usize| if index + 1 < streams { index + 1 } else { 0 };
+        let mut ahead = self.next_quiet;
+        for _ in 0..slice {
+            prefetch(table, ahead);
+            ahead = next(ahead);
+        }
+        for _ in 0..slice {
             let index = self.next_quiet;
-            self.next_quiet += 1;
-            if self.patience[index] == 0 && visit(index, Activity::Quiet) != Activity::Quiet {
+            self.next_quiet = next(index);
+            if self.patience[index] == 0 && visit(table, index, Activity::Quiet) != Activity::Quiet {
                 self.wake(index);
             }
         }
@@ -381,7 +443,7 @@ mod tests {
         const COUNT: usize = 1024;
         let mut set = filled(COUNT);
         settle(&mut set, only(7));
-        set.is_eager = true;
+        set.looks = Looks::Eager;
         // No time passes, so that none are earned.
         let looks = |set: &mut ActiveSet, busy| {
             let now = set.last_turn.get();
@@ -397,7 +459,7 @@ mod tests {
         const BUSY: usize = 3 * BUSY_SLICE;
         let mut set = filled(2 * BUSY);
         settle(&mut set, |index| if index < BUSY { Activity::Busy } else { Activity::Quiet });
-        (set.is_eager, set.next_quiet) = (true, BUSY);
+        (set.looks, set.next_quiet) = (Looks::Eager, BUSY);
         let now = set.last_turn.get();
         let turns = [1, 2, 3].map(|_| turn_at(&mut set, now, |_| Activity::Quiet));
         assert_eq!(turns.map(|visited| visited.iter().any(|at| *at >= BUSY)), [false, false, true]);
@@ -445,12 +507,52 @@ mod tests {
     }
 
     #[test]
-    fn the_last_stream_of_a_table_takes_the_place_of_one_that_was_swapped_out() {
-        let mut set = filled(4);
-        settle(&mut set, only(3));
-        set.swap_remove(0, 3);
-        assert_eq!((&set.busy[..], set.patience.len()), (&[0][..], 3));
-        set.swap_remove(2, 2);
-        assert_eq!((&set.busy[..], set.patience.len()), (&[0][..], 2));
+    fn a_signal_makes_a_quiet_stream_busy_at_once_and_again_whenever_it_has_come_to_rest() {
+        const COUNT: usize = 1000;
+        let mut set = ActiveSet::signalled(PACE);
+        (0..COUNT).for_each(|index| set.activate(index));
+        let signal = set.signal(900);
+        settle(&mut set, only(7));
+        for _ in 0..2 {
+            assert_eq!(turn_at(&mut set, 10_000_000_000, only(7)), [7], "nothing else is looked at");
+            signal.raise();
+            for _ in 1..PATIENCE {
+                assert_eq!(turn(&mut set, only(7)).len(), 2);
+            }
+            signal.raise();
+            settle(&mut set, only(7));
+        }
+        settle(&mut set, only(COUNT));
+        assert_eq!(turn_at(&mut set, 20_000_000_000, only(COUNT)), []);
+    }
+
+    #[test]
+    fn what_is_signalled_before_the_last_look_is_found_by_it_and_what_comes_later_wakes_the_stream() {
+        let mut set = ActiveSet::signalled(PACE);
+        set.activate(0);
+        let signal = set.signal(0);
+        for _ in 1..PATIENCE {
+            turn(&mut set, |_| Activity::Quiet);
+        }
+        let visits = turn(&mut set, |_| {
+            signal.raise();
+            Activity::Quiet
+        });
+        assert_eq!((visits, &set.busy[..]), (vec![0], &[][..]));
+        assert_eq!(turn(&mut set, |_| Activity::Quiet), [0]);
+    }
+
+    #[test]
+    fn a_signal_of_a_stream_that_went_wakes_who_has_its_index_and_does_no_harm_without() {
+        let mut set = ActiveSet::signalled(PACE);
+        let signal = set.signal(1);
+        signal.raise();
+        assert_eq!(turn(&mut set, |_| Activity::Quiet), []);
+        (0..2).for_each(|index| set.activate(index));
+        set.remove(1);
+        signal.raise();
+        let mut visits = turn(&mut set, |_| Activity::Quiet);
+        visits.sort_unstable();
+        assert_eq!(visits, [0, 1]);
     }
 }

@@ -16,6 +16,7 @@ use epona_protocol::{
     logbuffer::{LogBuffers, LogKind, LogParameters, StartPosition, appender::ExclusiveAppender},
     loss_report::LossReport,
     memory::AtomicView,
+    signals::{Signal, Signals},
     types::{
         ClientId, CorrelationId, Mtu, Nanos, Now, Position, RegistrationId, SessionId, StreamId, TermId,
         TermLength,
@@ -50,6 +51,11 @@ pub(crate) const SESSION: SessionId = SessionId::new(0x1122_3344);
 pub(crate) const STREAM: StreamId = StreamId::new(1001);
 pub(crate) const INITIAL_TERM: TermId = TermId::new(7);
 pub(crate) const TERM: i64 = 64 * 1024;
+
+/// A signal that nobody listens to.
+pub(crate) fn unheard() -> Signal {
+    Signals::new().signal(0)
+}
 
 /// Milliseconds.
 pub(crate) const fn ms(count: u64) -> Duration {

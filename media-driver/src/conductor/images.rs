@@ -244,7 +244,8 @@ impl Conductor {
         };
         let (hwm, naks_sent) = (counters.high_water_mark.clone(), counters.naks_sent.clone());
         let initial_window = congestion_control.initial_window();
-        let state = Arc::new(ImageState::new(identity, log, hwm, naks_sent, initial_window, now));
+        let arrivals = self.images.next_signal();
+        let state = Arc::new(ImageState::new(identity, log, hwm, naks_sent, initial_window, arrivals, now));
         let timeouts = &self.context.timeouts;
         let receiver_params = ReceiverImageParams {
             max_window: congestion_control.max_window(),

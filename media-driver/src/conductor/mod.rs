@@ -286,6 +286,8 @@ impl DutyCycle for Conductor {
             self.check_timers();
             self.time_of_next_timer = now.nanos + self.context.timeouts.timer_interval;
             // That time passes is no work: nothing more follows from it, and a thread that sleeps may sleep on.
+        } else {
+            self.check_some_streams();
         }
         let mut work = self.take_outcomes();
         work += self.take_request();

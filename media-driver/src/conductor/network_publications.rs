@@ -193,8 +193,9 @@ impl Conductor {
             spies_simulate_connection: params.spies_simulate_connection,
             signal_eos: params.signal_eos,
         };
+        let news = self.network_publications.next_signal();
         let (position, limit) = (counters.sender_position.clone(), counters.sender_limit.clone());
-        let state = Arc::new(NetworkPublicationState::new(identity, log, position, limit));
+        let state = Arc::new(NetworkPublicationState::new(identity, log, position, limit, news));
         let sender_counters = SenderCounters {
             back_pressure_events: counters.back_pressure_events.clone(),
             naks_received: counters.naks_received.clone(),

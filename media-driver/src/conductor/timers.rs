@@ -35,11 +35,23 @@ impl Conductor {
     pub(super) fn check_timers(&mut self) {
         self.to_driver.set_heartbeat(self.services.now.epoch);
         self.check_clients();
-        self.check_ipc_publications();
-        self.check_network_publications();
-        self.check_images();
+        // What a slow thread has left of the last interval.
+        self.check_ipc_publications(usize::MAX);
+        self.check_network_publications(usize::MAX);
+        self.check_images(usize::MAX);
+        self.ipc_publications.begin_checks();
+        self.network_publications.begin_checks();
+        self.images.begin_checks();
+        self.check_some_streams();
         self.check_blocked_commands();
         self.link_what_was_missed();
+    }
+
+    /// Goes on checking streams where there are too many for one turn.
+    pub(super) fn check_some_streams(&mut self) {
+        self.check_ipc_publications(self.ipc_publications.checks_per_turn());
+        self.check_network_publications(self.network_publications.checks_per_turn());
+        self.check_images(self.images.checks_per_turn());
     }
 
     fn check_clients(&mut self) {
@@ -72,10 +84,9 @@ impl Conductor {
         self.services.free(heartbeat);
     }
 
-    fn check_ipc_publications(&mut self) {
-        let mut at = self.ipc_publications.len();
-        while at > 0 {
-            at -= 1;
+    fn check_ipc_publications(&mut self, most: usize) {
+        for _ in 0..most {
+            let Some(at) = self.ipc_publications.next_unchecked() else { return };
             let publication = &mut self.ipc_publications[at];
             publication.on_time_event(&mut self.services);
             if publication.is_finished() {
@@ -90,10 +101,9 @@ impl Conductor {
         }
     }
 
-    fn check_network_publications(&mut self) {
-        let mut at = self.network_publications.len();
-        while at > 0 {
-            at -= 1;
+    fn check_network_publications(&mut self, most: usize) {
+        for _ in 0..most {
+            let Some(at) = self.network_publications.next_unchecked() else { return };
             let publication = &mut self.network_publications[at];
             publication.on_time_event(&mut self.services);
             if publication.is_finished() {
@@ -107,10 +117,9 @@ impl Conductor {
         }
     }
 
-    fn check_images(&mut self) {
-        let mut at = self.images.len();
-        while at > 0 {
-            at -= 1;
+    fn check_images(&mut self, most: usize) {
+        for _ in 0..most {
+            let Some(at) = self.images.next_unchecked() else { return };
             let image = &mut self.images[at];
             if let TimeEvent::ReleaseEndpoint(endpoint) = image.on_time_event(&mut self.services) {
                 self.log_image_removed(endpoint, &self.images[at].state);

@@ -31,7 +31,14 @@ impl RoundTripTimer {
     #[inline]
     #[must_use]
     pub fn is_due(&self, now: Nanos) -> bool {
-        self.last + self.timeout < now
+        self.deadline() < now
+    }
+
+    /// After this moment an RTTM frame is to be sent.
+    #[inline]
+    #[must_use]
+    pub fn deadline(&self) -> Nanos {
+        self.last + self.timeout
     }
 
     /// An RTTM frame was sent.

@@ -276,21 +276,15 @@ impl PublicationImage {
     pub fn is_settled(&self) -> bool {
         match self.phase {
             Phase::Linger | Phase::Done => true,
-            // What has just arrived may have been read after this turn looked at the subscribers; and the window of
-            // CUBIC moves with time.
+            // What has just arrived may have been read after this turn looked at the subscribers; without them no turn
+            // looks at what arrives; and the window of CUBIC moves with time.
             Phase::Active | Phase::Draining => {
                 !self.has_hwm_moved
+                    && self.subscribers.working_count() > 0
                     && self.congestion_control.cubic().is_none()
                     && self.subscribers.have_reached(self.seen_hwm)
             }
         }
-    }
-
-    /// Whether anything has arrived since the last rebuild: all that can matter to an image that has settled.
-    #[inline]
-    #[must_use]
-    pub fn may_have_moved(&self) -> bool {
-        self.counters.high_water_mark.get() != self.seen_hwm.get()
     }
 
     #[inline]

@@ -1,7 +1,10 @@
 //! What the conductor and the receiver both know of one image.
 
 use std::{
-    sync::atomic::{AtomicBool, AtomicI64, Ordering},
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, AtomicI64, Ordering, fence},
+    },
     time::Duration,
 };
 
@@ -10,6 +13,7 @@ use epona_protocol::{
     counters::AtomicCounter,
     logbuffer::LogBuffers,
     seq_slot::{ChangeNumber, SeqSlot},
+    signals::Signal,
     types::{CorrelationId, Nanos, Position, SessionId, StreamId, TermGeometry},
 };
 
@@ -53,6 +57,10 @@ pub struct ImageState {
     status_reports: SeqSlot,
     /// Gaps to ask for, or to fill; of more than there is room for the latest, as the others come again.
     gaps: ArrayQueue<Gap>,
+    /// Raised by the receiver when something arrived.
+    arrivals: Signal,
+    /// Raised by the conductor when it reports something; the receiver's, as soon as it has the image.
+    reports: OnceLock<Signal>,
 }
 
 const NOT_MEASURED: i64 = -1;
@@ -78,7 +86,7 @@ pub struct ImageIdentity {
 
 impl ImageState {
     /// State of an image that has received nothing; its first status message announces the join position and
-    /// `initial_window`.
+    /// `initial_window`. Its conductor listens to `arrivals`.
     #[must_use]
     pub fn new(
         identity: ImageIdentity,
@@ -86,6 +94,7 @@ impl ImageState {
         high_water_mark: AtomicCounter,
         naks_sent: AtomicCounter,
         initial_window: i32,
+        arrivals: Signal,
         now: Nanos,
     ) -> Self {
         let state = Self {
@@ -108,6 +117,8 @@ impl ImageState {
             round_trip: AtomicI64::new(NOT_MEASURED),
             status_reports: SeqSlot::default(),
             gaps: ArrayQueue::new(identity.max_gaps.max(1)),
+            arrivals,
+            reports: OnceLock::new(),
         };
         state.schedule_status_message(ScheduledStatus {
             position: identity.join_position,
@@ -169,6 +180,7 @@ impl ImageState {
     /// Asks for a status message at the receiver's next turn; by the conductor.
     pub fn request_status_message(&self) {
         self.is_status_message_requested.store(true, Ordering::Release);
+        self.note_report();
     }
 
     /// Whether a status message was asked for, once.
@@ -191,18 +203,40 @@ impl ImageState {
         u64::try_from(self.round_trip.load(Ordering::Relaxed)).ok().map(Duration::from_nanos)
     }
 
-    /// Whether the conductor asks for anything: a status message newer than this, a gap; by the receiver.
+    /// Something arrived: the conductor has something to do.
     #[inline]
-    #[must_use]
-    pub fn has_reports(&self, status: ChangeNumber) -> bool {
-        self.status_reports.is_newer(status)
-            || !self.gaps.is_empty()
-            || self.is_status_message_requested.load(Ordering::Relaxed)
+    pub fn note_arrival(&self) {
+        self.arrivals.raise();
+    }
+
+    /// Makes `reports` tell the receiver, which looks for what was reported before after this call; once.
+    pub fn listen(&self, reports: Signal) {
+        // An image has one receiver.
+        let _ = self.reports.set(reports);
+        fence(Ordering::SeqCst);
+    }
+
+    #[inline]
+    fn note_report(&self) {
+        match self.reports.get() {
+            Some(reports) => reports.raise(),
+            None => self.note_early_report(),
+        }
+    }
+
+    /// The receiver does not listen yet, or begins this moment.
+    #[cold]
+    fn note_early_report(&self) {
+        fence(Ordering::SeqCst);
+        if let Some(reports) = self.reports.get() {
+            reports.raise();
+        }
     }
 
     /// Hands a status message to the receiver; by the conductor.
     pub fn schedule_status_message(&self, report: ScheduledStatus) {
         self.status_reports.write(report.position.get(), i64::from(report.window));
+        self.note_report();
     }
 
     /// The latest scheduled status message when newer than `seen`.
@@ -217,6 +251,7 @@ impl ImageState {
     #[inline]
     pub fn report_gap(&self, gap: Gap) {
         self.gaps.force_push(gap);
+        self.note_report();
     }
 
     /// Gaps that wait for the receiver.

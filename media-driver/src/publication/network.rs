@@ -119,9 +119,6 @@ pub struct NetworkPublication {
     pre_touch: PreTouch,
     blocked: BlockedPublisher,
     time_of_last_activity: Nanos,
-    /// What the last look has seen of the sender.
-    seen_sender_position: Position,
-    seen_wakes: i64,
     has_sender_released: bool,
 }
 
@@ -139,8 +136,6 @@ impl NetworkPublication {
             cleaner: LogCleaner::new(params.start),
             pre_touch: PreTouch::in_steps(params.start),
             blocked: BlockedPublisher::new(params.start, now, params.unblock_timeout),
-            seen_sender_position: params.start,
-            seen_wakes: -1,
             state,
             params,
             image,
@@ -223,6 +218,7 @@ impl NetworkPublication {
     pub fn add_spy(&mut self, spy: SubscriberPosition) {
         self.spies.add(spy);
         self.state.set_has_spies(true);
+        self.state.note_news();
         if self.state.spies_simulate_connection {
             self.state.set_connected(true);
         }
@@ -251,13 +247,10 @@ impl NetworkPublication {
             return 0;
         }
         let state = &self.state;
-        // Before all that it announces.
-        self.seen_wakes = state.wakes();
         let producer = state.log.producer_position();
         self.counters.publisher_position.set_release(producer.get());
         self.pre_touch.reach(&state.log, producer);
         let sender_position = state.sender_position();
-        self.seen_sender_position = sender_position;
         let limit = Position::at_frame(self.counters.publisher_limit.get());
         let history = i64::from(state.geometry.term_length().get());
         if state.has_subscribers() {
@@ -290,16 +283,6 @@ impl NetworkPublication {
         self.phase != Phase::Active
             || (self.spies.iter().next().is_none()
                 && self.counters.publisher_position.get() == self.state.sender_position.get())
-    }
-
-    /// Whether a turn might find something to do, of a publication that has settled: the sender has moved or been woken,
-    /// or spies read.
-    #[inline]
-    #[must_use]
-    pub fn may_have_moved(&self) -> bool {
-        self.counters.sender_position.get() != self.seen_sender_position.get()
-            || self.state.wakes() != self.seen_wakes
-            || self.spies.iter().next().is_some()
     }
 
     /// Every timer interval. Source: driver spec 3.2, 14.2.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use epona_protocol::{
     counters::AtomicCounter,
     logbuffer::LogBuffers,
+    signals::Signal,
     types::{Mtu, Position, RegistrationId, SessionId, StreamId, TermGeometry},
 };
 
@@ -41,7 +42,7 @@ pub struct NetworkPublicationState {
     has_receivers: AtomicBool,
     has_required_receivers: AtomicBool,
     has_received_unicast_eos: AtomicBool,
-    wakes: AtomicI64,
+    news: Signal,
 }
 
 /// What identifies a network publication and where it starts; see [`NetworkPublicationState`].
@@ -62,13 +63,14 @@ pub struct NetworkPublicationIdentity {
 }
 
 impl NetworkPublicationState {
-    /// State of a publication that nobody has heard of yet.
+    /// State of a publication that nobody has heard of yet. `news` is what its conductor listens to.
     #[must_use]
     pub fn new(
         identity: NetworkPublicationIdentity,
         log: LogBuffers,
         sender_position: AtomicCounter,
         sender_limit: AtomicCounter,
+        news: Signal,
     ) -> Self {
         Self {
             registration_id: identity.registration_id,
@@ -88,7 +90,7 @@ impl NetworkPublicationState {
             has_receivers: AtomicBool::new(false),
             has_required_receivers: AtomicBool::new(false),
             has_received_unicast_eos: AtomicBool::new(false),
-            wakes: AtomicI64::new(0),
+            news,
         }
     }
 
@@ -157,30 +159,36 @@ impl NetworkPublicationState {
         self.has_receivers.load(Ordering::Acquire)
     }
 
-    /// Says whether receivers are live, and whether there are as many as flow control asks for. Stored only when that
-    /// changes: the conductor reads it every turn.
+    /// Says whether receivers are live, and whether there are as many as flow control asks for; whether that is new. Stored
+    /// only then: the conductor reads it every turn.
     #[inline]
-    pub fn set_receivers(&self, has_receivers: bool, has_required_receivers: bool) {
-        if self.has_required_receivers.load(Ordering::Relaxed) != has_required_receivers {
-            self.has_required_receivers.store(has_required_receivers, Ordering::Release);
-            self.note_wake();
+    pub fn set_receivers(&self, has_receivers: bool, has_required_receivers: bool) -> bool {
+        let mut is_new = false;
+        for (flag, is_set) in
+            [(&self.has_required_receivers, has_required_receivers), (&self.has_receivers, has_receivers)]
+        {
+            if flag.load(Ordering::Relaxed) != is_set {
+                flag.store(is_set, Ordering::Release);
+                is_new = true;
+            }
         }
-        if self.has_receivers.load(Ordering::Relaxed) != has_receivers {
-            self.has_receivers.store(has_receivers, Ordering::Release);
-            self.note_wake();
+        if is_new {
+            self.note_news();
         }
+        is_new
     }
 
-    /// How often a quiet publication has come to life; written by the sender. Acquire: what woke it is seen too.
+    /// Something was published or sent, or those who receive it came or went: the conductor has something to do.
     #[inline]
-    #[must_use]
-    pub fn wakes(&self) -> i64 {
-        self.wakes.load(Ordering::Acquire)
+    pub fn note_news(&self) {
+        self.news.raise();
     }
 
-    /// Something was published after a quiet time, or receivers came or went; by the sender. Release.
-    pub fn note_wake(&self) {
-        self.wakes.store(self.wakes.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
+    /// Moves the sender's position, of which the conductor hears; by the sender.
+    #[inline]
+    pub fn set_sender_position(&self, position: Position) {
+        self.sender_position.set_release(position.get());
+        self.note_news();
     }
 
     /// Whether the one receiver of a unicast channel said that it has finished; written by the sender.

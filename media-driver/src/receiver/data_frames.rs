@@ -173,7 +173,7 @@ impl Incoming<'_, '_> {
         match self.dispatcher.on_data(stream_id, session_id, view.flags().contains(frame::DataFlags::EOS)) {
             DataAction::Deliver(slot) => {
                 let images = &mut self.with.images;
-                let image = if view.is_heartbeat() { images.get_mut(slot) } else { images.on_data(slot) };
+                let image = if view.is_heartbeat() { images.get_mut(slot) } else { images.wake(slot) };
                 if let Some(image) = image {
                     // Each datagram is stamped by itself.
                     let datagrams = match &mut self.stamps {
@@ -280,7 +280,7 @@ impl Incoming<'_, '_> {
         *was_active = true;
         let slot = self.dispatcher.image(rttm.stream_id, rttm.session_id)?;
         if !rttm.flags.contains(RttmFlags::REPLY) {
-            if let Some(image) = self.with.images.get_mut(slot) {
+            if let Some(image) = self.with.images.wake(slot) {
                 image.on_rttm_answer(&rttm, self.with.now, self.with.system);
             }
             return None;

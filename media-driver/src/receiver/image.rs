@@ -60,6 +60,8 @@ pub struct ReceiverImage {
     round_trips: Option<RoundTripTimer>,
     is_status_message_enabled: bool,
     rejection: Option<Box<str>>,
+    /// As the metadata has it; `None` before it was written.
+    active_transports: Option<usize>,
 }
 
 impl ReceiverImage {
@@ -77,6 +79,7 @@ impl ReceiverImage {
             round_trips: params.round_trips,
             is_status_message_enabled: true,
             rejection: None,
+            active_transports: None,
             state,
             params,
         };
@@ -251,16 +254,17 @@ impl ReceiverImage {
         if position > self.high_water_mark {
             self.high_water_mark = position;
             self.state.high_water_mark.set_release(position.get());
+            self.state.note_arrival();
         }
     }
 
-    /// Whether there may be something to send.
+    /// When there is something to send even if nothing arrives and the conductor reports nothing.
     #[inline]
     #[must_use]
-    pub fn is_due(&self, now: Nanos) -> bool {
-        self.status_message_deadline < now
-            || self.state.has_reports(self.status_change)
-            || self.round_trips.as_ref().is_some_and(|timer| timer.is_due(now))
+    pub fn next_due(&self) -> Nanos {
+        let is_repeated = self.is_status_message_enabled;
+        let status = if is_repeated { self.status_message_deadline } else { Nanos::new(i64::MAX) };
+        self.round_trips.as_ref().map_or(status, |timer| status.min(timer.deadline()))
     }
 
     /// Sends a status message when the conductor scheduled one or the last is old. Datagrams sent.
@@ -461,9 +465,12 @@ impl ReceiverImage {
         }
     }
 
-    fn publish_active_transports(&self, now: Nanos) {
+    /// Written only when it changes: the page of the metadata is seldom near.
+    fn publish_active_transports(&mut self, now: Nanos) {
         let active = self.connections.transports(now, self.params.liveness_timeout);
-        self.state.log.metadata().set_active_transport_count(active as i32);
+        if self.active_transports.replace(active) != Some(active) {
+            self.state.log.metadata().set_active_transport_count(active as i32);
+        }
     }
 }
 

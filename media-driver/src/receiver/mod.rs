@@ -259,7 +259,7 @@ impl Receiver {
                 }
             }
             ReceiverCommand::RejectImage(_, correlation_id, reason) => {
-                if let Some(image) = self.images.find(correlation_id).and_then(|at| self.images.get_mut(at)) {
+                if let Some(image) = self.images.find(correlation_id).and_then(|at| self.images.wake(at)) {
                     image.reject(reason, now);
                 }
             }

@@ -38,6 +38,7 @@ use crate::{
     proxy::queue,
     testing::{
         INITIAL_TERM, SESSION, STREAM, TERM, Wire, channel, image_log, image_log_of, ms, to_conductor,
+        unheard,
     },
 };
 
@@ -168,6 +169,7 @@ impl World {
             hwm,
             AtomicCounter::detached(),
             WINDOW,
+            unheard(),
             self.now,
         ));
         let params = ReceiverImageParams {

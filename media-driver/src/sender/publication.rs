@@ -86,6 +86,8 @@ pub struct SenderPublication {
     is_setup_elicited: bool,
     is_back_pressure_armed: bool,
     is_blocked: bool,
+    /// Whether the clients were told that they are connected, since receivers last came or went.
+    is_connection_told: bool,
     time_of_last_setup: Nanos,
     time_of_last_data_or_heartbeat: Nanos,
 }
@@ -117,6 +119,7 @@ impl SenderPublication {
             is_setup_elicited: false,
             is_back_pressure_armed: false,
             is_blocked: false,
+            is_connection_told: false,
             time_of_last_setup: now - SETUP_INTERVAL - just_due,
             time_of_last_data_or_heartbeat: now - HEARTBEAT_INTERVAL - just_due,
         }
@@ -241,7 +244,7 @@ impl SenderPublication {
     pub(super) fn on_sent(&mut self, position: Position, now: Nanos) {
         self.time_of_last_data_or_heartbeat = now;
         self.is_back_pressure_armed = true;
-        self.state.sender_position.set_release(position.get());
+        self.state.set_sender_position(position);
         self.round_trip.on_sent(position, now);
     }
 
@@ -340,7 +343,9 @@ impl SenderPublication {
         let is_simulated = state.spies_simulate_connection && state.has_spies() && !state.has_receivers();
         let limit = if is_simulated {
             let position = state.max_spy_position().max(sender_position);
-            state.sender_position.set_release(position.get());
+            if position != sender_position {
+                state.set_sender_position(position);
+            }
             position
         } else {
             Position::at_frame(state.sender_limit.get())
@@ -353,8 +358,12 @@ impl SenderPublication {
         self.publish_receivers();
     }
 
-    fn publish_receivers(&self) {
-        self.state.set_receivers(self.receivers.has_receivers(), self.flow_control.has_required_receivers());
+    fn publish_receivers(&mut self) {
+        let (has_any, has_required) =
+            (self.receivers.has_receivers(), self.flow_control.has_required_receivers());
+        if self.state.set_receivers(has_any, has_required) {
+            self.is_connection_told = false;
+        }
         if let (Some(counter), Some(count)) = (&self.counters.receivers, self.flow_control.receiver_count()) {
             let count = count as i64;
             if counter.get() != count {
@@ -398,7 +407,10 @@ impl SenderPublication {
         let by = self.flow_control.pacemaker();
         self.state.sender_limit.confirm(Confirmation { at: now.epoch, by });
         self.publish_receivers();
-        self.state.set_connected(self.state.has_subscribers());
+        if !self.is_connection_told {
+            self.state.set_connected(self.state.has_subscribers());
+            self.is_connection_told = true;
+        }
         true
     }
 

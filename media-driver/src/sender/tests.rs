@@ -40,7 +40,7 @@ use crate::{
     },
     testing::{
         INITIAL_TERM, SESSION, STREAM, TERM, Wire, channel, ms, publication_log, publication_log_of, publish,
-        to_conductor,
+        to_conductor, unheard,
     },
 };
 
@@ -136,7 +136,7 @@ impl World {
             spies_simulate_connection: wish.ssc,
             signal_eos: true,
         };
-        let state = Arc::new(NetworkPublicationState::new(identity, log, position, limit));
+        let state = Arc::new(NetworkPublicationState::new(identity, log, position, limit, unheard()));
         let counters = SenderCounters {
             back_pressure_events: AtomicCounter::detached(),
             naks_received: AtomicCounter::detached(),
@@ -203,7 +203,7 @@ impl World {
             signal_eos: true,
         };
         let (position, limit) = (AtomicCounter::detached(), AtomicCounter::detached());
-        let state = Arc::new(NetworkPublicationState::new(identity, log, position, limit));
+        let state = Arc::new(NetworkPublicationState::new(identity, log, position, limit, unheard()));
         let counters = SenderCounters {
             back_pressure_events: AtomicCounter::detached(),
             naks_received: AtomicCounter::detached(),

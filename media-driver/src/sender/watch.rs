@@ -37,6 +37,12 @@ impl Watch {
         self.term.get_i32_acquire(self.offset) > 0
     }
 
+    /// Fetches what [`Watch::has_frame`] is going to read.
+    #[inline]
+    pub(super) fn prefetch(&self) {
+        self.term.prefetch(self.offset);
+    }
+
     /// Makes something due at once.
     #[inline]
     pub(super) fn stir(&mut self) {

@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use epona_protocol::{
     command::{ErrorCode, Request},
-    logbuffer::LogBuffers,
-    types::{CounterId, CounterTypeId, RegistrationId},
+    logbuffer::{LogBuffers, appender::ConcurrentAppender},
+    types::{CounterId, CounterTypeId, Position, RegistrationId},
 };
 
 use crate::harness::{CLIENT, Driver, STREAM, Told, UDP, exclusive, exists, publication, refusal};
@@ -182,4 +182,22 @@ fn flow_control_that_tracks_receivers_counts_them_on_a_group_only() {
     driver.remove_publication(id);
     driver.wait_alive(Duration::from_secs(12), CLIENT);
     assert!(driver.counters().iter().all(|c| !is_count(c.type_id)), "{:?}", driver.labels());
+}
+
+#[test]
+fn the_limit_follows_what_the_sender_sent_in_the_next_turn_after_a_long_rest_of_the_conductor() {
+    let mut driver = Driver::new();
+    driver.subscribe(UDP);
+    let (_, told) = driver.publish(UDP);
+    let log = LogBuffers::open(told[0].ready().log.as_ref()).unwrap();
+    driver.wait(Duration::from_secs(2));
+    let appender = ConcurrentAppender::new(log).unwrap();
+    let limit = |driver: &Driver| driver.counter(CounterTypeId::PUBLISHER_LIMIT).value;
+    let window = limit(&driver);
+    for sent in 1..=3 {
+        (0..1000).for_each(|_| driver.turn_of_conductor());
+        appender.offer(&[1; 992], Position::new(limit(&driver))).unwrap();
+        driver.turn_without_agent();
+        assert_eq!(limit(&driver), window + 1024 * sent);
+    }
 }

@@ -44,6 +44,17 @@ fn spies_make_a_connection_where_the_channel_or_the_driver_says_so() {
 }
 
 #[test]
+fn a_spy_that_comes_to_a_publication_long_at_rest_lets_it_publish() {
+    let mut driver = Driver::new();
+    driver.publish(&format!("{UDP}|ssc=true"));
+    (0..100).for_each(|_| driver.wait_alive(Duration::from_millis(100), CLIENT));
+    assert_eq!(value(&driver, CounterTypeId::PUBLISHER_LIMIT), 0);
+    driver.subscribe(&format!("aeron-spy:{UDP}"));
+    driver.wait(Duration::from_millis(10));
+    assert_eq!(value(&driver, CounterTypeId::PUBLISHER_LIMIT), 32 * 1024);
+}
+
+#[test]
 fn a_receiver_that_leaves_does_not_end_a_connection_that_spies_simulate() {
     let mut driver = Driver::new();
     let (log, spy) = spied(&mut driver, &format!("{UDP}|ssc=true"));

@@ -223,6 +223,25 @@ fn a_slow_subscriber_holds_the_publisher_back_and_loses_nothing() {
 }
 
 #[test]
+fn a_stream_that_was_at_rest_for_long_goes_on_at_full_speed() {
+    const MESSAGES: u64 = 500;
+    let (mut world, publication, mut subscription) = stream(&to(1, 20121));
+    for round in 0..3 {
+        world.run(Duration::from_secs(3));
+        // Now no time passes, so that nothing gets better by waiting.
+        world.step = Duration::ZERO;
+        let (mut sent, mut received) = (0, 0);
+        for _ in 0..4 * MESSAGES {
+            sent += u64::from(sent < MESSAGES && publication.offer(&numbered(sent, FULL)).is_ok());
+            received += numbers(&mut subscription).len() as u64;
+            world.turn();
+        }
+        assert_eq!((sent, received), (MESSAGES, MESSAGES), "round {round}");
+        world.step = Duration::from_millis(1);
+    }
+}
+
+#[test]
 fn who_subscribes_in_the_middle_of_a_lossy_stream_receives_it_from_there() {
     let (mut world, publication, mut first) = stream("");
     world.set_loss(0, 1, 0.1);

@@ -14,7 +14,7 @@ use crate::{
     loss::FeedbackDelay,
     testing::{
         Bench, INITIAL_TERM, SESSION, STREAM, TERM, TETHER_TIMEOUTS, UNAVAILABLE_IMAGE, available_image,
-        image_log, ms, publication_log, publish,
+        image_log, ms, publication_log, publish, unheard,
     },
 };
 
@@ -51,6 +51,7 @@ impl World {
             counters.high_water_mark.clone(),
             counters.naks_sent.clone(),
             WINDOW,
+            unheard(),
             bench.now(),
         ));
         let params = ImageParams {

@@ -7,7 +7,7 @@ use crate::{
     publication::{response::ResponseRole, shared::NetworkPublicationIdentity},
     testing::{
         AVAILABLE_IMAGE, Bench, SESSION, STREAM, TERM, TETHER_TIMEOUTS, UNAVAILABLE_IMAGE, available_image,
-        ms, publication_log, publish,
+        ms, publication_log, publish, unheard,
     },
 };
 
@@ -50,6 +50,7 @@ impl World {
             log,
             counters.sender_position.clone(),
             counters.sender_limit.clone(),
+            unheard(),
         ));
         let params = NetworkPublicationParams {
             endpoint: SendEndpointId::new(0),

@@ -15,6 +15,26 @@ fn a_scheduled_status_message_goes_out_once_and_the_latest_wins() {
 }
 
 #[test]
+fn what_the_conductor_reports_of_an_image_that_was_quiet_for_long_is_said_in_the_next_turn() {
+    let gap = Gap { term_id: INITIAL_TERM, offset: TermOffset::new(64), length: 8192 };
+    let reports: [fn(&ImageState, Gap); 3] = [
+        |state, _| {
+            state.schedule_status_message(ScheduledStatus { position: Position::ZERO, window: WINDOW })
+        },
+        |state, gap| state.report_gap(gap),
+        |state, _| state.request_status_message(),
+    ];
+    let (mut world, state) = World::with_image();
+    for report in reports.into_iter().cycle().take(9) {
+        for _ in 0..1000 {
+            assert_eq!(world.after(ms(0)), NOTHING);
+        }
+        report(&state, gap);
+        assert_eq!(world.after(ms(0)).len(), 1);
+    }
+}
+
+#[test]
 fn a_draining_image_says_in_every_status_message_that_it_has_finished() {
     let (mut world, state) = World::with_image();
     state.set_sending_eos();
