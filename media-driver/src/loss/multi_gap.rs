@@ -42,7 +42,7 @@ impl Missing {
     /// Something of it has arrived.
     fn on_answer(&mut self, retry: &mut Retry, now: Nanos) {
         let Some(asked) = self.asked else { return };
-        retry.on_answer(now.since(asked), !self.is_answer_ambiguous);
+        retry.on_answer(asked, now, !self.is_answer_ambiguous);
         self.is_answer_ambiguous = true;
         self.due = self.due.max(now + retry.delay(Duration::ZERO));
     }

@@ -2,6 +2,8 @@
 
 use core::time::Duration;
 
+use epona_protocol::types::Nanos;
+
 /// Longest wait that measurements bring about.
 const LONGEST: Duration = Duration::from_secs(1);
 
@@ -24,10 +26,10 @@ impl Retry {
         }
     }
 
-    /// What a gap misses has come, at least in part, so long after it was first asked for.
-    pub fn on_answer(&mut self, after: Duration, was_asked_once: bool) {
+    /// What a gap misses has come, at least in part, `now`; it was first asked for at `asked`.
+    pub fn on_answer(&mut self, asked: Nanos, now: Nanos, was_asked_once: bool) {
         if let Self::Measured(times) = self {
-            times.on_answer(after, was_asked_once);
+            times.on_answer(asked, now, was_asked_once);
         }
     }
 }
@@ -35,12 +37,16 @@ impl Retry {
 /// Time from a NAK to what it brings, smoothed as TCP does its round trips (RFC 6298).
 ///
 /// Only gaps that were asked for once measure it: of several NAKs nobody knows which was answered. What took several says
-/// only that the next gap had better wait as long, until one is answered at once.
+/// only that the next gap had better wait as long, until one is answered at once; and not even that where one was that was
+/// asked for no earlier: then the way is no longer, but NAKs or answers were lost. To wait as long for the next that are lost
+/// would make each loss take longer than the one before.
 #[derive(Clone, Copy, Debug)]
 pub struct AnswerTime {
     least: Duration,
     /// Smoothed time and mean deviation, once known.
     measured: Option<(Duration, Duration)>,
+    /// When the last was asked for of the gaps that were answered at once.
+    last_measured: Option<Nanos>,
     /// Longest time that several NAKs took since the last measurement.
     doubted: Duration,
 }
@@ -49,7 +55,7 @@ impl AnswerTime {
     /// Nothing is known; waits are never shorter than `least`.
     #[must_use]
     pub const fn new(least: Duration) -> Self {
-        Self { least, measured: None, doubted: Duration::ZERO }
+        Self { least, measured: None, last_measured: None, doubted: Duration::ZERO }
     }
 
     /// Half as long again as a gap has waited already: as long as the way is unknown, or has become longer, the number of
@@ -61,12 +67,16 @@ impl AnswerTime {
         wait.min(LONGEST).max(self.least)
     }
 
-    fn on_answer(&mut self, after: Duration, was_asked_once: bool) {
+    fn on_answer(&mut self, asked: Nanos, now: Nanos, was_asked_once: bool) {
+        let after = now.since(asked);
         if !was_asked_once {
-            self.doubted = self.doubted.max(after);
+            if self.last_measured.is_none_or(|measured| asked > measured) {
+                self.doubted = self.doubted.max(after);
+            }
             return;
         }
         self.doubted = Duration::ZERO;
+        self.last_measured = self.last_measured.max(Some(asked));
         self.measured = Some(match self.measured {
             None => (after, after / 4),
             Some((time, deviation)) => {
@@ -83,6 +93,28 @@ mod tests {
 
     const fn ms(millis: u64) -> Duration {
         Duration::from_millis(millis)
+    }
+
+    /// Gaps asked for one after the other, each when the one before has been answered.
+    struct Asking {
+        times: AnswerTime,
+        now: Nanos,
+    }
+
+    impl Asking {
+        fn new(least: Duration) -> Self {
+            Self { times: AnswerTime::new(least), now: Nanos::new(1) }
+        }
+
+        fn is_answered(&mut self, after: Duration, was_asked_once: bool) {
+            let asked = self.now;
+            self.now = asked + after;
+            self.times.on_answer(asked, self.now, was_asked_once);
+        }
+
+        fn wait(&self) -> Duration {
+            self.times.delay(Duration::ZERO)
+        }
     }
 
     /// How long after the first each NAK goes, up to `until`.
@@ -106,35 +138,52 @@ mod tests {
 
     #[test]
     fn over_a_known_way_the_second_nak_goes_soon_after_the_answer_was_due() {
-        let mut times = AnswerTime::new(Duration::from_micros(100));
-        times.on_answer(ms(40), true);
-        assert_eq!(times.delay(Duration::ZERO), ms(80), "the first measurement may be off");
-        for _ in 0..40 {
-            times.on_answer(ms(40), true);
-        }
-        let wait = times.delay(Duration::ZERO);
+        let mut asking = Asking::new(Duration::from_micros(100));
+        asking.is_answered(ms(40), true);
+        assert_eq!(asking.wait(), ms(80), "the first measurement may be off");
+        (0..40).for_each(|_| asking.is_answered(ms(40), true));
+        let wait = asking.wait();
         assert!(wait > ms(44) && wait < ms(46), "{wait:?}");
     }
 
     #[test]
     fn what_took_several_naks_is_waited_for_until_one_is_answered_at_once() {
-        let mut times = AnswerTime::new(Duration::from_micros(100));
-        times.on_answer(ms(1), true);
-        times.on_answer(ms(250), false);
-        assert_eq!(times.delay(Duration::ZERO), ms(250));
-        times.on_answer(ms(240), true);
-        let wait = times.delay(Duration::ZERO);
+        let mut asking = Asking::new(Duration::from_micros(100));
+        asking.is_answered(ms(1), true);
+        asking.is_answered(ms(250), false);
+        assert_eq!(asking.wait(), ms(250));
+        asking.is_answered(ms(240), true);
+        let wait = asking.wait();
         assert!(wait >= ms(240), "it has seen the longer way: {wait:?}");
-        (0..40).for_each(|_| times.on_answer(ms(240), true));
-        assert!(times.delay(Duration::ZERO) < ms(280));
+        (0..40).for_each(|_| asking.is_answered(ms(240), true));
+        assert!(asking.wait() < ms(280));
+    }
+
+    /// Many gaps at a time, as fast streams have them: some of the answers are always lost.
+    #[test]
+    fn what_is_lost_again_beside_what_is_answered_at_once_makes_no_later_wait_longer() {
+        let mut times = AnswerTime::new(Duration::from_micros(100));
+        let mut now = Nanos::new(1);
+        for burst in 0..100 {
+            let asked = now;
+            (0..60).for_each(|_| times.on_answer(asked, asked + ms(1), true));
+            let mut waited = Duration::ZERO;
+            for _ in 0..3 {
+                waited += times.delay(waited);
+            }
+            now = asked + waited + ms(1);
+            times.on_answer(asked, now, false);
+            let wait = times.delay(Duration::ZERO);
+            assert!(burst < 4 || wait < ms(2), "{wait:?} in burst {burst}");
+        }
     }
 
     #[test]
     fn waits_stay_within_bounds() {
-        let mut times = AnswerTime::new(ms(3));
-        assert_eq!(times.delay(Duration::ZERO), ms(3));
-        times.on_answer(Duration::MAX / 64, false);
-        assert_eq!(times.delay(Duration::ZERO), LONGEST);
+        let mut asking = Asking::new(ms(3));
+        assert_eq!(asking.wait(), ms(3));
+        asking.is_answered(ms(1_000_000), false);
+        assert_eq!(asking.wait(), LONGEST);
         assert_eq!(AnswerTime::new(ms(5000)).delay(Duration::ZERO), ms(5000));
         assert_eq!(Retry::Fixed(ms(2)).delay(ms(900)), ms(2));
     }
