@@ -4,14 +4,13 @@
 //!               something moves, or waits
 //!   quiet ──────────────────────────► busy     busy:  visited every turn, starting with another one each time,
 //!                                                     or in slices of many, going round
-//!         ◄──────────────────────────          quiet: a slice of them visited each turn, going round
-//!          nothing for PATIENCE visits
+//!         ◄──────────────────────────          quiet: a slice of them visited each turn, going round,
+//!          nothing for PATIENCE visits                 unless signals tell of all that may be found
 //! ```
 //!
-//! What another role does is told by signals, and makes a stream busy at once. Nobody tells a role that a client has
-//! published something: such a quiet stream is found out by looking at it. How many are
-//! looked at depends on time, not on turns, of which a busy role has many: as many per millisecond as the table can
-//! afford, so that quiet streams together cost the busy ones a bounded share, however many they are. Looks come in bursts:
+//! What another role finds is told by signals, which make a stream busy at once. Nobody tells a role that a client has
+//! published something: such a quiet stream is found out by looking at it. How many are looked at depends on time, not on
+//! turns, of which a busy role has many: as many per millisecond as the table can afford, so that quiet streams together cost the busy ones a bounded share, however many they are. Looks come in bursts:
 //! what they find is far away in memory, and the waits for several overlap. While no stream is busy there is nothing to
 //! hold up, and a round takes few turns; where clients wait for the look, more are looked at too once every busy stream
 //! was found with nothing going on. After a turn in which nothing moved the thread may have slept: as many busy ones as
@@ -73,9 +72,9 @@ enum Looks {
 /// Visits depend on nothing but the calls made before: the same history gives the same order.
 #[derive(Debug)]
 pub struct ActiveSet {
-    /// Quiet streams looked at per millisecond.
+    /// Streams looked at per millisecond: quiet ones, and after a rest busy ones.
     pace: i64,
-    /// Which quiet streams are looked at beyond that.
+    /// Which quiet streams are looked at.
     looks: Looks,
     /// What other roles raise when a stream has something to be found.
     signals: Signals,

@@ -74,7 +74,7 @@ impl Signals {
     }
 
     /// Calls `hear` with the index of each stream whose signal was raised and that was not heard before. What was stored
-    /// before it was raised is seen.
+    /// before the raise that set it is seen; news of later ones is found by the last look at the latest.
     #[inline]
     pub fn take(&mut self, mut hear: impl FnMut(usize)) {
         for (at, Listened { word, heard }) in self.words.iter_mut().enumerate() {

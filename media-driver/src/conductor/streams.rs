@@ -84,7 +84,7 @@ impl<T: Stream> Default for Streams<T> {
 }
 
 impl<T: Stream> Streams<T> {
-    /// The signal of the stream that is pushed next.
+    /// The signal of the stream that is pushed next: before any other is pushed or taken out.
     pub(super) fn next_signal(&mut self) -> Signal {
         self.active.signal(self.next_slot())
     }

@@ -220,7 +220,7 @@ impl NetworkPublication {
         self.state.set_has_spies(true);
         self.state.note_news();
         if self.state.spies_simulate_connection {
-            self.state.set_connected(true);
+            self.state.tell_connected();
         }
     }
 
@@ -231,7 +231,7 @@ impl NetworkPublication {
         }
         self.state.set_has_spies(self.spies.working_count() > 0);
         if self.state.spies_simulate_connection {
-            self.state.set_connected(self.state.has_subscribers());
+            self.state.tell_connected();
         }
     }
 
@@ -268,7 +268,7 @@ impl NetworkPublication {
                 return 1;
             }
         } else if limit > sender_position {
-            state.set_connected(false);
+            state.tell_connected();
             self.counters.publisher_limit.set_release(sender_position.get());
             self.cleaner.clean(&state.log, sender_position - history);
             return 1;
@@ -312,7 +312,7 @@ impl NetworkPublication {
 
     fn check_active(&mut self, services: &mut Services) {
         self.check_untethered(services, true);
-        self.state.set_connected(self.state.has_subscribers());
+        self.state.tell_connected();
         let producer = self.state.log.producer_position();
         self.counters.publisher_position.set_release(producer.get());
         if !self.params.is_exclusive {
@@ -341,7 +341,7 @@ impl NetworkPublication {
         let producer = self.state.log.producer_position();
         self.counters.publisher_limit.set_release(producer.get());
         self.state.log.metadata().set_end_of_stream_position(producer);
-        self.state.set_connected(false);
+        self.state.log.metadata().set_connected(false);
         self.state.set_end_of_stream();
         self.release_spies(services);
         services.system.publications_revoked.increment();

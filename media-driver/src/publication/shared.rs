@@ -1,6 +1,6 @@
 //! What the conductor and the sender both know of one network publication.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering, fence};
 
 use epona_protocol::{
     counters::AtomicCounter,
@@ -160,7 +160,7 @@ impl NetworkPublicationState {
     }
 
     /// Says whether receivers are live, and whether there are as many as flow control asks for; whether that is new. Stored
-    /// only then: the conductor reads it every turn.
+    /// only then: the conductor reads it every turn of a busy publication.
     #[inline]
     pub fn set_receivers(&self, has_receivers: bool, has_required_receivers: bool) -> bool {
         let mut is_new = false;
@@ -212,13 +212,19 @@ impl NetworkPublicationState {
 
     /// Tells the clients whether anybody receives; written to the log only when it changes.
     ///
-    /// Sender and conductor both call it. Either may undo what the other just found out; the conductor's next timer
-    /// tick then puts it right.
-    #[inline]
-    pub fn set_connected(&self, is_connected: bool) {
+    /// Sender and conductor both call it, after what they found out was stored. Whoever writes last looks again, so that
+    /// neither undoes for good what the other told.
+    pub fn tell_connected(&self) {
         let metadata = self.log.metadata();
-        if metadata.is_connected() != is_connected {
-            metadata.set_connected(is_connected);
+        loop {
+            let is_connected = self.has_subscribers();
+            if metadata.is_connected() != is_connected {
+                metadata.set_connected(is_connected);
+            }
+            fence(Ordering::SeqCst);
+            if self.has_subscribers() == is_connected {
+                return;
+            }
         }
     }
 }

@@ -86,7 +86,7 @@ pub struct SenderPublication {
     is_setup_elicited: bool,
     is_back_pressure_armed: bool,
     is_blocked: bool,
-    /// Whether the clients were told that they are connected, since receivers last came or went.
+    /// Whether the clients were told whether they are connected, since receivers last came or went.
     is_connection_told: bool,
     time_of_last_setup: Nanos,
     time_of_last_data_or_heartbeat: Nanos,
@@ -408,7 +408,7 @@ impl SenderPublication {
         self.state.sender_limit.confirm(Confirmation { at: now.epoch, by });
         self.publish_receivers();
         if !self.is_connection_told {
-            self.state.set_connected(self.state.has_subscribers());
+            self.state.tell_connected();
             self.is_connection_told = true;
         }
         true

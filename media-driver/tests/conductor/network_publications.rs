@@ -201,3 +201,19 @@ fn the_limit_follows_what_the_sender_sent_in_the_next_turn_after_a_long_rest_of_
         assert_eq!(limit(&driver), window + 1024 * sent);
     }
 }
+
+#[test]
+fn many_publications_end_in_time_also_where_a_turn_comes_once_in_a_timer_interval() {
+    let mut driver = Driver::new();
+    let ids: Vec<i64> = (0..40).map(|at| driver.ask(publication(UDP, STREAM + at)).0).collect();
+    for id in ids {
+        driver.remove_publication(id);
+    }
+    assert_eq!(driver.logs().len(), 40);
+    // Five seconds of linger, and some turns for what sender and conductor say to each other.
+    for _ in 0..17 {
+        driver.pass(Duration::from_millis(1001));
+        driver.turn();
+    }
+    assert_eq!(driver.logs().len(), 0);
+}

@@ -356,3 +356,21 @@ fn absurd_positions_of_a_subscriber_stop_nothing() {
         }
     }
 }
+
+#[test]
+fn an_image_that_nobody_reads_does_not_settle_as_what_arrives_is_not_looked_at() {
+    let mut world = World::new();
+    world.rebuild();
+    assert!(!world.image.is_settled());
+    let read = world.subscribe(1, CHANNEL);
+    world.arrive(&[0]);
+    world.rebuild();
+    assert!(!world.image.is_settled(), "it has just arrived");
+    world.rebuild();
+    assert!(!world.image.is_settled(), "it is not read");
+    read.set(1024);
+    world.rebuild();
+    assert!(world.image.is_settled());
+    world.unsubscribe(1);
+    assert!(!world.image.is_settled());
+}

@@ -132,7 +132,7 @@ fn the_publisher_may_go_a_window_past_the_sender_while_somebody_receives() {
     world.sent(4096);
     world.publication.update_limits();
     assert_eq!(world.limit(), 4096 + WINDOW);
-    world.publication.state.set_connected(true);
+    world.publication.state.log.metadata().set_connected(true);
     world.publication.state.set_receivers(false, true);
     assert_eq!((world.publication.update_limits(), world.limit()), (1, 4096));
     assert!(!world.is_connected());
@@ -245,7 +245,7 @@ fn revoking_ends_the_stream_for_all_at_the_next_tick_and_waits_for_the_last_hold
     world.publication.add_reference();
     world.add_spy(1, "aeron-spy:aeron:udp?endpoint=127.0.0.1:24325");
     let end = publish(&world.publication.state.log, &[1000]).get();
-    world.publication.state.set_connected(true);
+    world.publication.state.log.metadata().set_connected(true);
     world.publication.revoke();
     world.release();
     assert!(world.publication.state.log.metadata().is_revoked());

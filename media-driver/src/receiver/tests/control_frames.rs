@@ -35,6 +35,14 @@ fn what_the_conductor_reports_of_an_image_that_was_quiet_for_long_is_said_in_the
 }
 
 #[test]
+fn an_image_that_was_quiet_for_long_is_rejected_at_once() {
+    let (mut world, state) = World::with_image();
+    (0..1000).for_each(|_| assert_eq!(world.after(ms(0)), NOTHING));
+    world.command(ReceiverCommand::RejectImage(ENDPOINT, state.correlation_id, "too much".into()));
+    assert_eq!(world.after(ms(1)).len(), 1);
+}
+
+#[test]
 fn a_draining_image_says_in_every_status_message_that_it_has_finished() {
     let (mut world, state) = World::with_image();
     state.set_sending_eos();

@@ -58,6 +58,20 @@ fn round_trips_are_measured_when_congestion_control_wants_them() {
 }
 
 #[test]
+fn a_round_trip_that_got_shorter_is_measured_sooner_also_of_an_image_that_was_quiet_for_long() {
+    let mut world = World::new();
+    world.round_trips = Some(RoundTripTimer::new(ms(1)));
+    let (_, sent) = world.add_image(0, true);
+    let answer = |request: &Rttm| rttm_bytes(request.reply(0));
+    world.after(ms(100));
+    world.hear(&answer(&rttm_requests(&sent)[0]));
+    let sent = world.after(ms(401));
+    (0..1000).for_each(|_| assert_eq!(rttm_requests(&world.after(ms(0))), []));
+    world.hear(&answer(&rttm_requests(&sent)[0]));
+    assert_eq!(rttm_requests(&world.after(ms(5))).len(), 1);
+}
+
+#[test]
 fn answers_for_others_or_that_make_no_sense_measure_nothing() {
     let mut world = World::new();
     world.round_trips = Some(RoundTripTimer::new(ms(10)));
