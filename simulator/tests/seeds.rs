@@ -5,7 +5,7 @@ use std::{env, ops::Range, time::Duration};
 use epona_simulator::{Figures, Outcome, Scenario, fault::FaultKind, feature::Feature, run, trace::Trace};
 
 /// Seeds of one run of the suite, unless `EPONA_SIM_SEED` names another one to be run alone.
-const SEEDS: Range<u64> = 0..100;
+const SEEDS: Range<u64> = 0..125;
 
 /// Seeds beyond those that have found a bug; beside each, which.
 const PINNED: &[u64] = &[];
