@@ -10,11 +10,12 @@
 //!
 //! What another role finds is told by signals, which make a stream busy at once. Nobody tells a role that a client has
 //! published something: such a quiet stream is found out by looking at it. How many are looked at depends on time, not on
-//! turns, of which a busy role has many: as many per millisecond as the table can afford, so that quiet streams together cost the busy ones a bounded share, however many they are. Looks come in bursts:
-//! what they find is far away in memory, and the waits for several overlap. While no stream is busy there is nothing to
-//! hold up, and a round takes few turns; where clients wait for the look, more are looked at too once every busy stream
-//! was found with nothing going on. After a turn in which nothing moved the thread may have slept: as many busy ones as
-//! quiet ones are visited then, where that is more than a slice.
+//! turns, of which a busy role has many: as many per millisecond as the table can afford, so that quiet streams
+//! together cost the busy ones a bounded share, however many they are. Looks come in bursts: what they find is far
+//! away in memory, and the waits for several overlap. While no stream is busy there is nothing to hold up, and a round
+//! takes few turns; where clients wait for the look, more are looked at too once every busy stream was found with
+//! nothing going on. After a turn in which nothing moved the thread may have slept: as many busy ones as quiet ones
+//! are visited then, where that is more than a slice.
 
 use epona_protocol::{
     signals::{Signal, Signals},

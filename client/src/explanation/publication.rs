@@ -36,8 +36,8 @@ pub struct PublicationExplanation {
     /// [`Context::idle_sleep`](crate::Context::idle_sleep) for every eight publications of the client.
     pub limit_age: Duration,
     /// How long ago the driver heard the last status message of a receiver, by the clocks of driver and client, to within
-    /// [`Context::idle_sleep`](crate::Context::idle_sleep) for every eight publications of the client. `None` over IPC, before the first one, and with a driver that
-    /// does not tell, as Aeron's.
+    /// [`Context::idle_sleep`](crate::Context::idle_sleep) for every eight publications of the client. `None` over IPC,
+    /// before the first one, and with a driver that does not tell, as Aeron's.
     pub status_message_age: Option<Duration>,
     /// Where the receiver is, or was, that set the limit last; `None` as for the age.
     pub pacemaker: Option<SocketAddr>,
