@@ -2,8 +2,7 @@
 //!
 //! Everything here is invoked: the caller's thread does all work, so one thread can run a whole exchange.
 
-use crate::process::DriverKind;
-use std::{fmt, net::SocketAddr, path::Path, time::Duration};
+use std::{net::SocketAddr, path::Path, time::Duration};
 
 /// How long a driver may be silent, where a test is not about that.
 const DRIVER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -276,6 +275,15 @@ pub trait Counter {
     fn set(&self, value: i64);
 }
 
+/// Whose driver.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DriverKind {
+    /// Aeron C; as a process, through the program `compare` of this crate.
+    Aeron,
+    /// Ours; as a process, the program `eponamd` as it ships.
+    Epona,
+}
+
 /// A driver on the caller's thread.
 pub trait InvokedDriver: Sized {
     /// Creates the directory and starts the driver in INVOKER mode.
@@ -291,7 +299,7 @@ pub trait InvokedDriver: Sized {
 pub trait Party {
     /// Name in reports.
     const NAME: &'static str;
-    /// Its driver as a process.
+    /// Whose driver it is.
     const DRIVER: DriverKind;
     /// Its driver.
     type Driver: InvokedDriver;
@@ -300,7 +308,7 @@ pub trait Party {
 }
 
 /// What every party's driver is set to in a measurement.
-#[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
 pub struct DriverSettings {
     /// Largest datagram payload, bytes.
     pub mtu: usize,
@@ -316,6 +324,18 @@ pub struct DriverSettings {
     pub ipc_term_length: usize,
 }
 
+impl DriverSettings {
+    /// What the makers of both chose. Source: C `aeron_driver_context.c`, `AERON_*_DEFAULT`; the tests compare.
+    pub const STOCK: Self = Self {
+        mtu: 1408,
+        window: 128 << 10,
+        ipc_window: 0,
+        socket_buffer: 128 << 10,
+        term_length: 16 << 20,
+        ipc_term_length: 64 << 20,
+    };
+}
+
 impl Default for DriverSettings {
     /// The settings of the published comparison: MTU 1408, 2 MiB window and buffers, 16 MiB terms.
     fn default() -> Self {
@@ -327,20 +347,5 @@ impl Default for DriverSettings {
             term_length: 16 << 20,
             ipc_term_length: 16 << 20,
         }
-    }
-}
-
-impl fmt::Display for DriverSettings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "mtu {} window {} ipc window {} socket buffers {} term {} ipc term {}",
-            self.mtu,
-            self.window,
-            self.ipc_window,
-            self.socket_buffer,
-            self.term_length,
-            self.ipc_term_length
-        )
     }
 }

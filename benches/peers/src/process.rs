@@ -1,6 +1,6 @@
 //! A driver of either kind as a process of its own: settings are Aeron's property names, the end may be violent.
 
-use crate::{aeron::Cnc, namespace::Host, net};
+use crate::{aeron::Cnc, namespace::Host, net, party::DriverKind};
 use std::{
     io::{self, Read},
     path::{Path, PathBuf},
@@ -11,15 +11,6 @@ use std::{
 
 /// How long a driver may take to start or to end.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Whose driver.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum DriverKind {
-    /// Aeron C, through the program `compare` of this crate.
-    Aeron,
-    /// Ours, through the program `eponamd` as it ships.
-    Epona,
-}
 
 /// Settings that make a driver light on the processors and its streams short of term: what most tests want.
 const QUIET: &[(&str, &str)] = &[
@@ -110,7 +101,7 @@ impl DriverProcess {
     ) -> io::Result<Self> {
         let program = match kind {
             DriverKind::Aeron => compare()?,
-            DriverKind::Epona => eponamd()?,
+            DriverKind::Epona => eponamd_program()?,
         };
         let mut command = match host {
             // It becomes the program, and keeps its process id.
@@ -240,7 +231,7 @@ impl ClientProcess {
     pub fn spawn(party: &str, arguments: &[String]) -> io::Result<Self> {
         let mut command = Command::new(compare()?);
         command.args(["stock-client", "--party", party]).args(arguments);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().map(Self)
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map(Self)
     }
 
     /// Waits for its end; what it printed.
@@ -248,14 +239,20 @@ impl ClientProcess {
     /// # Errors
     /// It failed, as a sentence.
     pub fn output(mut self) -> Result<String, String> {
-        let mut output = String::new();
+        let text = |error: io::Error| error.to_string();
+        let (mut output, mut faults) = (String::new(), String::new());
         if let Some(mut pipe) = self.0.stdout.take() {
-            pipe.read_to_string(&mut output).map_err(|error| error.to_string())?;
+            pipe.read_to_string(&mut output).map_err(text)?;
         }
-        match self.0.wait() {
-            Ok(status) if status.success() => Ok(output),
-            Ok(status) => Err(format!("a client process failed: {status}")),
-            Err(error) => Err(error.to_string()),
+        // It is a line or two, for which there is room while nobody reads.
+        if let Some(mut pipe) = self.0.stderr.take() {
+            pipe.read_to_string(&mut faults).map_err(text)?;
+        }
+        let status = self.0.wait().map_err(text)?;
+        if status.success() {
+            Ok(output)
+        } else {
+            Err(format!("a client process failed, {status}: {}", faults.trim()))
         }
     }
 }
@@ -285,7 +282,10 @@ fn compare() -> io::Result<PathBuf> {
 }
 
 /// The program `eponamd`: the one that `EPONAMD` names, or one built now from the main workspace.
-fn eponamd() -> io::Result<PathBuf> {
+///
+/// # Errors
+/// When it cannot be built.
+pub fn eponamd_program() -> io::Result<PathBuf> {
     static PROGRAM: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     PROGRAM.get_or_init(|| program("eponamd", "EPONAMD")).clone().map_err(io::Error::other)
 }
@@ -303,6 +303,9 @@ fn program(name: &str, variable: &str) -> Result<PathBuf, String> {
     if let Some(program) = std::env::var_os(variable) {
         return Ok(program.into());
     }
+    eprintln!(
+        "Building {name}, if it is not built yet, for a minute or two; {variable}=FILE names one to take instead."
+    );
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let target = root.join("target");
     let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))

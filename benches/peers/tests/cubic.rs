@@ -6,8 +6,8 @@ mod common;
 use common::{Exchange, SEED, STREAM, client, cnc, driver, lossy, type_id, udp_channel};
 use epona_peers::{
     aeron::{AeronClient, CounterEntry},
-    party::{Client, Sharing},
-    process::{DriverKind, DriverProcess},
+    party::{Client, DriverKind, Sharing},
+    process::DriverProcess,
     transfer::{self, Plan},
 };
 

@@ -13,11 +13,11 @@ use common::{
 };
 use epona_peers::{
     net,
-    party::Offer,
-    process::{
+    party::{
         DriverKind::{self, Aeron, Epona},
-        DriverProcess,
+        Offer,
     },
+    process::DriverProcess,
 };
 use std::time::{SystemTime, UNIX_EPOCH};
 

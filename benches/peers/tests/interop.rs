@@ -9,8 +9,8 @@ use common::{Exchange, driver, lossy, system_counter, udp_channel};
 use epona_peers::{
     aeron::AeronClient,
     epona::EponaClient,
+    party::DriverKind,
     party::{Client, Sharing},
-    process::DriverKind,
 };
 
 /// Terms passed through without loss: several rotations over all three partitions.

@@ -15,8 +15,8 @@ use epona_peers::{
     aeron::AeronClient,
     epona::EponaClient,
     net,
-    party::{Client, Destination, Offer, Publication, Result, Sharing, Subscription},
-    process::{DriverKind, DriverProcess},
+    party::{Client, Destination, DriverKind, Offer, Publication, Result, Sharing, Subscription},
+    process::DriverProcess,
     transfer::{self, Plan},
 };
 

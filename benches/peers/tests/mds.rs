@@ -8,8 +8,8 @@ use epona_peers::{
     aeron::AeronClient,
     epona::EponaClient,
     net,
-    party::{Client, Offer, Publication, Sharing, Subscription},
-    process::{DriverKind, DriverProcess},
+    party::{Client, DriverKind, Offer, Publication, Sharing, Subscription},
+    process::DriverProcess,
     transfer::{self, Plan},
 };
 

@@ -14,11 +14,11 @@ use common::{
 };
 use epona_peers::{
     net,
-    party::Offer,
-    process::{
+    party::{
         DriverKind::{self, Aeron, Epona},
-        DriverProcess,
+        Offer,
     },
+    process::DriverProcess,
 };
 
 /// Runs the tests of this file for a publishing driver and two receiving ones; the second is the slow one, the late one

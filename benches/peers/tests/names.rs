@@ -7,8 +7,8 @@ use epona_peers::{
     aeron::AeronClient,
     epona::EponaClient,
     net,
-    party::{Client, Sharing},
-    process::{DriverKind, DriverProcess},
+    party::{Client, DriverKind, Sharing},
+    process::DriverProcess,
 };
 use std::time::{Duration, Instant};
 

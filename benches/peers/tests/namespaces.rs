@@ -15,8 +15,8 @@ use common::{
 use epona_client::Context;
 use epona_peers::{
     namespace::{Host, Network},
-    party::Offer,
-    process::{DriverKind, DriverProcess},
+    party::{DriverKind, Offer},
+    process::DriverProcess,
 };
 use std::process::Command;
 

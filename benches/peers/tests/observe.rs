@@ -5,8 +5,8 @@ mod common;
 use common::{Exchange, SEED, STREAM, client, cnc, driver, lossy, type_id, udp_channel};
 use epona_peers::{
     aeron::{self, AeronClient, CounterEntry},
+    party::DriverKind,
     party::{Client, ImageEvent, Publication, Sharing},
-    process::DriverKind,
     transfer::{self, Plan},
 };
 

@@ -14,8 +14,8 @@ use epona_peers::{
     aeron::AeronClient,
     epona::EponaClient,
     net,
+    party::DriverKind::{self, Aeron, Epona},
     party::{Client, Counter, Offer, Publication, Sharing},
-    process::DriverKind::{self, Aeron, Epona},
 };
 
 /// Runs the tests of this file that need one driver and one client.

@@ -9,8 +9,8 @@ use epona_peers::{
     aeron::AeronClient,
     epona::EponaClient,
     net,
-    party::{Client, ImageEvent, Publication, Sharing, Subscription},
-    process::{DriverKind, DriverProcess},
+    party::{Client, DriverKind, ImageEvent, Publication, Sharing, Subscription},
+    process::DriverProcess,
     transfer::{self, Plan},
 };
 

@@ -7,8 +7,8 @@ use std::process::Command;
 use common::{Exchange, SEED, STREAM, client, cnc, driver, lossy, udp_channel};
 use epona_peers::{
     aeron::{AeronClient, CounterEntry},
-    party::{Client, Publication, Sharing},
-    process::{DriverKind, DriverProcess, epona_program},
+    party::{Client, DriverKind, Publication, Sharing},
+    process::{DriverProcess, epona_program},
     transfer,
 };
 

@@ -9,8 +9,8 @@ use epona_peers::{
     aeron::AeronClient,
     epona::EponaClient,
     net,
+    party::DriverKind,
     party::{Client, Sharing},
-    process::DriverKind,
     tap::Tap,
     transfer::{self, Plan},
 };

@@ -148,3 +148,27 @@ pub fn run_until(mut finished: impl FnMut() -> bool) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stock_settings_are_aerons_defaults() -> Result<()> {
+        let driver = AeronDriver::new_context()?;
+        let context = driver.context;
+        // SAFETY: the context is live (A1); the getters read it.
+        let defaults = unsafe {
+            DriverSettings {
+                mtu: c::aeron_driver_context_get_mtu_length(context),
+                window: c::aeron_driver_context_get_rcv_initial_window_length(context),
+                ipc_window: c::aeron_driver_context_get_ipc_publication_term_window_length(context),
+                socket_buffer: c::aeron_driver_context_get_socket_so_rcvbuf(context),
+                term_length: c::aeron_driver_context_get_term_buffer_length(context),
+                ipc_term_length: c::aeron_driver_context_get_ipc_term_buffer_length(context),
+            }
+        };
+        assert_eq!(defaults, DriverSettings::STOCK);
+        Ok(())
+    }
+}

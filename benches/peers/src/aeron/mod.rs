@@ -24,10 +24,7 @@ pub use driver::{AeronDriver, run_until};
 pub use publication::AeronPublication;
 pub use subscription::AeronSubscription;
 
-use crate::{
-    party::{Party, PartyError, Result},
-    process::DriverKind,
-};
+use crate::party::{DriverKind, Party, PartyError, Result};
 use std::{
     ffi::{CStr, CString, c_char, c_int},
     path::Path,

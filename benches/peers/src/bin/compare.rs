@@ -7,6 +7,7 @@ use epona_peers::{
     compare::{self, Case, Environment, LOSS_RATE, Watchdog},
     measure::{Contender, FanOut, Parameters, Scenario},
     party::DriverSettings,
+    process,
     roles::Role,
 };
 use std::{
@@ -133,9 +134,17 @@ fn milliseconds(text: &str) -> Result<f64, String> {
 }
 
 impl Arguments {
-    fn cases(&self) -> Result<Vec<Case>, String> {
+    /// What to run; of everything that there is, what the parties have a part in.
+    fn cases(&self, parties: &[Contender]) -> Result<Vec<Case>, String> {
+        let has_parties = |scenario| parties.iter().any(|party| party.fits(scenario));
         if self.all {
-            return Ok(compare::all_cases(&self.parameters(Scenario::UdpLatency)));
+            let mut cases = compare::all_cases(&self.parameters(Scenario::UdpLatency));
+            cases.retain(|case| has_parties(case.scenario));
+            return Ok(cases);
+        }
+        if let Some(&scenario) = self.scenario.iter().find(|&&scenario| !has_parties(scenario)) {
+            let reasons: Vec<_> = parties.iter().map(|party| party.no_part(scenario)).collect();
+            return Err(reasons.join("; "));
         }
         self.scenario.iter().map(|&scenario| self.case(scenario)).collect()
     }
@@ -224,7 +233,10 @@ fn main() -> ExitCode {
     if let Some(role) = &arguments.role {
         return role.run();
     }
-    let (mut cases, earlier) = match arguments.cases().and_then(|cases| Ok((cases, arguments.earlier()?))) {
+    let contenders =
+        if arguments.party.is_empty() { Contender::ALL.to_vec() } else { arguments.party.clone() };
+    let cases = arguments.cases(&contenders);
+    let (mut cases, earlier) = match cases.and_then(|cases| Ok((cases, arguments.earlier()?))) {
         Ok(cases) => cases,
         Err(fault) => {
             eprintln!("compare: {fault}");
@@ -232,20 +244,27 @@ fn main() -> ExitCode {
         }
     };
     let environment = earlier.0.unwrap_or_else(Environment::here);
-    let contenders =
-        if arguments.party.is_empty() { Contender::ALL.to_vec() } else { arguments.party.clone() };
+    if cases.iter().any(|case| case.scenario.has_processes())
+        && let Err(fault) = process::eponamd_program()
+    {
+        eprintln!("compare: {fault}");
+        return ExitCode::FAILURE;
+    }
     let watchdog = Watchdog::start();
     for case in &mut cases {
         let (scenario, parameters, title) = (case.scenario, case.parameters, case.title());
+        for party in arguments.party.iter().filter(|party| !party.fits(scenario)) {
+            eprintln!("{}", party.no_part(scenario));
+        }
         case.run(&contenders, |run, contender| {
-            eprintln!("{scenario:?}, {title}, run {} of {}: {}", run + 1, parameters.runs, contender.name());
+            eprintln!("{scenario}, {title}, run {} of {}: {}", run + 1, parameters.runs, contender.name());
             watchdog.expect(
-                format!("{scenario:?}: {}", contender.name()),
+                format!("{scenario}: {}", contender.name()),
                 3 * (parameters.warm_up + parameters.duration),
             );
         });
         for fault in &case.faults {
-            eprintln!("{scenario:?}: invalid: {fault}");
+            eprintln!("{scenario}: invalid: {fault}");
         }
         match arguments.format {
             Format::Json => println!("{}", case.json()),
@@ -261,13 +280,12 @@ fn main() -> ExitCode {
 }
 
 fn print_text(case: &Case) {
+    println!("{}, {}: {}", case.scenario, case.title(), case.settings());
     for metric in &case.metrics {
         for contender in metric.contenders() {
             let Some(spread) = metric.spread(contender) else { continue };
             println!(
-                "{:<14} {:>5} B  {:<20} {:<6} {:>12.3} {:<8} ({:.3} to {:.3})",
-                format!("{:?}", case.scenario),
-                case.parameters.length,
+                "  {:<20} {:<12} {:>12.3} {:<8} ({:.3} to {:.3})",
                 contender.name(),
                 metric.name,
                 spread.median,
@@ -276,9 +294,9 @@ fn print_text(case: &Case) {
                 spread.max
             );
         }
-        for other in [Contender::Aeron, Contender::BareSocket] {
+        for other in metric.contenders().filter(|&contender| contender != Contender::Epona) {
             if let Some(ratio) = metric.ratio_to(other) {
-                println!("{:<14} {:<6} {ratio:.3} x {}", "", metric.name, other.name());
+                println!("  {:<20} {:<12} {ratio:>12.3} x {}", "epona", metric.name, other.name());
             }
         }
     }

@@ -1,7 +1,10 @@
 //! One scenario with one set of parameters: the runs of every party, interleaved, and what they amount to.
 
 use super::statistics::{Spread, ratio};
-use crate::measure::{Contender, Measurement, PERCENTILES, Parameters, Result, Scenario};
+use crate::{
+    measure::{Contender, IDLE_TERM, Measurement, PERCENTILES, Parameters, Result, Scenario},
+    party::DriverSettings,
+};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -68,12 +71,12 @@ pub struct Case {
 }
 
 impl Case {
-    /// Nothing is run yet.
+    /// Nothing is run yet; the parameters become [those of the scenario](Parameters::of).
     #[must_use]
     pub fn new(scenario: Scenario, parameters: Parameters) -> Self {
         Self {
             scenario,
-            parameters,
+            parameters: parameters.of(scenario),
             metrics: Vec::new(),
             faults: Vec::new(),
             invalid: BTreeSet::new(),
@@ -124,6 +127,12 @@ impl Case {
         self.faults.is_empty() && !self.metrics.is_empty()
     }
 
+    /// Whether the party ran, well or not.
+    #[must_use]
+    pub fn has_part(&self, contender: Contender) -> bool {
+        self.is_invalid(contender) || self.metrics.iter().any(|metric| metric.spread(contender).is_some())
+    }
+
     /// Whether the party dropped a message, missed its rate or failed in any run.
     #[must_use]
     pub fn is_invalid(&self, contender: Contender) -> bool {
@@ -134,7 +143,9 @@ impl Case {
     #[must_use]
     pub fn title(&self) -> String {
         let Parameters { length, idle_streams: idle, streams, rate, receivers, .. } = self.parameters;
-        let Parameters { loss_percent, publications, .. } = self.parameters;
+        let Parameters { loss_percent, publications, batch, .. } = self.parameters;
+        let batches =
+            if batch > 1 { format!(", in batches of {batch} where a client can") } else { String::new() };
         match self.scenario {
             Scenario::UdpOpenLoop => format!("{length} B, {rate} messages/s"),
             Scenario::FanOut => {
@@ -149,10 +160,31 @@ impl Case {
             Scenario::Idle => format!("{idle} connected streams"),
             Scenario::Resources => format!("{publications} publications"),
             Scenario::UdpThroughput => {
-                format!("{length} B, window {} KiB", self.parameters.driver.window >> 10)
+                format!("{length} B, window {}{batches}", size(self.parameters.driver.window))
             }
-            _ => format!("{length} B"),
+            _ => format!("{length} B{batches}"),
         }
+    }
+
+    /// What both drivers are set to, as far as it matters to the scenario.
+    #[must_use]
+    pub fn settings(&self) -> String {
+        let DriverSettings { mtu, window, ipc_window, socket_buffer, term_length, ipc_term_length } =
+            self.parameters.driver;
+        let (term_length, window, socket_buffers) = match self.scenario {
+            Scenario::IpcLatency | Scenario::IpcThroughput => (ipc_term_length, ipc_window, String::new()),
+            _ => (term_length, window, format!(", socket buffers {}", size(socket_buffer))),
+        };
+        let more = match self.scenario {
+            Scenario::IdleStreams => format!(", idle streams with terms of {}", size(IDLE_TERM)),
+            Scenario::Streams => format!(", bursts of {}", self.parameters.burst),
+            Scenario::Stock | Scenario::Idle | Scenario::Resources => {
+                ", as the makers of both chose".to_owned()
+            }
+            _ => String::new(),
+        };
+        let (term_length, window) = (size(term_length), size(window));
+        format!("terms of {term_length}, MTU {mtu} B, window {window}{socket_buffers}{more}")
     }
 
     /// The metric of that name.
@@ -208,6 +240,16 @@ impl Case {
             invalid: told.invalid_parties,
             curves: told.curves.into_iter().map(|(party, curve)| (party, vec![curve])).collect(),
         })
+    }
+}
+
+/// A number of bytes in the largest unit of which it is a multiple.
+fn size(bytes: usize) -> String {
+    match bytes {
+        0 => "0 B".to_owned(),
+        bytes if bytes.is_multiple_of(1 << 20) => format!("{} MiB", bytes >> 20),
+        bytes if bytes.is_multiple_of(1 << 10) => format!("{} KiB", bytes >> 10),
+        bytes => format!("{bytes} B"),
     }
 }
 
@@ -286,6 +328,27 @@ mod tests {
         assert_eq!(case.json()["valid"], false);
         assert_eq!(case.json()["faults"], json!(["aeron: lost one"]));
         assert_eq!(case.json()["invalid_parties"], json!(["aeron"]));
+    }
+
+    #[test]
+    fn a_case_tells_the_settings_that_it_runs_with() {
+        let case =
+            |scenario| Case::new(scenario, Parameters { streams: 1000, batch: 16, ..Parameters::default() });
+        for (scenario, settings) in [
+            (Scenario::UdpLatency, "terms of 1 MiB, MTU 1408 B, window 2 MiB, socket buffers "),
+            (Scenario::UdpThroughput, "terms of 16 MiB, MTU 1408 B, window 2 MiB, socket buffers "),
+            (Scenario::Streams, "terms of 64 KiB, "),
+            (Scenario::IpcThroughput, "terms of 16 MiB, MTU 1408 B, window 8 MiB"),
+            (
+                Scenario::Stock,
+                "terms of 16 MiB, MTU 1408 B, window 128 KiB, socket buffers 128 KiB, as the makers",
+            ),
+        ] {
+            let told = case(scenario).settings();
+            assert!(told.starts_with(settings), "{scenario}: {told}");
+        }
+        assert_eq!(case(Scenario::UdpLatency).json()["parameters"]["driver"]["term_length"], 1 << 20);
+        assert_eq!(case(Scenario::IpcThroughput).title(), "32 B, in batches of 16 where a client can");
     }
 
     #[test]

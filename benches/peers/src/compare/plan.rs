@@ -25,6 +25,7 @@ pub fn all_cases(base: &Parameters) -> Vec<Case> {
     for length in [32, 1344] {
         add(Scenario::IpcThroughput, of_length(length));
     }
+    add(Scenario::IpcThroughput, Parameters { batch: BATCH, ..of_length(32) });
     for rate in [10_000, 100_000, 500_000, 1_000_000] {
         add(Scenario::UdpOpenLoop, Parameters { rate, ..of_length(288) });
     }
@@ -52,6 +53,9 @@ pub fn all_cases(base: &Parameters) -> Vec<Case> {
     cases
 }
 
+/// Messages of a batch.
+const BATCH: usize = 16;
+
 /// Messages per second whose times `loss` measures, unless told otherwise: few enough that none waits for another.
 pub const LOSS_RATE: u64 = 10_000;
 
@@ -59,6 +63,13 @@ pub const LOSS_RATE: u64 = 10_000;
 mod tests {
     use super::*;
     use clap::ValueEnum;
+
+    #[test]
+    fn the_target_of_batches_is_part_of_it() {
+        let cases = all_cases(&Parameters::default());
+        assert!(cases.iter().any(|case| case.scenario == Scenario::IpcThroughput
+            && (case.parameters.length, case.parameters.batch) == (32, BATCH)));
+    }
 
     #[test]
     fn every_scenario_is_part_of_it() {

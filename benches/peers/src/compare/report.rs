@@ -75,11 +75,10 @@ pub fn page(environment: &Environment, cases: &[Case]) -> String {
 }
 
 fn participants(cases: &[Case]) -> impl Iterator<Item = Contender> {
-    Contender::value_variants().iter().copied().filter(|&contender| {
-        cases.iter().any(|case| {
-            case.is_invalid(contender) || case.metrics.iter().any(|metric| metric.spread(contender).is_some())
-        })
-    })
+    Contender::value_variants()
+        .iter()
+        .copied()
+        .filter(|&contender| cases.iter().any(|case| case.has_part(contender)))
 }
 
 fn about(environment: &Environment, cases: &[Case]) -> Markup {
@@ -96,31 +95,31 @@ fn about(environment: &Environment, cases: &[Case]) -> Markup {
                 tr { td { (contender.name()) } td { (contender.description()) } }
             }
         }
-        @if let Some(Case { parameters: Parameters { driver, runs, duration, warm_up, processors, .. }, .. }) = cases.first() {
+        @if let Some(Case { parameters: Parameters { runs, duration, warm_up, processors, .. }, .. }) = cases.first() {
             p {
                 (runs) " runs of " (format!("{duration:?}")) " after " (format!("{warm_up:?}")) " of warm-up; processors "
-                (format!("{processors:?}")) ". Both drivers, unless a case says otherwise: " (driver)
-                ". Processes of stock, idle and resources have the settings that their makers chose."
+                (format!("{processors:?}")) ". Both drivers are set to what each case says."
             }
         }
     }
 }
 
-fn name_of(scenario: Scenario) -> String {
-    scenario.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
-}
-
 fn section(scenario: Scenario, all: &[Case]) -> Markup {
     let cases: Vec<&Case> = all.iter().filter(|case| case.scenario == scenario).collect();
     let meaning = scenario.to_possible_value().and_then(|value| value.get_help().map(ToString::to_string));
+    let takes_part = |contender| cases.iter().any(|case| case.has_part(contender));
+    let absent = participants(all).filter(|&contender| !takes_part(contender)).map(Contender::name);
+    let absent: Vec<_> = absent.collect();
     html! {
-        h2 id=(name_of(scenario)) { (name_of(scenario)) }
+        h2 id=(scenario) { (scenario) }
         @if let Some(meaning) = meaning { p { (meaning) } }
+        @if !absent.is_empty() { p { small { "Without a part in it: " (absent.join(", ")) "." } } }
         @for svg in scaling(scenario, &cases).into_iter().flatten() {
             figure { (PreEscaped(svg)) }
         }
         @for case in cases {
             h3 { (case.title()) }
+            p { small { (case.settings()) } }
             (table(case))
             @for fault in &case.faults {
                 p.invalid { "invalid: " (fault) }
@@ -198,11 +197,14 @@ fn scaling(scenario: Scenario, cases: &[&Case]) -> Vec<Option<String>> {
             })
             .into(),
         Scenario::UdpThroughput | Scenario::IpcThroughput => {
-            let window = |parameters: &Parameters| match parameters.driver.window {
-                window if scenario == Scenario::UdpThroughput => format!(", window {} KiB", window >> 10),
+            let variant = |parameters: &Parameters| match *parameters {
+                Parameters { batch, .. } if batch > 1 => format!(", batches of {batch}"),
+                Parameters { driver, .. } if scenario == Scenario::UdpThroughput => {
+                    format!(", window {} KiB", driver.window >> 10)
+                }
                 _ => String::new(),
             };
-            let lines = lines(cases, "bytes", |parameters| parameters.length as f64, window);
+            let lines = lines(cases, "bytes", |parameters| parameters.length as f64, variant);
             vec![plot::scaling("length of a message, bytes", "MB/s", &lines)]
         }
         Scenario::Loss => ["bytes", "p99"]
@@ -257,7 +259,7 @@ mod tests {
         let cases = super::super::all_cases(&Parameters::default());
         let page = page(&Environment::here(), &cases);
         for scenario in Scenario::value_variants() {
-            assert!(page.contains(&name_of(*scenario)), "{scenario:?}");
+            assert!(page.contains(&scenario.to_string()), "{scenario:?}");
         }
         assert!(!page.contains("src="), "nothing is loaded from elsewhere");
     }

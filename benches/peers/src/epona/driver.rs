@@ -62,3 +62,22 @@ impl party::InvokedDriver for EponaDriver {
         self.driver.do_work(self.clock.now())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stock_settings_are_our_defaults() {
+        let Context { buffers, network, .. } = Context::default();
+        let defaults = DriverSettings {
+            mtu: network.mtu.get() as usize,
+            window: network.initial_window,
+            ipc_window: buffers.ipc_publication_window,
+            socket_buffer: network.socket_receive_buffer,
+            term_length: buffers.term_length.get() as usize,
+            ipc_term_length: buffers.ipc_term_length.get() as usize,
+        };
+        assert_eq!(defaults, DriverSettings::STOCK);
+    }
+}

@@ -6,10 +6,7 @@ mod driver;
 pub use client::{EponaClient, EponaPublication, EponaSubscription};
 pub use driver::EponaDriver;
 
-use crate::{
-    party::{Party, PartyError},
-    process::DriverKind,
-};
+use crate::party::{DriverKind, Party, PartyError};
 
 /// Name of this party.
 pub const NAME: &str = "epona";

@@ -84,12 +84,12 @@ fn round_trips(socket: &UdpSocket, parameters: &Parameters) -> Result<Histogram<
             }
             turns = turns.wrapping_add(1);
             if turns.is_multiple_of(1 << 16) && sent_at.elapsed() > SILENCE {
-                return Err("bare socket: a datagram was not echoed".to_owned());
+                return Err("a datagram was not echoed".to_owned());
             }
         };
         let now = Instant::now();
         if buffer[..length] != message {
-            return Err("bare socket: an echo is not what was sent".to_owned());
+            return Err("an echo is not what was sent".to_owned());
         }
         if now >= end {
             break;
@@ -195,7 +195,7 @@ fn receive(socket: &UdpSocket, cut: Cut, received: &AtomicU64, parameters: &Para
             if checker.messages > before {
                 last_seen = now;
             } else if now - last_seen > SILENCE {
-                return Err("bare socket: datagrams stopped arriving".to_owned());
+                return Err("datagrams stopped arriving".to_owned());
             }
             if now - start >= duration {
                 break now - start;
@@ -203,7 +203,7 @@ fn receive(socket: &UdpSocket, cut: Cut, received: &AtomicU64, parameters: &Para
         };
         *rate = (checker.messages - first) as f64 / elapsed.as_secs_f64();
     }
-    checker.verdict().map_err(|fault| format!("bare socket: {fault}"))?;
+    checker.verdict()?;
     Ok(rates[1])
 }
 

@@ -83,7 +83,7 @@ pub(super) fn run<P: Party>(parameters: &Parameters) -> Result<Measurement> {
             receive(&mut receivers, parameters.warm_up)?;
             let rate = receive(&mut receivers, parameters.duration)?;
             for receiver in &receivers {
-                receiver.checker.verdict().map_err(|fault| format!("{}: {fault}", P::NAME))?;
+                receiver.checker.verdict()?;
             }
             Ok(Measurement::rate(rate, parameters))
         },
@@ -96,7 +96,7 @@ fn await_images<P: Party>(receivers: &mut [Receiver<P>]) -> Result<()> {
         receivers.iter_mut().for_each(|receiver| receiver.side.keep_house());
         std::thread::yield_now();
         if Instant::now() > deadline {
-            return Err(format!("{}: not every receiver was connected", P::NAME));
+            return Err("not every receiver was connected".to_owned());
         }
     }
     Ok(())
@@ -117,7 +117,7 @@ fn receive<P: Party>(receivers: &mut [Receiver<P>], duration: Duration) -> Resul
         if count > last_count {
             (last_seen, last_count) = (now, count);
         } else if now - last_seen > SILENCE {
-            return Err(format!("{}: messages stopped arriving at a receiver", P::NAME));
+            return Err("messages stopped arriving at a receiver".to_owned());
         }
         if now - start >= duration {
             return Ok((count - first) as f64 / (now - start).as_secs_f64());

@@ -25,7 +25,7 @@ pub(super) fn run<P: Party>(parameters: &Parameters) -> Result<Measurement> {
     rest(&mut side, parameters.duration);
     let (used, elapsed) = (Usage::of(driver.id())?, start.elapsed().as_secs_f64());
     if !publications.iter().all(Publication::is_connected) {
-        return Err(format!("{}: an idle stream was disconnected", P::NAME));
+        return Err("an idle stream was disconnected".to_owned());
     }
     let share = (used.processor - before.processor).as_secs_f64() / elapsed;
     let switches = used.switches.saturating_sub(before.switches) as f64 / elapsed;

@@ -25,6 +25,7 @@ mod udp;
 mod units;
 
 pub use measurement::{Measurement, Metric, PERCENTILES};
+pub use side::IDLE_TERM;
 pub use stock::{End, StockClient};
 
 use crate::{
@@ -32,8 +33,9 @@ use crate::{
     epona::Epona,
     party::{DriverSettings, Party},
 };
+use clap::ValueEnum;
 use sockets::Calls;
-use std::time::Duration;
+use std::{fmt, time::Duration};
 use units::{milliseconds, seconds};
 
 /// What goes wrong while measuring, as a sentence.
@@ -74,6 +76,22 @@ pub enum Scenario {
     Idle,
     /// Time and memory to add and remove publications (`--publications`) at a driver process with default settings.
     Resources,
+}
+
+impl Scenario {
+    /// Whether its drivers are processes.
+    #[must_use]
+    pub fn has_processes(self) -> bool {
+        matches!(self, Self::Stock | Self::Idle | Self::Resources)
+    }
+}
+
+impl fmt::Display for Scenario {
+    /// Its name, as on the command line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = self.to_possible_value();
+        f.pad(value.as_ref().map_or("", |value| value.get_name()))
+    }
 }
 
 /// How one stream reaches several receivers.
@@ -131,6 +149,29 @@ pub struct Parameters {
     pub driver: DriverSettings,
 }
 
+impl Parameters {
+    /// As they are in a scenario: some choose the terms of their streams, processes have the settings that their makers
+    /// chose, and no system gives longer buffers than it may.
+    #[must_use]
+    pub fn of(mut self, scenario: Scenario) -> Self {
+        let driver = &mut self.driver;
+        match scenario {
+            Scenario::UdpLatency | Scenario::IdleStreams | Scenario::UdpOpenLoop => {
+                driver.term_length = udp::SHORT_TERM;
+            }
+            Scenario::UdpWake => driver.term_length = IDLE_TERM,
+            Scenario::Streams => driver.term_length = streams::term_length(self.streams),
+            Scenario::Stock => *driver = DriverSettings::STOCK,
+            Scenario::Idle | Scenario::Resources => {
+                *driver = DriverSettings { term_length: IDLE_TERM, ..DriverSettings::STOCK };
+            }
+            _ => {}
+        }
+        driver.socket_buffer = driver.socket_buffer.min(sockets::longest_buffers());
+        self
+    }
+}
+
 impl Default for Parameters {
     /// What `compare` does when it is told nothing else; one second of warm-up takes a stream through its log.
     fn default() -> Self {
@@ -168,6 +209,8 @@ pub enum Contender {
     Epona,
     /// Aeron C 1.54, driver and client.
     Aeron,
+    /// Aeron C 1.54's client on our driver.
+    AeronOnEponamd,
     /// UDP sockets and nothing else: one system call per datagram.
     BareSocket,
     /// UDP sockets with `sendmmsg` and `recvmmsg`.
@@ -182,12 +225,13 @@ pub enum Contender {
 
 impl Contender {
     /// All of them, in the order of a run.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::BareSocket,
         Self::BareSocketMmsg,
         Self::BareSocketOffload,
         Self::Epona,
         Self::Aeron,
+        Self::AeronOnEponamd,
         Self::Zeromq,
         Self::Iceoryx2,
     ];
@@ -198,6 +242,7 @@ impl Contender {
         match self {
             Self::Epona => Epona::NAME,
             Self::Aeron => Aeron::NAME,
+            Self::AeronOnEponamd => "aeron_on_eponamd",
             Self::BareSocket => "bare_socket",
             Self::BareSocketMmsg => "bare_socket_mmsg",
             Self::BareSocketOffload => "bare_socket_offload",
@@ -213,6 +258,9 @@ impl Contender {
             Self::Epona => "Epona: this repository's driver and client, invoked by the measuring threads",
             Self::Aeron => {
                 "Aeron C 1.54: driver and client of the rusteron crates, invoked by the measuring threads"
+            }
+            Self::AeronOnEponamd => {
+                "Aeron C 1.54's client on our driver, each a process, with default settings"
             }
             Self::BareSocket => {
                 "two UDP sockets, one send and one recv per datagram of message and 32 B header; for throughput the \
@@ -238,6 +286,7 @@ impl Contender {
     pub fn fits(self, scenario: Scenario) -> bool {
         match self {
             Self::Epona | Self::Aeron => true,
+            Self::AeronOnEponamd => scenario == Scenario::Stock,
             Self::BareSocket => matches!(
                 scenario,
                 Scenario::UdpLatency
@@ -261,6 +310,18 @@ impl Contender {
         }
     }
 
+    /// What to say where it has no part in a scenario.
+    #[must_use]
+    pub fn no_part(self, scenario: Scenario) -> String {
+        let name = self.name();
+        if matches!(self, Self::Zeromq | Self::Iceoryx2) && !cfg!(feature = "alternatives") {
+            return format!("{name} takes part when built with --features alternatives");
+        }
+        let its = Scenario::value_variants().iter().filter(|&&its| self.fits(its));
+        let its: Vec<_> = its.map(Scenario::to_string).collect();
+        format!("{name} has no part in {scenario}, only in {}", its.join(", "))
+    }
+
     /// Runs a scenario once.
     ///
     /// # Errors
@@ -270,6 +331,9 @@ impl Contender {
         let calls = match self {
             Self::Epona => return run::<Epona>(scenario, parameters),
             Self::Aeron => return run::<Aeron>(scenario, parameters),
+            Self::AeronOnEponamd if scenario == Scenario::Stock => {
+                return stock::run::<Aeron>(Epona::DRIVER, parameters);
+            }
             Self::BareSocket => Calls::Single,
             Self::BareSocketMmsg => Calls::Mmsg,
             Self::BareSocketOffload => Calls::Offload,
@@ -278,9 +342,8 @@ impl Contender {
             #[cfg(feature = "alternatives")]
             Self::Iceoryx2 => return alternatives::run::<alternatives::Iceoryx2>(scenario, parameters),
             #[cfg(not(feature = "alternatives"))]
-            Self::Zeromq | Self::Iceoryx2 => {
-                return Err(format!("{} takes part when built with --features alternatives", self.name()));
-            }
+            Self::Zeromq | Self::Iceoryx2 => return Err(self.no_part(scenario)),
+            Self::AeronOnEponamd => return Err(self.no_part(scenario)),
         };
         match scenario {
             Scenario::UdpLatency | Scenario::IdleStreams | Scenario::UdpWake => {
@@ -288,7 +351,7 @@ impl Contender {
             }
             Scenario::UdpThroughput => bare_socket::throughput(calls, parameters),
             Scenario::UdpOpenLoop => bare_socket::open_loop(parameters),
-            _ => Err(format!("{} has no part in this scenario", self.name())),
+            _ => Err(self.no_part(scenario)),
         }
     }
 }
@@ -307,7 +370,7 @@ fn run<P: Party>(scenario: Scenario, parameters: &Parameters) -> Result<Measurem
         Scenario::Recovery => {
             open_loop::run_on::<P>(udp::Route::lossy(parameters.loss_percent, parameters)?, parameters)
         }
-        Scenario::Stock => stock::run::<P>(parameters),
+        Scenario::Stock => stock::run::<P>(P::DRIVER, parameters),
         Scenario::Idle => idle::run::<P>(parameters),
         Scenario::Resources => resources::run::<P>(parameters),
     }

@@ -82,6 +82,17 @@ impl Schedule {
         Ok(())
     }
 
+    /// What became of a rate that was missed, of which no message is known to be lost; `next` has not arrived.
+    fn lateness(&self, arrived: f64, intended: f64, next: u64) -> String {
+        let elapsed = self.start.get().map_or(Duration::ZERO, Instant::elapsed);
+        let behind = elapsed.saturating_sub(self.due(next)).as_secs_f64() * 1e3;
+        format!(
+            "missed its rate of {} messages per second: {arrived:.0} of the {intended:.0} that were due in the time measured \
+             had arrived at its end; none was lost, the next had been due for {behind:.1} ms",
+            self.rate
+        )
+    }
+
     /// Times messages as `poll` hands them over.
     pub(super) fn receive(
         &self,
@@ -120,8 +131,7 @@ impl Schedule {
         let intended = self.rate as f64 * self.duration.as_secs_f64();
         let arrived = histogram.len() as f64;
         if arrived < LEAST_RATE * intended {
-            let rate = arrived / self.duration.as_secs_f64();
-            return Err(format!("missed its rate: {rate:.0} of {} messages per second arrived", self.rate));
+            return Err(self.lateness(arrived, intended, expected));
         }
         let mut measurement = Measurement::times(&histogram);
         let rate = arrived / self.duration.as_secs_f64() / 1e6;
@@ -131,9 +141,7 @@ impl Schedule {
 }
 
 pub(super) fn run<P: Party>(parameters: &Parameters) -> Result<Measurement> {
-    let direct = Route::direct()?;
-    let publication = udp::of_short_terms(&direct.publication);
-    run_on::<P>(Route { publication, ..direct }, parameters)
+    run_on::<P>(Route::direct()?, parameters)
 }
 
 pub(super) fn run_on<P: Party>(route: Route, parameters: &Parameters) -> Result<Measurement> {
@@ -143,7 +151,6 @@ pub(super) fn run_on<P: Party>(route: Route, parameters: &Parameters) -> Result<
         None => Schedule::new(parameters),
     };
     let (sender, receiver) = (schedule.clone(), schedule);
-    let fault = |fault| format!("{}: {fault}", P::NAME);
     udp::in_two_threads::<P, _>(
         parameters,
         |mut side, stop| {
@@ -157,13 +164,40 @@ pub(super) fn run_on<P: Party>(route: Route, parameters: &Parameters) -> Result<
         |mut side| {
             let mut subscription = side.add_subscription(&incoming)?;
             side.await_connection(|| subscription.image_count() == 1)?;
-            receiver
-                .receive(|on_message| {
-                    subscription.poll_fragments(FRAGMENT_LIMIT, |fragment| on_message(fragment));
-                    side.turn();
-                    Ok(())
-                })
-                .map_err(fault)
+            receiver.receive(|on_message| {
+                subscription.poll_fragments(FRAGMENT_LIMIT, |fragment| on_message(fragment));
+                side.turn();
+                Ok(())
+            })
         },
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_that_are_only_late_are_told_to_be_late() {
+        let parameters = Parameters {
+            rate: 1000,
+            warm_up: Duration::from_millis(20),
+            duration: Duration::from_millis(30),
+            ..Parameters::default()
+        };
+        let schedule = Schedule::new(&parameters);
+        schedule.start.get_or_init(Instant::now);
+        let mut numbers = 0..25;
+        let mut message = content::message(32);
+        let outcome = schedule.receive(|on_message| {
+            for number in numbers.by_ref() {
+                content::stamp(&mut message, number);
+                on_message(&message);
+            }
+            Ok(())
+        });
+        let fault = outcome.expect_err("25 of 50");
+        assert!(fault.contains("5 of the 30 that were due"), "{fault}");
+        assert!(fault.contains("none was lost, the next had been due for "), "{fault}");
+    }
 }

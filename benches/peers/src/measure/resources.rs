@@ -4,7 +4,7 @@
 use super::{
     Measurement, Metric, Parameters, Result,
     process_usage::{Usage, bytes_in},
-    side::{STREAM, Side},
+    side::{IDLE_TERM, STREAM, Side},
     udp,
 };
 use crate::{
@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(super) fn run<P: Party>(parameters: &Parameters) -> Result<Measurement> {
     let driver = DriverProcess::spawn_stock(P::DRIVER).map_err(|error| error.to_string())?;
     let mut side = Side::<P>::of_a_process(driver.dir())?;
-    let channel = || Ok::<_, String>(format!("{}|term-length=64k", udp::channel()?));
+    let channel = || Ok::<_, String>(format!("{}|term-length={IDLE_TERM}", udp::channel()?));
     let memory = || -> Result<f64> {
         let anonymous = Usage::of(driver.id())?.anonymous_bytes;
         Ok((anonymous + bytes_in(driver.dir())) as f64 / 1024.0)
@@ -70,7 +70,7 @@ fn await_no_logs<P: Party>(side: &mut Side<P>, dir: &Path) -> Result<()> {
         side.client.do_work();
         std::thread::yield_now();
         if Instant::now() > deadline {
-            return Err(format!("{}: log buffers are left {PATIENCE:?} after their publications", P::NAME));
+            return Err(format!("log buffers are left {PATIENCE:?} after their publications"));
         }
     }
     Ok(())

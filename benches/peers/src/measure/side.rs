@@ -69,23 +69,23 @@ impl<P: Party> Side<P> {
         driver_turn: DriverTurn,
     ) -> Result<Self> {
         pin(processor)?;
-        let mut driver = P::Driver::launch(dir, &parameters.driver).map_err(|error| error.to_string())?;
+        let mut driver = P::Driver::launch(dir, &parameters.driver).map_err(|error| error.message)?;
         driver.do_work();
-        let client = P::Client::connect(dir).map_err(|error| error.to_string())?;
+        let client = P::Client::connect(dir).map_err(|error| error.message)?;
         Ok(Self { driver: Some(driver), driver_turn, rest: parameters.rest, ..Self::new(client) })
     }
 
     /// Pins the calling thread and connects to the driver that the other side runs in `dir`.
     pub(super) fn without_driver(dir: &Path, processor: usize) -> Result<Self> {
         pin(processor)?;
-        let client = P::Client::connect(dir).map_err(|error| error.to_string())?;
+        let client = P::Client::connect(dir).map_err(|error| error.message)?;
         Ok(Self::new(client))
     }
 
     /// Connects to the driver process in `dir` from a thread that runs wherever there is room, and makes room itself
     /// between two polls.
     pub(super) fn of_a_process(dir: &Path) -> Result<Self> {
-        let client = P::Client::connect(dir).map_err(|error| error.to_string())?;
+        let client = P::Client::connect(dir).map_err(|error| error.message)?;
         Ok(Self { shares_its_processor: true, ..Self::new(client) })
     }
 
@@ -114,7 +114,7 @@ impl<P: Party> Side<P> {
         let mut turn = || work(driver);
         self.client
             .add_publication(channel, stream, Sharing::Exclusive, &mut turn)
-            .map_err(|error| error.to_string())
+            .map_err(|error| error.message)
     }
 
     pub(super) fn add_subscription(&mut self, channel: &str) -> Result<<P::Client as Client>::Subscription> {
@@ -128,7 +128,7 @@ impl<P: Party> Side<P> {
     ) -> Result<<P::Client as Client>::Subscription> {
         let driver = &mut self.driver;
         let mut turn = || work(driver);
-        self.client.add_subscription(channel, stream, &mut turn).map_err(|error| error.to_string())
+        self.client.add_subscription(channel, stream, &mut turn).map_err(|error| error.message)
     }
 
     /// A publication on each of the idle streams.
@@ -195,7 +195,7 @@ impl<P: Party> Side<P> {
             self.keep_house();
             std::thread::yield_now();
             if Instant::now() > deadline {
-                return Err(format!("{}: the two sides never connected", P::NAME));
+                return Err("the two sides never connected".to_owned());
             }
         }
         Ok(())
@@ -223,7 +223,7 @@ impl<P: Party> Side<P> {
             while !matches!(ping.offer(&message), Offer::Sent(_)) {
                 self.keep_house();
                 if sent_at.elapsed() > SILENCE {
-                    return Err(format!("{}: a message was not taken", P::NAME));
+                    return Err("a message was not taken".to_owned());
                 }
             }
             let (mut echoes, mut right) = (0, true);
@@ -231,16 +231,16 @@ impl<P: Party> Side<P> {
                 self.turn();
                 echoes += pong.poll_fragments(1, |echo| right = echo == message);
                 if self.turns.is_multiple_of(1 << 16) && sent_at.elapsed() > SILENCE {
-                    return Err(format!("{}: a message was not echoed", P::NAME));
+                    return Err("a message was not echoed".to_owned());
                 }
             }
             let now = Instant::now();
             if !right {
-                return Err(format!("{}: an echo is not what was sent", P::NAME));
+                return Err("an echo is not what was sent".to_owned());
             }
             if now >= end {
                 if histogram.is_empty() {
-                    return Err(format!("{}: no round trip began and ended in the time measured", P::NAME));
+                    return Err("no round trip began and ended in the time measured".to_owned());
                 }
                 return Ok(histogram);
             }
@@ -342,9 +342,7 @@ impl<P: Party> Side<P> {
         let mut checkers = vec![Checker::new(parameters.length); subscriptions.len()];
         self.count_for(parameters.warm_up, subscriptions, &mut checkers, &mut on_messages)?;
         let rate = self.count_for(parameters.duration, subscriptions, &mut checkers, &mut on_messages)?;
-        checkers
-            .iter()
-            .try_for_each(|checker| checker.verdict().map_err(|fault| format!("{}: {fault}", P::NAME)))?;
+        checkers.iter().try_for_each(Checker::verdict)?;
         Ok(rate)
     }
 
@@ -375,7 +373,7 @@ impl<P: Party> Side<P> {
             if count > last_count {
                 (last_seen, last_count) = (now, count);
             } else if now - last_seen > SILENCE {
-                return Err(format!("{}: messages stopped arriving", P::NAME));
+                return Err("messages stopped arriving".to_owned());
             }
             if now - start >= duration {
                 return Ok(count as f64 / (now - start).as_secs_f64());
@@ -389,10 +387,13 @@ fn idle_streams(parameters: &Parameters) -> impl Iterator<Item = i32> {
     (STREAM..).skip(1).take(parameters.idle_streams)
 }
 
-/// A channel whose publications have the shortest terms there are: nothing is to be sent on them.
+/// Length of a term of the idle streams, bytes: the shortest there is, as little or nothing is to be sent on them.
+pub const IDLE_TERM: usize = 64 << 10;
+
+/// A channel whose publications have such terms.
 fn with_short_terms(channel: &str) -> String {
     let separator = if channel.contains('?') { '|' } else { '?' };
-    format!("{channel}{separator}term-length=64k")
+    format!("{channel}{separator}term-length={IDLE_TERM}")
 }
 
 #[inline]

@@ -37,6 +37,15 @@ pub(super) fn pair(buffer: usize) -> io::Result<(UdpSocket, UdpSocket)> {
     Ok((one, other))
 }
 
+/// The longest buffers that the system gives a socket for receiving and sending, bytes.
+pub(super) fn longest_buffers() -> usize {
+    let limits = ["rmem_max", "wmem_max"].map(|name| {
+        let text = std::fs::read_to_string(format!("/proc/sys/net/core/{name}")).unwrap_or_default();
+        text.trim().parse().unwrap_or(usize::MAX / 2)
+    });
+    limits[0].min(limits[1])
+}
+
 /// Has the kernel cut what is sent into datagrams of `length` bytes.
 pub(super) fn segment(socket: &UdpSocket, length: usize) -> io::Result<()> {
     set_udp_option(socket, libc::UDP_SEGMENT, libc::c_int::try_from(length).map_err(io::Error::other)?)

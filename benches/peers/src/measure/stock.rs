@@ -1,9 +1,9 @@
-//! Ping-pong between two client processes over the driver process of their make, with its default settings: more
-//! threads than processors where there are two.
+//! Ping-pong between two client processes over a driver process, of their make or of the other, with its default settings:
+//! more threads than processors where there are two.
 
 use super::{Measurement, Parameters, Result, measurement::new_histogram, side::Side, udp};
 use crate::{
-    party::{Party, Publication, Subscription},
+    party::{DriverKind, Party, Publication, Subscription},
     process::{ClientProcess, DriverProcess},
 };
 use std::{path::PathBuf, sync::atomic::AtomicBool, time::Duration};
@@ -97,8 +97,9 @@ impl StockClient {
     }
 }
 
-pub(super) fn run<P: Party>(parameters: &Parameters) -> Result<Measurement> {
-    let driver = DriverProcess::spawn_stock(P::DRIVER).map_err(|error| error.to_string())?;
+/// Of clients of one make on a driver of either.
+pub(super) fn run<P: Party>(driver: DriverKind, parameters: &Parameters) -> Result<Measurement> {
+    let driver = DriverProcess::spawn_stock(driver).map_err(|error| error.to_string())?;
     let mut client = StockClient {
         dir: driver.dir().to_owned(),
         end: End::Pong,
@@ -114,8 +115,8 @@ pub(super) fn run<P: Party>(parameters: &Parameters) -> Result<Measurement> {
     let _pong = start(&client)?;
     client.end = End::Ping;
     let output = start(&client)?.output()?;
-    let times: Vec<(u64, u64)> = serde_json::from_str(&output)
-        .map_err(|error| format!("{}: ping printed {output:?}: {error}", P::NAME))?;
+    let times: Vec<(u64, u64)> =
+        serde_json::from_str(&output).map_err(|error| format!("ping printed {output:?}: {error}"))?;
     let mut histogram = new_histogram()?;
     for (value, count) in times {
         histogram.saturating_record_n(value, count);

@@ -22,27 +22,20 @@ const KERNEL_OVERHEAD: usize = 1024;
 const HEADER_LENGTH: usize = 32;
 
 /// Length of a term, bytes: a thousand logs of the usual length do not fit where shared memory is.
-fn term_length(streams: usize) -> usize {
+pub(super) fn term_length(streams: usize) -> usize {
     let share = ALL_TERMS / streams.max(1);
     (1 << share.max(1).ilog2()).clamp(64 << 10, 16 << 20)
 }
 
-/// Messages that the receiver's socket holds, each burst in datagrams of its own; `most` is what the system allows a buffer
-/// to have.
-fn in_flight(parameters: &Parameters, most: usize) -> u64 {
+/// Messages that the receiver's socket holds, each burst in datagrams of its own.
+fn in_flight(parameters: &Parameters) -> u64 {
     // The kernel doubles what it is asked for.
-    let buffer = 2 * parameters.driver.socket_buffer.min(most);
+    let buffer = 2 * parameters.driver.socket_buffer;
     let burst = parameters.burst.max(1);
     let bytes = burst * (parameters.length + HEADER_LENGTH).next_multiple_of(HEADER_LENGTH);
     // No datagram but the last of a burst is filled to less than half.
     let datagrams = burst.min(2 * bytes / parameters.driver.mtu.max(1) + 1);
     (burst * (buffer / (bytes + datagrams * KERNEL_OVERHEAD))).max(1) as u64
-}
-
-/// Most that the system gives a socket for receiving, bytes.
-fn most_buffer() -> usize {
-    let text = std::fs::read_to_string("/proc/sys/net/core/rmem_max").unwrap_or_default();
-    text.trim().parse().unwrap_or(usize::MAX / 2)
 }
 
 pub(super) fn run<P: Party>(parameters: &Parameters) -> Result<Measurement> {
@@ -52,9 +45,8 @@ pub(super) fn run<P: Party>(parameters: &Parameters) -> Result<Measurement> {
     udp::in_two_threads::<P, _>(
         parameters,
         |mut side, stop| {
-            let with_terms = format!("{channel}|term-length={}", term_length(parameters.streams));
             let publications: Result<Vec<_>> =
-                ids().map(|stream| side.add_publication_on(&with_terms, stream)).collect();
+                ids().map(|stream| side.add_publication_on(&channel, stream)).collect();
             let mut publications = publications?;
             side.await_connection(|| {
                 stop.load(Ordering::Relaxed) || publications.iter().all(Publication::is_connected)
@@ -84,7 +76,7 @@ fn send<P: Party>(
     publications: &mut [<P::Client as Client>::Publication],
     received: &AtomicU64,
 ) {
-    let in_flight = in_flight(parameters, most_buffer());
+    let in_flight = in_flight(parameters);
     let (burst, most) = (parameters.burst.max(1), offer_burst(parameters.length));
     let mut message = content::message(parameters.length);
     let mut numbers = vec![0; publications.len()];
@@ -125,11 +117,13 @@ mod tests {
 
     #[test]
     fn what_is_under_way_fits_the_sockets_of_the_system() {
-        let parameters = Parameters::default();
+        let mut parameters = Parameters::default();
         let buffer = 2 * parameters.driver.socket_buffer;
-        let fits = in_flight(&parameters, usize::MAX / 2) as usize;
+        let fits = in_flight(&parameters) as usize;
         assert!(fits > 1000 && fits * (parameters.length + HEADER_LENGTH) < buffer, "{fits}");
-        assert!(in_flight(&parameters, 200 << 10) < fits as u64 / 8);
-        assert_eq!(in_flight(&parameters, 0), 1);
+        parameters.driver.socket_buffer = 200 << 10;
+        assert!(in_flight(&parameters) < fits as u64 / 8);
+        parameters.driver.socket_buffer = 0;
+        assert_eq!(in_flight(&parameters), 1);
     }
 }

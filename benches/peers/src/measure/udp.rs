@@ -21,11 +21,9 @@ pub(super) fn channel() -> Result<String> {
     Ok(format!("aeron:udp?endpoint=127.0.0.1:{port}"))
 }
 
-/// A publication's channel for what times messages: its terms are so short that all of their pages are in use once it has
-/// warmed up, as they are in a stream that runs for long.
-pub(super) fn of_short_terms(channel: &str) -> String {
-    format!("{channel}|term-length=1m")
-}
+/// Length of a term for what times messages, bytes: so short that all of its pages are in use once the stream has warmed
+/// up, as they are in a stream that runs for long.
+pub(super) const SHORT_TERM: usize = 1 << 20;
 
 /// The way of a stream to its subscriber.
 pub(super) struct Route {
@@ -89,7 +87,7 @@ pub(super) fn latency<P: Party>(parameters: &Parameters) -> Result<Measurement> 
         |mut side, stop| {
             let idle = side.add_idle_subscriptions(&ping, parameters)?;
             let mut incoming = [side.add_subscription(&ping)?];
-            let mut outgoing = side.add_publication(&of_short_terms(&pong))?;
+            let mut outgoing = side.add_publication(&pong)?;
             side.pong(stop, parameters, &mut incoming, &mut outgoing);
             drop(idle);
             Ok(())
@@ -97,7 +95,7 @@ pub(super) fn latency<P: Party>(parameters: &Parameters) -> Result<Measurement> 
         |mut side| {
             let idle = side.add_idle_publications(&ping, parameters)?;
             let mut incoming = side.add_subscription(&pong)?;
-            let mut outgoing = [side.add_publication(&of_short_terms(&ping))?];
+            let mut outgoing = [side.add_publication(&ping)?];
             side.await_connection(|| {
                 outgoing.iter().chain(&idle).all(Publication::is_connected) && incoming.image_count() == 1
             })?;

@@ -8,7 +8,8 @@ use super::{
 };
 use epona_peers::{
     namespace::{Host, Network},
-    process::{DriverKind, DriverProcess},
+    party::DriverKind,
+    process::DriverProcess,
 };
 
 /// The ports of a network of its own are all free.

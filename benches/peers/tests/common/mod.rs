@@ -10,8 +10,8 @@ pub(crate) mod skip;
 use epona_peers::{
     aeron::Cnc,
     net,
-    party::{Client, Sharing, Subscription},
-    process::{DriverKind, DriverProcess},
+    party::{Client, DriverKind, Sharing, Subscription},
+    process::DriverProcess,
     transfer::{self, Outcome, Plan},
 };
 

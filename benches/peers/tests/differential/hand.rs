@@ -6,7 +6,7 @@ use crate::{
     script::{Script, Step, Target},
     stranger::Stranger,
 };
-use epona_peers::process::{DriverKind, DriverProcess};
+use epona_peers::{party::DriverKind, process::DriverProcess};
 use epona_protocol::{
     broadcast::CopyReceiver,
     cnc::{Cnc, CncState},

@@ -12,7 +12,7 @@ mod script;
 mod stranger;
 
 use common::{driver, settings};
-use epona_peers::{net, process::DriverKind};
+use epona_peers::{net, party::DriverKind};
 use frames::{STREAM, Writer};
 use hand::Hand;
 use script::{Script, Step};

@@ -7,7 +7,7 @@ use crate::common::{
     hosts::{MANY, PORT, drivers, for_each_pairing, in_network, publish, subscribe},
     system_counter,
 };
-use epona_peers::{namespace::Network, party::Offer, process::DriverKind};
+use epona_peers::{namespace::Network, party::DriverKind, party::Offer};
 use std::time::{Duration, Instant};
 
 /// Silence after which a destination is forgotten. Source: C `aeron_udp_destination_tracker.h`; no setting changes it.

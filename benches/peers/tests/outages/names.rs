@@ -9,7 +9,8 @@ use crate::common::{
 };
 use epona_peers::{
     namespace::{Host, Network},
-    process::{DriverKind, DriverProcess},
+    party::DriverKind,
+    process::DriverProcess,
 };
 
 for_each_pairing! {

@@ -8,10 +8,7 @@ use crate::common::{
     hosts::{MANY, drivers, followed, for_each_pairing, in_network, multicast, publish, subscribe},
     stream_counter, system_counter, type_id,
 };
-use epona_peers::{
-    namespace::Network,
-    process::{DriverKind, DriverProcess},
-};
+use epona_peers::{namespace::Network, party::DriverKind, process::DriverProcess};
 
 for_each_pairing! {
     #[test]

@@ -6,7 +6,7 @@ use crate::common::{
     hosts::{drivers, for_each_pairing, in_network, multicast, publish, subscribe, unicast},
     system_counter,
 };
-use epona_peers::{namespace::Network, party::Offer, process::DriverKind};
+use epona_peers::{namespace::Network, party::DriverKind, party::Offer};
 
 /// Settings with which only publications take an outage of more than two seconds for a long one.
 const PATIENT_IMAGES: &[(&str, &str)] =

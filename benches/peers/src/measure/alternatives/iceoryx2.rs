@@ -17,7 +17,7 @@ pub(crate) struct Iceoryx2 {
 }
 
 fn text(error: impl std::fmt::Display) -> String {
-    format!("iceoryx2: {error}")
+    error.to_string()
 }
 
 impl End for Iceoryx2 {

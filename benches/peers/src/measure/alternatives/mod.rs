@@ -37,7 +37,7 @@ pub(super) fn run<E: End>(scenario: Scenario, parameters: &Parameters) -> Result
         Scenario::UdpLatency | Scenario::IpcLatency => latency::<E>(parameters),
         Scenario::UdpThroughput | Scenario::IpcThroughput => throughput::<E>(parameters),
         Scenario::UdpOpenLoop => open_loop::<E>(parameters),
-        _ => Err("it has no part in this scenario".to_owned()),
+        _ => Err(format!("it has no part in {scenario}")),
     }
 }
 

@@ -15,7 +15,7 @@ pub(crate) struct Zeromq {
 }
 
 fn text(error: zmq::Error) -> String {
-    format!("ZeroMQ: {error}")
+    error.to_string()
 }
 
 impl Zeromq {
