@@ -4,7 +4,7 @@
 
 use clap::{Parser, ValueEnum};
 use epona_peers::{
-    compare::{self, Case, Environment, LOSS_RATE, Watchdog},
+    compare::{self, Case, Environment, SPARSE_RATE, Watchdog},
     measure::{Contender, FanOut, Parameters, Scenario},
     party::DriverSettings,
     process,
@@ -65,7 +65,7 @@ struct Arguments {
     /// Messages that each of them sends in its turn.
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65536))]
     burst: u32,
-    /// Messages per second of udp-open-loop (100000 when this is not given) and loss (10000).
+    /// Messages per second of udp-open-loop and recovery (100000 when this is not given), loss and churn (10000).
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     rate: Option<u64>,
     /// Datagrams lost in either direction by the network of loss, per cent.
@@ -77,9 +77,9 @@ struct Arguments {
     /// Decides which datagrams are lost.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Publications of resources.
-    #[arg(long, default_value_t = 1000)]
-    publications: usize,
+    /// Publications of resources (1000 when this is not given) and churn (100).
+    #[arg(long)]
+    publications: Option<usize>,
     /// Receivers of fan-out.
     #[arg(long, default_value_t = 3)]
     receivers: usize,
@@ -170,7 +170,11 @@ impl Arguments {
             Scenario::Idle => 100,
             _ => 0,
         };
-        let rate_by_default = if scenario == Scenario::Loss { LOSS_RATE } else { 100_000 };
+        let rate_by_default = match scenario {
+            Scenario::Loss | Scenario::Churn => SPARSE_RATE,
+            _ => 100_000,
+        };
+        let publications_by_default = if scenario == Scenario::Churn { 100 } else { 1000 };
         let driver = DriverSettings {
             mtu: self.mtu,
             window: self.window,
@@ -191,7 +195,7 @@ impl Arguments {
             loss_percent: self.loss,
             round_trip: Duration::from_secs_f64(self.round_trip_ms / 1e3),
             seed: self.seed,
-            publications: self.publications,
+            publications: self.publications.unwrap_or(publications_by_default),
             receivers: self.receivers,
             fan_out: self.fan_out,
             driver,

@@ -147,6 +147,9 @@ impl Case {
         let batches =
             if batch > 1 { format!(", in batches of {batch} where a client can") } else { String::new() };
         match self.scenario {
+            Scenario::Churn => {
+                format!("{length} B, {rate} messages/s, {publications} publications come and go")
+            }
             Scenario::UdpOpenLoop => format!("{length} B, {rate} messages/s"),
             Scenario::FanOut => {
                 format!("{length} B, {:?} to {receivers} receivers", self.parameters.fan_out)
@@ -178,7 +181,7 @@ impl Case {
         let more = match self.scenario {
             Scenario::IdleStreams => format!(", idle streams with terms of {}", size(IDLE_TERM)),
             Scenario::Streams => format!(", bursts of {}", self.parameters.burst),
-            Scenario::Stock | Scenario::Idle | Scenario::Resources => {
+            Scenario::Stock | Scenario::Idle | Scenario::Resources | Scenario::Churn => {
                 ", as the makers of both chose".to_owned()
             }
             _ => String::new(),

@@ -10,7 +10,7 @@ mod watchdog;
 
 pub use case::{Case, MetricRuns};
 pub use environment::Environment;
-pub use plan::{LOSS_RATE, all_cases};
+pub use plan::{SPARSE_RATE, all_cases};
 pub use report::{document, page, read_document};
 pub use statistics::Spread;
 pub use watchdog::Watchdog;

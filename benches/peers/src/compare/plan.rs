@@ -37,7 +37,10 @@ pub fn all_cases(base: &Parameters) -> Vec<Case> {
     }
     for round_trip in [100, 10_000].map(Duration::from_micros) {
         for loss_percent in [0.0, 0.1, 1.0, 5.0] {
-            add(Scenario::Loss, Parameters { round_trip, loss_percent, rate: LOSS_RATE, ..of_length(1344) });
+            add(
+                Scenario::Loss,
+                Parameters { round_trip, loss_percent, rate: SPARSE_RATE, ..of_length(1344) },
+            );
         }
     }
     let far =
@@ -50,14 +53,15 @@ pub fn all_cases(base: &Parameters) -> Vec<Case> {
         add(Scenario::Idle, Parameters { idle_streams, ..*base });
     }
     add(Scenario::Resources, *base);
+    add(Scenario::Churn, Parameters { publications: 100, rate: SPARSE_RATE, ..of_length(32) });
     cases
 }
 
 /// Messages of a batch.
 const BATCH: usize = 16;
 
-/// Messages per second whose times `loss` measures, unless told otherwise: few enough that none waits for another.
-pub const LOSS_RATE: u64 = 10_000;
+/// Messages per second whose times `loss` and `churn` measure, unless told otherwise: few enough that none waits for another.
+pub const SPARSE_RATE: u64 = 10_000;
 
 #[cfg(test)]
 mod tests {

@@ -7,6 +7,7 @@
 #[cfg(feature = "alternatives")]
 mod alternatives;
 mod bare_socket;
+mod churn;
 mod content;
 mod fan_out;
 mod idle;
@@ -31,7 +32,7 @@ pub use stock::{End, StockClient};
 use crate::{
     aeron::Aeron,
     epona::Epona,
-    party::{DriverSettings, Party},
+    party::{DriverKind, DriverSettings, Party},
 };
 use clap::ValueEnum;
 use sockets::Calls;
@@ -76,13 +77,16 @@ pub enum Scenario {
     Idle,
     /// Time and memory to add and remove publications (`--publications`) at a driver process with default settings.
     Resources,
+    /// One stream over UDP at a fixed rate (`--rate`) on a driver process with default settings: how long its messages take
+    /// while nothing else happens, and while publications (`--publications`) are added and removed.
+    Churn,
 }
 
 impl Scenario {
     /// Whether its drivers are processes.
     #[must_use]
     pub fn has_processes(self) -> bool {
-        matches!(self, Self::Stock | Self::Idle | Self::Resources)
+        matches!(self, Self::Stock | Self::Idle | Self::Resources | Self::Churn)
     }
 }
 
@@ -141,7 +145,7 @@ pub struct Parameters {
     /// How long each side sleeps after a turn of its driver, so that a scheduler has nothing to take from it.
     #[serde(skip)]
     pub rest: Duration,
-    /// Publications of `resources`.
+    /// Publications of `resources` and `churn`.
     pub publications: usize,
     /// Processors of the two sides.
     pub processors: [usize; 2],
@@ -162,6 +166,9 @@ impl Parameters {
             Scenario::UdpWake => driver.term_length = IDLE_TERM,
             Scenario::Streams => driver.term_length = streams::term_length(self.streams),
             Scenario::Stock => *driver = DriverSettings::STOCK,
+            Scenario::Churn => {
+                *driver = DriverSettings { term_length: udp::SHORT_TERM, ..DriverSettings::STOCK };
+            }
             Scenario::Idle | Scenario::Resources => {
                 *driver = DriverSettings { term_length: IDLE_TERM, ..DriverSettings::STOCK };
             }
@@ -286,7 +293,7 @@ impl Contender {
     pub fn fits(self, scenario: Scenario) -> bool {
         match self {
             Self::Epona | Self::Aeron => true,
-            Self::AeronOnEponamd => scenario == Scenario::Stock,
+            Self::AeronOnEponamd => matches!(scenario, Scenario::Stock | Scenario::Churn),
             Self::BareSocket => matches!(
                 scenario,
                 Scenario::UdpLatency
@@ -331,9 +338,7 @@ impl Contender {
         let calls = match self {
             Self::Epona => return run::<Epona>(scenario, parameters),
             Self::Aeron => return run::<Aeron>(scenario, parameters),
-            Self::AeronOnEponamd if scenario == Scenario::Stock => {
-                return stock::run::<Aeron>(Epona::DRIVER, parameters);
-            }
+            Self::AeronOnEponamd => return run_on::<Aeron>(Epona::DRIVER, scenario, parameters),
             Self::BareSocket => Calls::Single,
             Self::BareSocketMmsg => Calls::Mmsg,
             Self::BareSocketOffload => Calls::Offload,
@@ -343,7 +348,6 @@ impl Contender {
             Self::Iceoryx2 => return alternatives::run::<alternatives::Iceoryx2>(scenario, parameters),
             #[cfg(not(feature = "alternatives"))]
             Self::Zeromq | Self::Iceoryx2 => return Err(self.no_part(scenario)),
-            Self::AeronOnEponamd => return Err(self.no_part(scenario)),
         };
         match scenario {
             Scenario::UdpLatency | Scenario::IdleStreams | Scenario::UdpWake => {
@@ -370,8 +374,17 @@ fn run<P: Party>(scenario: Scenario, parameters: &Parameters) -> Result<Measurem
         Scenario::Recovery => {
             open_loop::run_on::<P>(udp::Route::lossy(parameters.loss_percent, parameters)?, parameters)
         }
-        Scenario::Stock => stock::run::<P>(P::DRIVER, parameters),
+        Scenario::Stock | Scenario::Churn => run_on::<P>(P::DRIVER, scenario, parameters),
         Scenario::Idle => idle::run::<P>(parameters),
         Scenario::Resources => resources::run::<P>(parameters),
+    }
+}
+
+/// Clients of one make on the driver process of either.
+fn run_on<P: Party>(driver: DriverKind, scenario: Scenario, parameters: &Parameters) -> Result<Measurement> {
+    match scenario {
+        Scenario::Stock => stock::run::<P>(driver, parameters),
+        Scenario::Churn => churn::run::<P>(driver, parameters),
+        _ => Err(format!("{scenario} has no driver of another make than its clients")),
     }
 }

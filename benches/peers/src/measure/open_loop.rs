@@ -57,6 +57,11 @@ impl Schedule {
         Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(u64::MAX))
     }
 
+    /// When that is, once the sender has begun.
+    pub(super) fn due_at(&self, number: u64) -> Option<Instant> {
+        self.start.get().map(|&start| start + self.due(number))
+    }
+
     /// Sends what is due, until told to stop: `offer` is given each message and says whether it was taken; after all that
     /// are due, or many of them, it is everybody else's `turn`.
     pub(super) fn send(
