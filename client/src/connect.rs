@@ -16,7 +16,7 @@ use crate::{
     conductor::Conductor,
     context::Context,
     error::ClientError,
-    link::{Client, Conducting, Shared},
+    link::{Client, Conducting, Doorbells, Shared},
     lookup::{explain, incompatible, incompatible_version, look, retry_interval},
     runner::{AWAITING_IDLE_SLEEP, Invoked, Threaded},
 };
@@ -136,7 +136,7 @@ fn start(mut context: Context, cnc: &Cnc, now: Now) -> Result<Aeron, ClientError
     let events = CopyReceiver::new(cnc.to_clients())
         .map_err(|error| unusable("events to clients", error.to_string()))?;
     let counters = CountersReader::new(cnc.counters_metadata(), cnc.counters_values());
-    let shared = Arc::new(Shared::new(to_driver, counters));
+    let shared = Arc::new(Shared::new(to_driver, counters, Doorbells::open(&context.directory, cnc)));
     let (use_invoker, driver_invoker) = (context.use_invoker, context.driver_invoker.take());
     let conductor = Conductor::new(context, Arc::clone(&shared), events, liveness_timeout, now);
     let conducting: Box<dyn Conducting> = if use_invoker {

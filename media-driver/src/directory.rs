@@ -5,6 +5,7 @@
 //! <dir>/loss-report.dat                           created by the driver, see protocol's loss_report
 //! <dir>/publications/<registration id>.logbuffer
 //! <dir>/images/<correlation id>.logbuffer
+//! <dir>/{conductor,sender}.bell                   FIFOs, where clients may wake threads, see protocol's doorbell
 //! <dir>/spares/<number>                           logs that are kept ready, where that is asked for
 //! <dir>-<timestamp>-error.log                     errors of the driver before, see saved_errors
 //! ```
@@ -14,15 +15,18 @@
 use std::{
     fs,
     io::{self, ErrorKind},
-    os::unix::fs::MetadataExt,
+    os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use epona_protocol::{
     cnc::{CNC_FILE, CNC_VERSION, Cnc, CncState, NotReady, SemanticVersion},
+    doorbell::Door,
     types::{CorrelationId, EpochMillis, RegistrationId},
 };
+
+use rustix::fs::{CWD, Mode, mkfifoat};
 
 use crate::{clock::Clock, config};
 
@@ -214,6 +218,21 @@ pub fn spare_logs(directory: &Path) -> PathBuf {
     directory.join(SPARES)
 }
 
+/// Makes the FIFOs through which clients wake threads, before there is a `cnc.dat` that clients look for.
+///
+/// # Errors
+/// When the system refuses: then clients wait until threads look by themselves.
+pub fn create_doorbells(directory: &Path) -> io::Result<()> {
+    for door in Door::ALL {
+        let path = door.path(directory);
+        mkfifoat(CWD, &path, Mode::from_raw_mode(0o666))?;
+        // Who may only read could take rings away: what was left by the mask of the process is for who may write.
+        let writers = fs::metadata(&path)?.mode() & 0o222;
+        fs::set_permissions(&path, fs::Permissions::from_mode(writers | writers << 1))?;
+    }
+    Ok(())
+}
+
 /// Makes sure that the driver of an existing directory is gone, and saves its errors.
 fn retire(
     settings: &config::Directory,
@@ -279,7 +298,9 @@ fn refuse_foreign(path: &Path) -> Result<(), DirectoryError> {
         if name == CNC_FILE {
             return Ok(());
         }
-        if ![LOSS_REPORT_FILE, PUBLICATIONS, IMAGES, SPARES].iter().any(|ours| name == *ours) {
+        let bells = Door::ALL.map(Door::file_name);
+        let ours = [LOSS_REPORT_FILE, PUBLICATIONS, IMAGES, SPARES].into_iter().chain(bells);
+        if !ours.into_iter().any(|ours| name == *ours) {
             foreign = Some(name);
         }
     }

@@ -13,6 +13,7 @@ use std::{io, sync::Arc, time::Duration};
 
 use epona_protocol::{
     counters::AtomicCounter,
+    doorbell::Door,
     sync::{AtomicBool, Ordering},
     types::{Nanos, Now},
 };
@@ -142,6 +143,17 @@ impl ThreadRole {
             (Self::Receiver, ThreadNaming::New) => "aeron-md-rcv",
             (Self::SharedNetwork, ThreadNaming::New) => "aeron-md-net",
             (Self::Shared, ThreadNaming::New) => "aeron-md-shd",
+        }
+    }
+
+    /// Whose bells wake such a thread.
+    #[must_use]
+    pub const fn doors(self) -> &'static [Door] {
+        match self {
+            Self::Conductor => &[Door::Conductor],
+            Self::Sender | Self::SharedNetwork => &[Door::Sender],
+            Self::Shared => &Door::ALL,
+            Self::NativeResourceAgent | Self::Receiver => &[],
         }
     }
 

@@ -10,6 +10,7 @@
 //! | [`counters`] | positions, statistics and states that every process can read |
 //! | [`error_log`], [`loss_report`] | what went wrong, each thing once |
 //! | [`cnc`] | the file where clients meet a driver |
+//! | [`doorbell`] | waking a thread of the driver from another process |
 //! | [`command`] | what clients ask of a driver and what it answers |
 //! | [`memory`] | the only unsafe code: atomic views over shared regions, mapped files |
 //! | [`logbuffer`] | log buffers: layout, appending, reading, scanning, rebuilding, unblocking |
@@ -28,6 +29,8 @@ pub mod broadcast;
 pub mod cnc;
 pub mod command;
 pub mod counters;
+#[cfg(not(loom))]
+pub mod doorbell;
 pub mod error_log;
 pub mod frame;
 pub mod logbuffer;

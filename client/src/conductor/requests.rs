@@ -84,6 +84,11 @@ impl Conductor {
             }
             self.outbox.pop_front();
         }
+        if sent > 0
+            && let Some(doorbell) = &self.shared.doorbells.conductor
+        {
+            doorbell.ring();
+        }
         sent
     }
 

@@ -3,6 +3,7 @@
 use std::{
     cell::Cell,
     fmt,
+    path::Path,
     sync::{
         Arc, OnceLock, Weak,
         atomic::{AtomicBool, Ordering},
@@ -11,7 +12,9 @@ use std::{
 };
 
 use epona_protocol::{
+    cnc::Cnc,
     counters::CountersReader,
+    doorbell::{Door, Doorbell},
     ring_buffer::mpsc::Producer,
     types::{ClientId, CorrelationId, Now, RegistrationId},
 };
@@ -21,11 +24,26 @@ use super::{
 };
 use crate::{clock::Clock, error::ClientError};
 
+/// What wakes threads of the driver; nothing, where it is not a driver that can be woken.
+#[derive(Debug, Default)]
+pub(crate) struct Doorbells {
+    pub(crate) conductor: Option<Doorbell>,
+    pub(crate) sender: Option<Doorbell>,
+}
+
+impl Doorbells {
+    pub(crate) fn open(directory: &Path, cnc: &Cnc) -> Self {
+        let open = |door| Doorbell::open(directory, cnc, door).ok();
+        Self { conductor: open(Door::Conductor), sender: open(Door::Sender) }
+    }
+}
+
 /// The part that the conductor knows too.
 pub(crate) struct Shared {
     pub(crate) client_id: ClientId,
     pub(crate) to_driver: Producer,
     pub(crate) counters: CountersReader,
+    pub(crate) doorbells: Doorbells,
     pub(crate) requests: Requests,
     closed: AtomicBool,
     cause: OnceLock<Arc<ClientError>>,
@@ -37,11 +55,12 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(to_driver: Producer, counters: CountersReader) -> Self {
+    pub(crate) fn new(to_driver: Producer, counters: CountersReader, doorbells: Doorbells) -> Self {
         Self {
             client_id: ClientId::new(to_driver.next_correlation_id().get()),
             to_driver,
             counters,
+            doorbells,
             requests: Requests::new(),
             closed: AtomicBool::new(false),
             cause: OnceLock::new(),

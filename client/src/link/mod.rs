@@ -25,7 +25,7 @@ mod waiters;
 pub use pending::Pending;
 
 pub(crate) use active_commands::ActiveCommand;
-pub(crate) use client::{Client, Conducting, Shared, conducting};
+pub(crate) use client::{Client, Conducting, Doorbells, Shared, conducting};
 pub(crate) use completion::{Completion, Outcome, Registered};
 pub(crate) use operation::{
     add_destination, add_receive_destination, reject_image, remove_destination, remove_destination_by_id,

@@ -20,6 +20,7 @@ use super::owner::room;
 use super::{
     owner::{Owner, of_payload},
     queries::publication_queries,
+    wake::Wake,
 };
 use crate::{
     error::ClientError,
@@ -58,14 +59,16 @@ pub struct Publication {
     limit: AtomicI64,
     state: Arc<PublicationState>,
     owner: Arc<Owner>,
+    wake: Wake,
 }
 
 impl Publication {
     /// Handle on a registered publication.
     pub(crate) fn new(state: Arc<PublicationState>, client: Arc<Client>) -> Option<Self> {
         let appender = ConcurrentAppender::new(state.log.clone()).ok()?;
+        let wake = Wake::new(&state, &client);
         let owner = Arc::new(Owner { state: Arc::clone(&state), client });
-        Some(Self { appender, limit: AtomicI64::new(0), state, owner })
+        Some(Self { appender, limit: AtomicI64::new(0), state, owner, wake })
     }
 
     /// Publishes a message; the stream's position after it.
@@ -111,9 +114,8 @@ impl Publication {
     /// ```
     #[inline]
     pub fn offer_batch(&self, messages: &[&[u8]]) -> Result<Batch, OfferError> {
-        self.within_limit(|limit| self.appender.offer_batch(messages, limit)).map_err(|refusal| {
-            refusal.map_or(OfferError::Closed, |r| OfferError::of_message(r, self.term_length()))
-        })
+        let outcome = self.within_limit(|limit| self.appender.offer_batch(messages, limit));
+        self.wake.after(outcome.map_err(|refusal| self.refused(refusal)))
     }
 
     /// [`Publication::offer`] that fills the eight reserved bytes in the header of each frame with what `supplier`
@@ -149,9 +151,12 @@ impl Publication {
         payload: P,
         mut reserved_value: impl FnMut(&AtomicView, TermOffset, i32) -> i64,
     ) -> Result<Position, OfferError> {
-        self.within_limit(|limit| self.appender.append(payload, limit, &mut reserved_value)).map_err(
-            |refusal| refusal.map_or(OfferError::Closed, |r| OfferError::of_message(r, self.term_length())),
-        )
+        let outcome = self.within_limit(|limit| self.appender.append(payload, limit, &mut reserved_value));
+        self.wake.after(outcome.map_err(|refusal| self.refused(refusal)))
+    }
+
+    fn refused(&self, refusal: Option<Refusal>) -> OfferError {
+        refusal.map_or(OfferError::Closed, |refusal| OfferError::of_message(refusal, self.term_length()))
     }
 
     /// [`Publication::offer`] that awaits room for the message, and a subscriber to begin with.
@@ -199,8 +204,11 @@ impl Publication {
     /// ```
     #[inline]
     pub fn try_claim(&self, length: usize) -> Result<BufferClaim<'_>, OfferError> {
-        self.within_limit(|limit| self.appender.claim(length, limit))
+        let claim = self
+            .within_limit(|limit| self.appender.claim(length, limit))
             .map_err(|refusal| refusal.map_or(OfferError::Closed, OfferError::of_claim))
+            .inspect_err(|refused| self.wake.on_refused(*refused))?;
+        Ok(claim.waking(self.wake.of_claim()))
     }
 
     /// Tries with the limit as last read, and again with a fresh one when that seems exhausted. `Err(None)` when
@@ -250,6 +258,7 @@ impl Clone for Publication {
             limit: AtomicI64::new(self.limit.load(Ordering::Relaxed)),
             state: Arc::clone(&self.state),
             owner: Arc::clone(&self.owner),
+            wake: self.wake.clone(),
         }
     }
 }

@@ -14,6 +14,7 @@ use super::owner::room;
 use super::{
     owner::{Owner, of_payload},
     queries::publication_queries,
+    wake::Wake,
 };
 use crate::{
     error::ClientError,
@@ -42,6 +43,7 @@ pub struct ExclusivePublication {
     limit: Position,
     state: Arc<PublicationState>,
     owner: Owner,
+    wake: Wake,
     revoke_on_close: bool,
 }
 
@@ -49,8 +51,9 @@ impl ExclusivePublication {
     /// Handle on a registered publication.
     pub(crate) fn new(state: Arc<PublicationState>, client: Arc<Client>) -> Option<Self> {
         let appender = ExclusiveAppender::new(state.log.clone()).ok()?;
+        let wake = Wake::new(&state, &client);
         let owner = Owner { state: Arc::clone(&state), client };
-        Some(Self { appender, limit: Position::ZERO, state, owner, revoke_on_close: false })
+        Some(Self { appender, limit: Position::ZERO, state, owner, wake, revoke_on_close: false })
     }
 
     /// Publishes a message; the stream's position after it. See [`Publication::offer`](crate::Publication::offer).
@@ -94,9 +97,8 @@ impl ExclusivePublication {
     #[inline]
     pub fn offer_batch(&mut self, messages: &[&[u8]]) -> Result<Batch, OfferError> {
         let limit = self.limit()?;
-        self.appender
-            .offer_batch(messages, limit)
-            .map_err(|refusal| OfferError::of_message(refusal, self.state.log.geometry().term_length()))
+        let outcome = self.appender.offer_batch(messages, limit);
+        self.wake.after(outcome.map_err(|refusal| OfferError::of_message(refusal, self.term_length())))
     }
 
     /// [`ExclusivePublication::offer`] that fills the eight reserved bytes in the header of each frame with what
@@ -133,9 +135,8 @@ impl ExclusivePublication {
         reserved_value: impl FnMut(&AtomicView, TermOffset, i32) -> i64,
     ) -> Result<Position, OfferError> {
         let limit = self.limit()?;
-        self.appender
-            .append(payload, limit, reserved_value)
-            .map_err(|refusal| OfferError::of_message(refusal, self.state.log.geometry().term_length()))
+        let outcome = self.appender.append(payload, limit, reserved_value);
+        self.wake.after(outcome.map_err(|refusal| OfferError::of_message(refusal, self.term_length())))
     }
 
     /// [`ExclusivePublication::offer`] that awaits room; see
@@ -161,7 +162,12 @@ impl ExclusivePublication {
     #[inline]
     pub fn try_claim(&mut self, length: usize) -> Result<BufferClaim<'_>, OfferError> {
         let limit = self.limit()?;
-        self.appender.claim(length, limit).map_err(OfferError::of_claim)
+        let claim = self
+            .appender
+            .claim(length, limit)
+            .map_err(OfferError::of_claim)
+            .inspect_err(|refused| self.wake.on_refused(*refused))?;
+        Ok(claim.waking(self.wake.of_claim()))
     }
 
     /// Moves the stream on by a frame of `length` bytes that subscribers skip. Source: shared-memory spec 8.8.
@@ -170,7 +176,7 @@ impl ExclusivePublication {
     /// See [`OfferError`].
     pub fn append_padding(&mut self, length: usize) -> Result<Position, OfferError> {
         let limit = self.limit()?;
-        self.appender.append_padding(length, limit).map_err(OfferError::from)
+        self.wake.after(self.appender.append_padding(length, limit).map_err(OfferError::from))
     }
 
     /// Publishes whole frames that were made elsewhere for exactly this place: the stream's next term id and offset,
@@ -180,7 +186,9 @@ impl ExclusivePublication {
     /// See [`BlockOfferError`]; nothing was published then.
     pub fn offer_block(&mut self, block: &[u8]) -> Result<Position, BlockOfferError> {
         let limit = self.limit()?;
-        Ok(self.appender.offer_block(block, limit)?)
+        let position = self.appender.offer_block(block, limit)?;
+        self.wake.on_published();
+        Ok(position)
     }
 
     /// The limit to offer against: as last read while it is ahead and somebody listens, else a fresh one.

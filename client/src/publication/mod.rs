@@ -4,6 +4,7 @@ mod concurrent;
 mod exclusive;
 mod owner;
 mod queries;
+mod wake;
 
 pub use concurrent::Publication;
 pub use exclusive::ExclusivePublication;

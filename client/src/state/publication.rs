@@ -64,6 +64,11 @@ impl PublicationState {
         self.closed.load(Ordering::Acquire)
     }
 
+    /// Whether it has no channel of which the driver would tell the state.
+    pub(crate) const fn is_ipc(&self) -> bool {
+        self.channel_status_id.get() < 0
+    }
+
     /// Whether the limit only goes on, so that an earlier look at it is enough. It goes back when nobody listens, and
     /// when the driver ends the publication, which it may do before the client hears of it.
     #[inline]

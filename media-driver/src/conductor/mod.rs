@@ -47,7 +47,7 @@ mod streams;
 mod subscriptions;
 mod timers;
 
-use std::{sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use epona_protocol::{
     ring_buffer::Consumer,
@@ -63,7 +63,7 @@ use self::{
 use crate::{
     commands::{ConductorCommand, JobId, ResourceOutcome},
     config::{Context, ProbedSocketBuffers},
-    duty_cycle::{DutyCycle, StallTracker},
+    duty_cycle::{DutyCycle, Inputs, StallTracker},
     image::publication_image::PublicationImage,
     media::{PortManager, TransportFactory},
     proxy::{COMMAND_DRAIN_LIMIT, Inbox},
@@ -298,6 +298,11 @@ impl DutyCycle for Conductor {
 
     fn role_name(&self) -> &str {
         "conductor"
+    }
+
+    fn inputs(&self) -> io::Result<Inputs> {
+        let wakers = vec![self.inbox.waker().clone(), self.outcomes.waker().clone()];
+        Ok(Inputs { wakers, ..Inputs::default() })
     }
 
     fn on_close(&mut self, _now: Now) {

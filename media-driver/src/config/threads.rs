@@ -25,6 +25,8 @@ pub struct Threads {
     pub shared_idle: IdleSettings,
     /// Idling of the native resource agent's own thread.
     pub native_resource_agent_idle: IdleSettings,
+    /// Clients that know how may wake conductor and sender, where those are `adaptive`. Default true.
+    pub client_wake: bool,
     /// Processor of the conductor, 0..=255; none: any.
     pub conductor_cpu: Option<u8>,
     /// Processor of the sender, 0..=255; none: any.
@@ -56,6 +58,7 @@ impl Default for Threads {
             shared_network_idle: IdleSettings::default(),
             shared_idle: IdleSettings::default(),
             native_resource_agent_idle: IdleSettings::default(),
+            client_wake: true,
             conductor_cpu: None,
             sender_cpu: None,
             receiver_cpu: None,
@@ -228,6 +231,11 @@ pub(super) static SETTINGS: &[Setting] = &[
         "aeron.driver.native.resource.agent.idle.strategy.init.args",
         &Text(field!(threads.native_resource_agent_idle.init_args)),
         "arguments of the idling of the native resource agent",
+    ),
+    effective(
+        "epona.client.wake",
+        &Flag(field!(threads.client_wake)),
+        "clients may wake conductor and sender that are adaptive",
     ),
     effective(
         "aeron.conductor.cpu.affinity",

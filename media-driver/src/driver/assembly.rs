@@ -10,6 +10,7 @@ use std::{
 
 use epona_protocol::{
     broadcast::Transmitter,
+    cnc::Cnc,
     counters::CountersManager,
     error_log::DistinctErrorLog,
     frame,
@@ -87,6 +88,8 @@ pub struct Roles {
     pub errors: Proxy<ConductorCommand>,
     /// Errors that the distinct error log had no room for.
     pub unrecorded_errors: UnrecordedErrors,
+    /// Where clients meet the driver.
+    pub cnc: Cnc,
 }
 
 /// Creates the files of a driver in its directory and the roles around them.
@@ -234,6 +237,7 @@ pub fn assemble(
         termination_requested,
         errors,
         unrecorded_errors,
+        cnc,
     })
 }
 

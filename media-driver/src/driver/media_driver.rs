@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use epona_protocol::uri::units::format_duration;
+use epona_protocol::{doorbell::Doorbell, uri::units::format_duration};
 
 use super::{Environment, LaunchError, Roles, assemble, event_logging::EventLogging};
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
     clock::{Clock, SystemClock},
     conductor::error_recorder::UnrecordedErrors,
     config::{Context, IdleSettings, ThreadingMode},
-    directory::{DriverDirectory, storage::SystemStorage},
+    directory::{DriverDirectory, create_doorbells, storage::SystemStorage},
     duty_cycle::{AgentRunner, DutyCycle, RunningAgent, Shared, StopSignal, ThreadRole},
     error::DriverError,
     event_log::{EventLog, LoggingFactory},
@@ -84,7 +84,12 @@ impl MediaDriver {
         let threads = context.threads.clone();
         let (affinity, doubts) = Affinity::resolve(&threads, &Machine::default())?;
         notices.extend(doubts);
+        // Before clients find the driver, so that all of them find its bells.
+        if threads.client_wake {
+            notices.extend(create_doorbells(&path).err().map(|error| no_doorbells(&path, &error)));
+        }
         let roles = assemble(context, &directory, environment)?;
+        let cnc = roles.cnc.clone();
         let errors = roles.errors.another();
         let termination_requested = Arc::clone(&roles.termination_requested);
         let unrecorded_errors = roles.unrecorded_errors.clone();
@@ -106,7 +111,9 @@ impl MediaDriver {
                 Some(cpu) => Box::new(Pinned::new(agent, cpu, errors.another())),
                 None => agent,
             };
-            let runner = AgentRunner::new(agent, idle.build()?, clock);
+            let doors = role.doors().iter();
+            let doorbells = doors.filter_map(|door| Doorbell::open(&driver.path, &cnc, *door).ok()).collect();
+            let runner = AgentRunner::new(agent, idle.build()?, clock).behind(doorbells);
             let name = role.thread_name(threads.naming);
             let running = runner
                 .spawn(name, driver.failed.clone())
@@ -245,6 +252,15 @@ fn agents_of(roles: Roles, threads: &crate::config::Threads) -> Vec<(ThreadRole,
 pub(super) fn take_directory(context: &Context, clock: &SystemClock) -> Result<DriverDirectory, LaunchError> {
     context.validate()?;
     Ok(DriverDirectory::take_over(&context.directory, clock, thread::sleep)?)
+}
+
+/// A warning when clients cannot wake the driver; they wait for it to look.
+fn no_doorbells(directory: &Path, error: &io::Error) -> String {
+    format!(
+        "WARNING: clients cannot wake threads that sleep, as there is no FIFO in {} ({error}): the first message after \
+         silence may wait for 4 ms; set aeron.dir to a file system that has FIFOs, or epona.client.wake=false",
+        directory.display()
+    )
 }
 
 /// A warning when the system does not let sockets be polled as the setting says; they are opened all the same.

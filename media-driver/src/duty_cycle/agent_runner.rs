@@ -9,12 +9,13 @@ use std::{
 };
 
 use arrayvec::ArrayVec;
+use epona_protocol::doorbell::Doorbell;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     thread::set_current_timer_slack,
 };
 
-use super::{DutyCycle, StopSignal, Waker};
+use super::{DutyCycle, StopSignal};
 use crate::{
     clock::Clock,
     idle::{IdleStrategy, Pause},
@@ -23,8 +24,11 @@ use crate::{
 /// How much longer than asked for the system may let a thread sleep that awaits input, in ns.
 const TIMER_SLACK_NS: u64 = 1000;
 
-/// Most descriptors that a thread watches: those of the sender and of the receiver.
-const MAX_INPUTS: usize = 2;
+/// Most descriptors that a thread watches: those of the sender and of the receiver, and two bells.
+const MAX_INPUTS: usize = 4;
+
+/// Shortest sleep that others end: a shorter one costs them more than it saves.
+const LEAST_BELL: Duration = Duration::from_micros(64);
 
 /// A role with what it takes to run it: a clock and an idle strategy.
 #[derive(Debug)]
@@ -33,12 +37,21 @@ pub struct AgentRunner<A, C> {
     idle: IdleStrategy,
     clock: C,
     inputs: Vec<OwnedFd>,
+    doorbells: Vec<Doorbell>,
+    is_armed: bool,
 }
 
 impl<A: DutyCycle, C: Clock> AgentRunner<A, C> {
     /// Puts them together; nothing runs yet.
     pub const fn new(agent: A, idle: IdleStrategy, clock: C) -> Self {
-        Self { agent, idle, clock, inputs: Vec::new() }
+        Self { agent, idle, clock, inputs: Vec::new(), doorbells: Vec::new(), is_armed: false }
+    }
+
+    /// Has these bells wake it, where its idle strategy awaits input.
+    #[must_use]
+    pub fn behind(mut self, doorbells: Vec<Doorbell>) -> Self {
+        self.doorbells = doorbells;
+        self
     }
 
     /// Starts the role on the calling thread, which is to call [`AgentRunner::turn`] or [`AgentRunner::run`].
@@ -47,7 +60,7 @@ impl<A: DutyCycle, C: Clock> AgentRunner<A, C> {
             // Without its inputs a role looks for itself, which takes longer.
             let inputs = self.agent.inputs().unwrap_or_default();
             adaptive.set_longest(inputs.longest_wait);
-            inputs.wakers.iter().for_each(Waker::attach);
+            inputs.wakers.iter().for_each(|waker| waker.attach(self.doorbells.first()));
             self.inputs = inputs.descriptors;
             // The system may lengthen sleeps by 50 us otherwise; one that does not let itself be told does so.
             let _ = set_current_timer_slack(NonZeroU64::new(TIMER_SLACK_NS));
@@ -64,18 +77,45 @@ impl<A: DutyCycle, C: Clock> AgentRunner<A, C> {
     /// Idles after a turn that did this much work.
     #[inline]
     pub fn idle(&mut self, work_count: usize) {
+        if work_count > 0 && self.is_armed {
+            self.disarm();
+        }
         match self.idle.next(work_count) {
-            Pause::Await(period) if !self.inputs.is_empty() => self.await_input(period),
+            Pause::Await(period) if !(self.inputs.is_empty() && self.doorbells.is_empty()) => {
+                self.await_input(period);
+            }
             pause => pause.perform(),
         }
     }
 
     #[cold]
-    fn await_input(&self, period: Duration) {
+    fn await_input(&mut self, period: Duration) {
+        if period >= LEAST_BELL && !self.is_armed {
+            self.doorbells.iter().for_each(Doorbell::arm);
+            self.is_armed = true;
+        }
         let inputs = self.inputs.iter().map(|input| PollFd::new(input, PollFlags::IN));
-        let mut inputs: ArrayVec<_, MAX_INPUTS> = inputs.take(MAX_INPUTS).collect();
+        let bells = self.doorbells.iter().map(|bell| PollFd::new(bell, PollFlags::IN));
+        let mut watched: ArrayVec<_, MAX_INPUTS> = bells.chain(inputs).take(MAX_INPUTS).collect();
         // An interrupted wait is a short one. A period fits: it is milliseconds at most.
-        let _ = poll(&mut inputs, Timespec::try_from(period).ok().as_ref());
+        let _ = poll(&mut watched, Timespec::try_from(period).ok().as_ref());
+        for (bell, watched) in self.doorbells.iter().zip(&watched) {
+            if watched.revents().contains(PollFlags::IN) {
+                bell.silence();
+            }
+        }
+        drop(watched);
+        // What was rung for may take another moment to be seen: it is looked for as after work.
+        if self.is_armed && self.doorbells.iter().any(Doorbell::has_rung) {
+            self.disarm();
+            self.idle.reset();
+        }
+    }
+
+    #[cold]
+    fn disarm(&mut self) {
+        self.doorbells.iter().for_each(Doorbell::disarm);
+        self.is_armed = false;
     }
 
     /// Turns and idles until the signal is raised.
@@ -84,6 +124,7 @@ impl<A: DutyCycle, C: Clock> AgentRunner<A, C> {
             let work_count = self.turn();
             self.idle(work_count);
         }
+        self.disarm();
     }
 
     /// Ends the role; call it when every role of the driver has stopped.
@@ -99,7 +140,7 @@ impl<A: DutyCycle + Send + 'static, C: Clock + Send + 'static> AgentRunner<A, C>
     /// When the system refuses a thread.
     pub fn spawn(mut self, name: &str, failed: StopSignal) -> io::Result<RunningAgent<A, C>> {
         let stop = StopSignal::default();
-        let signal = stop.clone();
+        let (signal, doorbell) = (stop.clone(), self.doorbells.first().cloned());
         let thread = thread::Builder::new().name(name.to_owned()).spawn(move || {
             let alarm = RaiseOnPanic(failed);
             self.start();
@@ -107,7 +148,7 @@ impl<A: DutyCycle + Send + 'static, C: Clock + Send + 'static> AgentRunner<A, C>
             drop(alarm);
             self
         })?;
-        Ok(RunningAgent { stop, thread })
+        Ok(RunningAgent { stop, doorbell, thread })
     }
 }
 
@@ -125,6 +166,7 @@ impl Drop for RaiseOnPanic {
 #[derive(Debug)]
 pub struct RunningAgent<A, C> {
     stop: StopSignal,
+    doorbell: Option<Doorbell>,
     thread: JoinHandle<AgentRunner<A, C>>,
 }
 
@@ -139,6 +181,7 @@ impl<A, C> RunningAgent<A, C> {
     pub fn ask_to_stop(&self) {
         self.stop.raise();
         self.thread.thread().unpark();
+        self.doorbell.iter().for_each(Doorbell::ring);
     }
 
     /// Ends the loop after the turn in progress and waits for the thread; the role is then to be

@@ -7,6 +7,8 @@ use std::{
     time::Duration,
 };
 
+use epona_protocol::doorbell::Doorbell;
+
 /// How long a role is left alone that nothing has woken, unless it says otherwise: the longest that a client waits who
 /// publishes, or asks for something, after long silence.
 const LONGEST_WAIT: Duration = Duration::from_millis(4);
@@ -14,7 +16,7 @@ const LONGEST_WAIT: Duration = Duration::from_millis(4);
 /// How a role learns that there is something to do, while its thread sleeps.
 #[derive(Debug)]
 pub struct Inputs {
-    /// Readable when there is input, now or later. A thread waits for these or else to be woken, not for both.
+    /// Readable when there is input, now or later. A thread without a doorbell waits for these or else to be woken, not for both.
     pub descriptors: Vec<OwnedFd>,
     /// Through which other roles wake it.
     pub wakers: Vec<Waker>,
@@ -43,21 +45,30 @@ impl Inputs {
 /// Wakes the thread that runs a role out of its sleep. Clones wake the same thread; before it runs, none.
 #[derive(Clone, Debug, Default)]
 pub struct Waker {
-    thread: Arc<OnceLock<Thread>>,
+    sleeper: Arc<OnceLock<Sleeper>>,
+}
+
+/// A thread, and what wakes it.
+#[derive(Debug)]
+struct Sleeper {
+    thread: Thread,
+    doorbell: Option<Doorbell>,
 }
 
 impl Waker {
-    /// The calling thread is the one to wake.
-    pub(super) fn attach(&self) {
+    /// The calling thread is the one to wake, by its doorbell if it sleeps behind one.
+    pub(super) fn attach(&self, doorbell: Option<&Doorbell>) {
         // A role that was started before has its thread.
-        let _ = self.thread.set(thread::current());
+        let _ = self.sleeper.set(Sleeper { thread: thread::current(), doorbell: doorbell.cloned() });
     }
 
     /// Wakes the thread, or keeps it from its next sleep: what was done before is seen by its next turn. A system call
     /// only when it sleeps.
     pub fn wake(&self) {
-        if let Some(thread) = self.thread.get() {
-            thread.unpark();
+        match self.sleeper.get() {
+            Some(Sleeper { doorbell: Some(doorbell), .. }) => doorbell.ring(),
+            Some(Sleeper { thread, doorbell: None }) => thread.unpark(),
+            None => {}
         }
     }
 }

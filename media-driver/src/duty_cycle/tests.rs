@@ -1,3 +1,5 @@
+mod doorbells;
+
 use std::{cell::RefCell, rc::Rc, sync::mpsc, thread};
 
 use epona_protocol::types::EpochMillis;

@@ -279,7 +279,8 @@ impl DutyCycle for Sender {
     }
 
     fn inputs(&self) -> io::Result<Inputs> {
-        Ok(Inputs { descriptors: vec![self.poller.readiness()?], ..Inputs::default() })
+        let (descriptors, wakers) = (vec![self.poller.readiness()?], vec![self.inbox.waker().clone()]);
+        Ok(Inputs { descriptors, wakers, ..Inputs::default() })
     }
 }
 

@@ -14,3 +14,4 @@ mod order;
 #[path = "../support/ports.rs"]
 mod ports;
 mod request_response;
+mod wake;

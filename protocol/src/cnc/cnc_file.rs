@@ -5,18 +5,21 @@ use core::{ops::Range, time::Duration};
 use std::{io, path::Path};
 
 #[cfg(not(loom))]
-use super::descriptor::CNC_FILE;
+use super::descriptor::{CNC_FILE, door_word_offset};
 use super::{
     SemanticVersion,
     descriptor::{CNC_VERSION, CncError, CncMetadata, META_DATA_LENGTH, PublishedVersion},
 };
-#[cfg(not(loom))]
-use crate::memory::{Allocation, MappedFile};
 use crate::{
     counters::{METADATA_RECORD_LENGTH, VALUE_RECORD_LENGTH},
     memory::AtomicView,
     ring_buffer::{self, CapacityError},
     types::EpochMillis,
+};
+#[cfg(not(loom))]
+use crate::{
+    doorbell::Door,
+    memory::{Allocation, MappedFile},
 };
 
 /// A CnC region with its sections laid out. Views of the sections keep the mapping alive.
@@ -258,6 +261,12 @@ impl Cnc {
     pub fn all_but_counter_records(&self) -> [Range<usize>; 2] {
         let (counters, values) = (self.sections[2], self.sections[3]);
         [0..counters.0, values.0 + values.1..self.view.len()]
+    }
+
+    /// The word that tells whether the thread behind a door sleeps: 4 bytes, see [`doorbell`](crate::doorbell).
+    #[cfg(not(loom))]
+    pub(crate) fn door_word(&self, door: Door) -> AtomicView {
+        self.view.sub_view(door_word_offset(door), 4)
     }
 
     fn section(&self, index: usize) -> AtomicView {

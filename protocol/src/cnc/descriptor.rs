@@ -13,7 +13,9 @@
 //!             +32 start of the driver: i64, epoch ms
 //!             +40 process id of the driver: i64
 //!             +48 page size of the driver's files: i32, bytes
-//!             +52 zero up to 128
+//!             +56 conductor is to be woken: i32, ours, see doorbell; zero of Aeron's driver
+//!             +64 sender is to be woken: i32, as above
+//!             the rest up to 128 is zero
 //! ```
 //!
 //! Source: shared-memory spec 2.1, 2.3.
@@ -21,6 +23,8 @@
 use core::time::Duration;
 
 use super::SemanticVersion;
+#[cfg(not(loom))]
+use crate::doorbell::Door;
 use crate::{broadcast, memory::AtomicView, ring_buffer, types::EpochMillis};
 
 /// Name of the file in the Aeron directory. Source: shared-memory spec 1.2.
@@ -39,6 +43,15 @@ const START_TIMESTAMP_OFFSET: usize = 32;
 const PID_OFFSET: usize = 40;
 const FILE_PAGE_SIZE_OFFSET: usize = 48;
 const META_DATA_END: usize = 52;
+
+/// Where it is told whether the thread behind a door sleeps: in a cache line of its own, as the rest of the meta data stays.
+#[cfg(not(loom))]
+pub(super) const fn door_word_offset(door: Door) -> usize {
+    match door {
+        Door::Conductor => 56,
+        Door::Sender => 64,
+    }
+}
 
 /// Lengths that make no file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]

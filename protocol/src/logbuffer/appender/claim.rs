@@ -3,6 +3,7 @@
 use core::ops::{Deref, DerefMut};
 
 use crate::{
+    doorbell::Doorbell,
     frame::{
         DataFlags,
         data::layout::{FLAGS, RESERVED_VALUE, TERM_ID, TYPE},
@@ -30,13 +31,28 @@ pub struct BufferClaim<'a> {
     term_id: TermId,
     position: Position,
     payload: ClaimedBytes<'a>,
+    doorbell: Option<&'a Doorbell>,
 }
 
 impl<'a> BufferClaim<'a> {
     pub(super) fn new(term: &'a AtomicView, start: RawTail, length: i32, position: Position) -> Self {
         let (offset, term_id) = (start.low_half(), start.term_id());
         let payload = term.claimed(offset + HEADER_LENGTH, length as usize);
-        Self { term, offset, frame_length: length + DATA_HEADER_LENGTH, term_id, position, payload }
+        Self {
+            term,
+            offset,
+            frame_length: length + DATA_HEADER_LENGTH,
+            term_id,
+            position,
+            payload,
+            doorbell: None,
+        }
+    }
+
+    /// Rings when the frame has become visible.
+    pub const fn waking(mut self, doorbell: Option<&'a Doorbell>) -> Self {
+        self.doorbell = doorbell;
+        self
     }
 
     /// Position of the end of the frame, which the stream has reached once it is committed.
@@ -87,6 +103,9 @@ impl<'a> BufferClaim<'a> {
     fn finish(&self) {
         if self.is_ours() {
             commit(self.term, self.offset, self.frame_length);
+            if let Some(doorbell) = self.doorbell {
+                doorbell.ring_unfenced();
+            }
         }
     }
 
