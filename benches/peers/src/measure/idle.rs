@@ -1,14 +1,24 @@
-//! What a driver process with default settings costs while nothing is sent.
+//! What a driver process with default settings costs while nothing is sent, and how long the first message takes then.
 
-use super::{Measurement, Metric, Parameters, Result, process_usage::Usage, side::Side, udp};
+use super::{
+    Measurement, Metric, Parameters, Result, content,
+    measurement::{new_histogram, record},
+    process_usage::Usage,
+    side::{SILENCE, Side},
+    udp,
+};
 use crate::{
-    party::{Client, Party, Publication},
+    party::{Client, Offer, Party, Publication, Subscription},
     process::DriverProcess,
 };
+use hdrhistogram::Histogram;
 use std::time::{Duration, Instant};
 
 /// Time between two turns of the client, which has nothing to do but to show that it lives.
 const CLIENT_REST: Duration = Duration::from_millis(20);
+
+/// Time without a message after which one is timed: long enough that every thread sleeps for as long as it ever does.
+const LULL: Duration = Duration::from_millis(200);
 
 pub(super) fn run<P: Party>(parameters: &Parameters) -> Result<Measurement> {
     let driver = DriverProcess::spawn_stock(P::DRIVER).map_err(|error| error.to_string())?;
@@ -29,11 +39,41 @@ pub(super) fn run<P: Party>(parameters: &Parameters) -> Result<Measurement> {
     }
     let share = (used.processor - before.processor).as_secs_f64() / elapsed;
     let switches = used.switches.saturating_sub(before.switches) as f64 / elapsed;
+    let first = first_messages(&mut side, parameters)?;
+    let first_us = |percentile| first.value_at_quantile(percentile) as f64 / 1000.0;
     let metrics = vec![
         Metric::lower("processor", "% of one", share * 100.0),
         Metric::lower("switches", "1/s", switches),
+        Metric::lower("first_p50", "us", first_us(0.5)),
+        Metric::lower("first_p99", "us", first_us(0.99)),
     ];
     Ok(Measurement { metrics, curve: None })
+}
+
+/// Times of single messages with a lull before each, from before the offer until they are polled, in nanoseconds.
+fn first_messages<P: Party>(side: &mut Side<P>, parameters: &Parameters) -> Result<Histogram<u64>> {
+    let channel = udp::channel()?;
+    let mut subscription = side.add_subscription(&channel)?;
+    let mut publication = side.add_publication(&channel)?;
+    side.await_connection(|| publication.is_connected() && subscription.image_count() == 1)?;
+    let message = content::message(parameters.length);
+    let mut histogram = new_histogram()?;
+    let end = Instant::now() + parameters.duration;
+    while Instant::now() < end || histogram.is_empty() {
+        rest(side, LULL);
+        let start = Instant::now();
+        while !matches!(publication.offer(&message), Offer::Sent(_)) {
+            side.turn();
+        }
+        while subscription.poll_messages(1, |_| {}) == 0 {
+            side.turn();
+            if start.elapsed() > SILENCE {
+                return Err(format!("{}: a message was lost", P::NAME));
+            }
+        }
+        record(&mut histogram, start.elapsed());
+    }
+    Ok(histogram)
 }
 
 fn rest<P: Party>(side: &mut Side<P>, duration: Duration) {
