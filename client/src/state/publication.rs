@@ -80,7 +80,7 @@ impl PublicationState {
     /// Notes since when it stands as it does, and maps pages ahead of it; whether it stands otherwise than at the last look.
     /// By the conductor.
     pub(crate) fn look(&self, now: Now) -> bool {
-        self.pre_touch.reach(&self.log, self.log.producer_position());
+        self.pre_touch.reach(&self.log, self.log.producer_position(), now.nanos);
         self.watch.look(self.log.metadata().is_connected(), self.limit.position(), now)
     }
 

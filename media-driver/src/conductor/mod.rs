@@ -266,8 +266,8 @@ impl Conductor {
         let Self { images, network_publications, ipc_publications, services, .. } = self;
         let now = services.now.nanos;
         images.take_turns(now, |image| image.track_rebuild(now, services))
-            + network_publications.take_turns(now, NetworkPublication::update_limits)
-            + ipc_publications.take_turns(now, IpcPublication::update_limits)
+            + network_publications.take_turns(now, |publication| publication.update_limits(now))
+            + ipc_publications.take_turns(now, |publication| publication.update_limits(now))
     }
 
     fn flush_queues(&mut self) {

@@ -224,7 +224,7 @@ impl PublicationImage {
         let hwm = Position::at_frame(self.counters.high_water_mark.get_acquire());
         self.has_hwm_moved = hwm != self.seen_hwm;
         self.seen_hwm = hwm;
-        self.pre_touch.reach(&self.state.log, hwm);
+        self.pre_touch.reach(&self.state.log, hwm, now);
         let mut reported = 0;
         let Self { state, detector, losses, image, subscribers, .. } = self;
         let ImageState { log, geometry, session_id, stream_id, .. } = &**state;

@@ -204,13 +204,13 @@ impl IpcPublication {
 
     /// Every conductor cycle: samples the producer, moves its limit. Work done.
     #[inline]
-    pub fn update_limits(&mut self) -> usize {
+    pub fn update_limits(&mut self, now: Nanos) -> usize {
         if self.phase != Phase::Active {
             return 0;
         }
         let producer = self.log.producer_position();
         self.publisher_position.set_release(producer.get());
-        self.pre_touch.reach(&self.log, producer);
+        self.pre_touch.reach(&self.log, producer, now);
         let limit = Position::at_frame(self.publisher_limit.get());
         if let Some(span) = self.subscribers.span() {
             self.consumer_position = self.consumer_position.max(span.max);

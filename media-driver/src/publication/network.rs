@@ -242,14 +242,14 @@ impl NetworkPublication {
 
     /// Every conductor cycle: samples the producer, moves its limit. Work done. Source: driver spec 3.3.
     #[inline]
-    pub fn update_limits(&mut self) -> usize {
+    pub fn update_limits(&mut self, now: Nanos) -> usize {
         if self.phase != Phase::Active {
             return 0;
         }
         let state = &self.state;
         let producer = state.log.producer_position();
         self.counters.publisher_position.set_release(producer.get());
-        self.pre_touch.reach(&state.log, producer);
+        self.pre_touch.reach(&state.log, producer, now);
         let sender_position = state.sender_position();
         let limit = Position::at_frame(self.counters.publisher_limit.get());
         let history = i64::from(state.geometry.term_length().get());

@@ -8,16 +8,21 @@
 //!   └ as far as it was written     └ a huge page at a time, once the log is written to this far
 //! ```
 //!
-//! A stream that fills a huge page will fill others, and spends a quarter of its time and more on the translation of
+//! A stream that fills huge pages fast will fill others, and spends a quarter of its time and more on the translation of
 //! addresses where pages are small. Drivers make huge pages, as there the thread that waits for the system is the
-//! conductor's; clients find them made.
+//! conductor's; clients find them made. A slow stream gains nothing from one, and would wait for it where its driver has a
+//! single thread: making one takes milliseconds.
 
 use std::{
     io,
     sync::atomic::{AtomicBool, AtomicI64, Ordering},
+    time::Duration,
 };
 
-use crate::{memory::HUGE_PAGE, types::Position};
+use crate::{
+    memory::HUGE_PAGE,
+    types::{Nanos, Position},
+};
 
 use super::{LogBuffers, descriptor::PARTITION_COUNT};
 
@@ -36,6 +41,12 @@ const HUGE_AHEAD: i64 = HUGE_PIECE;
 /// Rounds of a log in which huge pages are made: a fast writer leaves some behind in the first.
 const HUGE_ROUNDS: i64 = 3;
 
+/// Bytes whose time tells how fast a stream is.
+const PACE_LENGTH: i64 = HUGE_PIECE / 2;
+
+/// Longest time of so many bytes that is fast, 100 MB/s: on a slow machine making huge pages then takes a quarter of it.
+const FAST: Duration = Duration::from_millis(10);
+
 /// Goes ahead of a position through all terms of a log, once: as far as the position has come itself, so that a log that
 /// is hardly written to keeps to hardly any storage.
 ///
@@ -47,6 +58,45 @@ pub struct PreTouch {
     most: i64,
     /// Until the system has refused one.
     makes_huge_pages: AtomicBool,
+    pace: Pace,
+}
+
+/// Whether a stream is fast, by the last [`PACE_LENGTH`] bytes or more of it.
+#[derive(Debug)]
+struct Pace {
+    /// Position from which the bytes count.
+    since: AtomicI64,
+    /// When it was reached, ns.
+    begun: AtomicI64,
+    is_fast: AtomicBool,
+}
+
+impl Pace {
+    /// Of a stream that begins at `start`, and whose first look is the first of its time.
+    const fn new(start: Position) -> Self {
+        Self {
+            since: AtomicI64::new(start.get()),
+            begun: AtomicI64::new(i64::MIN),
+            is_fast: AtomicBool::new(false),
+        }
+    }
+
+    fn look(&self, position: i64, now: Nanos) {
+        let begun = self.begun.load(Ordering::Relaxed);
+        let bytes = position - self.since.load(Ordering::Relaxed);
+        if bytes < PACE_LENGTH && begun != i64::MIN {
+            return;
+        }
+        let took = now.since(Nanos::new(begun)).as_nanos();
+        let allowed = FAST.as_nanos() * u128::try_from(bytes / PACE_LENGTH).unwrap_or(0);
+        self.is_fast.store(took <= allowed, Ordering::Relaxed);
+        self.since.store(position, Ordering::Relaxed);
+        self.begun.store(now.get(), Ordering::Relaxed);
+    }
+
+    fn is_fast(&self) -> bool {
+        self.is_fast.load(Ordering::Relaxed)
+    }
 }
 
 impl PreTouch {
@@ -55,7 +105,7 @@ impl PreTouch {
     #[must_use]
     pub const fn new(start: Position) -> Self {
         let touched = AtomicI64::new(start.get());
-        Self { touched, start, most: AHEAD, makes_huge_pages: AtomicBool::new(false) }
+        Self { touched, start, most: AHEAD, makes_huge_pages: AtomicBool::new(false), pace: Pace::new(start) }
     }
 
     /// [`PreTouch::new`] that goes a page at a time, small or huge, as there is other work waiting; for drivers.
@@ -64,14 +114,15 @@ impl PreTouch {
         Self { most: PIECE, makes_huge_pages: AtomicBool::new(true), ..Self::new(start) }
     }
 
-    /// The log is being written to at `position`: goes ahead of it, unless that has been done. What there is no storage
+    /// The log is being written to at `position`, `now`: goes ahead of it, unless that has been done. What there is no storage
     /// for is passed over; whoever is to write there will know.
     #[inline]
-    pub fn reach(&self, log: &LogBuffers, position: Position) {
+    pub fn reach(&self, log: &LogBuffers, position: Position, now: Nanos) {
         let ahead = (position - self.start).min(AHEAD);
         let touched = self.touched.load(Ordering::Relaxed);
         let to = position.get().saturating_add(ahead);
         if ahead > 0 && to > touched {
+            self.pace.look(position.get(), now);
             self.touch(log, touched, position.get(), to);
         }
     }
@@ -84,6 +135,8 @@ impl PreTouch {
         let touched = match self.make_huge_page(log, from, is_overtaken || round > 0) {
             Some(end) if round < HUGE_ROUNDS => end,
             None if round == 0 => self.touch_piece(log, from & !(PIECE - 1), to),
+            // The stream may become faster.
+            None if round < HUGE_ROUNDS && self.may_make_huge_pages(log) => (from | (HUGE_PIECE - 1)) + 1,
             _ => i64::MAX,
         };
         self.touched.store(touched, Ordering::Relaxed);
@@ -99,12 +152,17 @@ impl PreTouch {
         from + length
     }
 
+    fn may_make_huge_pages(&self, log: &LogBuffers) -> bool {
+        self.makes_huge_pages.load(Ordering::Relaxed)
+            && log.may_have_huge_pages()
+            && log.geometry().term_length().get() as usize >= HUGE_PAGE
+    }
+
     /// Where a huge page ends that begins at `from`, or soon after if that may be, once it is made.
     fn make_huge_page(&self, log: &LogBuffers, from: i64, may_skip: bool) -> Option<i64> {
         let at = from.saturating_add(HUGE_PIECE - 1) & !(HUGE_PIECE - 1);
-        let is_wanted = self.makes_huge_pages.load(Ordering::Relaxed)
-            && log.may_have_huge_pages()
-            && log.geometry().term_length().get() as usize >= HUGE_PAGE
+        let is_wanted = self.may_make_huge_pages(log)
+            && self.pace.is_fast()
             && from - self.start.get() >= HUGE_PIECE
             && (at == from || may_skip && at - from <= HUGE_AHEAD);
         if !is_wanted {

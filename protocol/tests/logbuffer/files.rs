@@ -5,6 +5,7 @@ use std::{
     io::{self, Write},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use epona_protocol::{
@@ -13,7 +14,7 @@ use epona_protocol::{
         appender::{ConcurrentAppender, ExclusiveAppender},
     },
     memory::{Allocation, HUGE_PAGE},
-    types::{Position, TermLength},
+    types::{Nanos, Position, TermLength},
 };
 use tempfile::TempDir;
 
@@ -136,7 +137,7 @@ fn storage_is_found_ahead_of_a_publisher_as_far_as_it_has_come() {
     let at_first = stored(&path);
     let pre_touch = PreTouch::new(Position::ZERO);
     let stored_at = |position| {
-        pre_touch.reach(&log, Position::new(position));
+        pre_touch.reach(&log, Position::new(position), NOW);
         (stored(&path) - at_first) as i64 / PIECE
     };
     assert_eq!(stored_at(0), 0, "nothing was written");
@@ -157,7 +158,7 @@ fn storage_is_found_in_steps_for_who_has_other_work() {
     let at_first = stored(&path);
     let pre_touch = PreTouch::in_steps(Position::ZERO);
     let stored_after = |looks: usize| {
-        (0..looks).for_each(|_| pre_touch.reach(&log, Position::new(4 * PIECE)));
+        (0..looks).for_each(|_| pre_touch.reach(&log, Position::new(4 * PIECE), NOW));
         (stored(&path) - at_first) as i64 / PIECE
     };
     assert_eq!([1, 1, 1, 1].map(stored_after), [1, 2, 3, 4]);
@@ -166,6 +167,9 @@ fn storage_is_found_in_steps_for_who_has_other_work() {
 
 const HUGE: i64 = HUGE_PAGE as i64;
 
+/// When nothing says how time goes by, it stands still: streams are fast.
+const NOW: Nanos = Nanos::new(1);
+
 /// A log with terms of two huge pages that is written to from `start` on, and its storage.
 struct HugeWorld {
     _directory: TempDir,
@@ -173,6 +177,7 @@ struct HugeWorld {
     log: LogBuffers,
     pre_touch: PreTouch,
     seen: u64,
+    now: Nanos,
 }
 
 impl HugeWorld {
@@ -184,12 +189,13 @@ impl HugeWorld {
         };
         let log = LogBuffers::create(&path, &parameters, Allocation::Sparse).unwrap();
         let pre_touch = PreTouch::in_steps(Position::new(start));
-        Self { seen: stored(&path), _directory: directory, path, log, pre_touch }
+        pre_touch.reach(&log, Position::new(start + 32), NOW);
+        Self { seen: stored(&path), _directory: directory, path, log, pre_touch, now: NOW }
     }
 
     /// Bytes of storage that were found for a writer at `position`.
     fn grown_by(&mut self, position: i64) -> i64 {
-        (0..100).for_each(|_| self.pre_touch.reach(&self.log, Position::new(position)));
+        (0..100).for_each(|_| self.pre_touch.reach(&self.log, Position::new(position), self.now));
         let grown = stored(&self.path) - self.seen;
         self.seen += grown;
         grown as i64
@@ -221,7 +227,7 @@ fn a_log_that_is_written_to_far_has_huge_pages() {
         (HUGE + PIECE, HUGE, 0, "it lies there already"),
         (2 * HUGE - PIECE, 2 * HUGE, HUGE - PIECE, "one in which a page was there"),
         (3 * HUGE + HUGE / 2, 4 * HUGE, HUGE, "the writer was faster: the one that begins next"),
-        (6 * HUGE, 6 * HUGE, HUGE - 65 * PIECE, "once round, the first one too"),
+        (6 * HUGE, 6 * HUGE, HUGE - 66 * PIECE, "once round, the first one too"),
         (9 * HUGE - PIECE, 9 * HUGE, HUGE, "one that was left out in the first round"),
     ];
     for (position, huge_page, expected, why) in steps {
@@ -249,6 +255,40 @@ fn no_storage_is_left_out_before_a_huge_page() {
 }
 
 #[test]
+fn a_stream_has_huge_pages_once_it_is_fast() {
+    const STEP: i64 = 256 << 10;
+    let mut world = HugeWorld::new(0);
+    let steps = |from: i64, to: i64| (from..to).step_by(STEP as usize);
+    for position in steps(STEP, 3 * HUGE) {
+        world.now = world.now + Duration::from_millis(3);
+        let grown = world.grown_by(position);
+        assert!(grown <= STEP, "{grown} at {position}: a stream of 87 MB/s");
+    }
+    let found: i64 = steps(3 * HUGE, 4 * HUGE + STEP)
+        .map(|position| {
+            world.now = world.now + Duration::from_millis(2);
+            world.grown_by(position)
+        })
+        .max()
+        .unwrap_or(0);
+    assert!(found >= HUGE || world.is_refused(5 * HUGE), "{found}: a stream of 131 MB/s");
+}
+
+#[test]
+fn a_stream_that_was_slow_for_a_round_has_huge_pages_in_the_next() {
+    const ROUND: i64 = 6 * HUGE;
+    let mut world = HugeWorld::new(0);
+    for position in [5 * HUGE + HUGE / 2, ROUND + HUGE] {
+        world.now = world.now + Duration::from_secs(1);
+        let grown = world.grown_by(position);
+        assert!(grown <= 256 << 10, "{grown} at {position}");
+    }
+    world.now = world.now + Duration::from_millis(1);
+    let grown = world.grown_by(ROUND + 2 * HUGE - 4096);
+    assert!(grown == HUGE || world.is_refused(2 * HUGE), "{grown}");
+}
+
+#[test]
 fn a_log_without_huge_pages_gets_small_ones() {
     let mut world = HugeWorld::new(0);
     world.log = world.log.clone().without_huge_pages();
@@ -262,7 +302,7 @@ fn positions_that_make_no_sense_find_no_storage() {
     let log = LogBuffers::create(&path, &parameters(LogKind::Image), Allocation::Sparse).unwrap();
     let at_first = stored(&path);
     for position in [i64::MIN, -1, i64::MAX, i64::MAX - 31] {
-        PreTouch::new(Position::ZERO).reach(&log, Position::new(position));
+        PreTouch::new(Position::ZERO).reach(&log, Position::new(position), NOW);
         assert_eq!(stored(&path), at_first, "{position}");
     }
 }

@@ -42,7 +42,7 @@ impl World {
     }
 
     fn limit(&mut self) -> i64 {
-        self.publication.update_limits();
+        self.publication.update_limits(Nanos::new(1));
         self.publication.publisher_limit_counter().get()
     }
 

@@ -119,22 +119,22 @@ impl World {
 #[test]
 fn the_publisher_may_go_a_window_past_the_sender_while_somebody_receives() {
     let mut world = World::new();
-    assert_eq!((world.publication.update_limits(), world.limit()), (0, 0));
+    assert_eq!((world.publication.update_limits(Nanos::new(1)), world.limit()), (0, 0));
     world.publication.state.set_receivers(true, false);
     assert_eq!(
-        (world.publication.update_limits(), world.limit()),
+        (world.publication.update_limits(Nanos::new(1)), world.limit()),
         (0, 0),
         "flow control wants more receivers"
     );
     world.publication.state.set_receivers(true, true);
-    assert_eq!((world.publication.update_limits(), world.limit()), (1, WINDOW));
-    assert_eq!(world.publication.update_limits(), 0);
+    assert_eq!((world.publication.update_limits(Nanos::new(1)), world.limit()), (1, WINDOW));
+    assert_eq!(world.publication.update_limits(Nanos::new(1)), 0);
     world.sent(4096);
-    world.publication.update_limits();
+    world.publication.update_limits(Nanos::new(1));
     assert_eq!(world.limit(), 4096 + WINDOW);
     world.publication.state.log.metadata().set_connected(true);
     world.publication.state.set_receivers(false, true);
-    assert_eq!((world.publication.update_limits(), world.limit()), (1, 4096));
+    assert_eq!((world.publication.update_limits(Nanos::new(1)), world.limit()), (1, 4096));
     assert!(!world.is_connected());
 }
 
@@ -147,7 +147,7 @@ fn the_slowest_spy_holds_the_publisher_back_and_the_fastest_is_known_to_the_send
     world.sent(8192);
     slow.set(1024);
     fast.set(16_384);
-    world.publication.update_limits();
+    world.publication.update_limits(Nanos::new(1));
     assert_eq!(world.limit(), 1024 + WINDOW);
     assert_eq!(world.publication.state.max_spy_position(), Position::new(16_384));
     assert!(!world.is_connected(), "spies alone make no connection");
@@ -174,7 +174,7 @@ fn terms_are_cleaned_a_term_behind_the_sender_before_the_publisher_comes_round()
             publish(&log, &[1000]);
         }
         world.sent(position);
-        while world.publication.update_limits() > 0 && world.limit() < position + WINDOW {}
+        while world.publication.update_limits(Nanos::new(1)) > 0 && world.limit() < position + WINDOW {}
         assert_eq!(world.limit(), position + WINDOW);
         // Everything that the publisher may write to next is zero.
         for ahead in (log.producer_position().get()..world.limit()).step_by(32) {
@@ -283,10 +283,10 @@ fn an_untethered_spy_falls_off_rests_rejoins_and_never_holds_up_the_end() {
     world.sent(WINDOW);
     world.after(ms(5001));
     assert_eq!(world.bench.events(), [UNAVAILABLE_IMAGE]);
-    world.publication.update_limits();
+    world.publication.update_limits(Nanos::new(1));
     assert_eq!(world.limit(), WINDOW, "it holds back while it lingers");
     world.after(ms(5001));
-    world.publication.update_limits();
+    world.publication.update_limits(Nanos::new(1));
     assert_eq!(world.limit(), 2 * WINDOW);
     world.after(ms(10_001));
     assert_eq!((world.bench.events(), spy.get()), (vec![AVAILABLE_IMAGE], WINDOW));
