@@ -72,6 +72,27 @@ fn grouped(number: i64) -> String {
     format!("{}{}", if number < 0 { "-" } else { "" }, groups.join(","))
 }
 
+/// What a command prints while no counter comes or goes, between the counters before and after it: a driver may still be
+/// adding some for what its clients were told of already.
+fn lines_among_counters(
+    process: &DriverProcess,
+    args: &[&str],
+) -> (Vec<CounterEntry>, Vec<String>, Vec<CounterEntry>) {
+    let reader = cnc(process);
+    let names = |counters: &[CounterEntry]| {
+        counters.iter().map(|counter| (counter.id, counter.label.clone())).collect::<Vec<_>>()
+    };
+    let (mut before, mut printed, mut after) = Default::default();
+    transfer::until("no counter comes or goes", &mut || (), || {
+        before = reader.counters();
+        printed = lines(process, args);
+        after = reader.counters();
+        names(&before) == names(&after)
+    })
+    .unwrap();
+    (before, printed, after)
+}
+
 /// Whether a counter has the same value in the next moment: nothing of a clock or of turns.
 fn stands_still(counter: &CounterEntry, later: &[CounterEntry]) -> bool {
     later.iter().any(|other| (other.id, other.value) == (counter.id, counter.value))
@@ -82,10 +103,7 @@ fn stat_is_aeron_stat(kind: DriverKind) {
     let (mut one, mut other): (AeronClient, AeronClient) = (client(&process), client(&process));
     let _subscription = other.add_subscription("aeron:ipc", STREAM, &mut || ()).unwrap();
     let _publication = one.add_publication("aeron:ipc", STREAM, Sharing::Exclusive, &mut || ()).unwrap();
-    let reader = cnc(&process);
-    let before = reader.counters();
-    let lines = lines(&process, &["stat", "--once"]);
-    let after = reader.counters();
+    let (before, lines, after) = lines_among_counters(&process, &["stat", "--once"]);
     let heading = format!(" - Aeron Stat (CnC v0.2.0), pid {}, heartbeat age ", process.id());
     assert!(lines[0].contains(&heading) && lines[0].ends_with("ms"), "{}", lines[0]);
     assert_eq!((lines[1].as_str(), lines.last().map(String::as_str)), (&*"=".repeat(70), Some("--")));
