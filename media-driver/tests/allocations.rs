@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests panic, and have deadlines")]
 
 use std::{
+    array,
     fs::{self, OpenOptions},
     io::{BufRead, BufReader},
     path::Path,
@@ -78,10 +79,42 @@ impl World {
     }
 }
 
-/// Sends and receives `count` messages, of which some take several fragments.
+/// How a publisher gives its messages away.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    /// One by one.
+    Offer,
+    /// One by one, written in place, in a single fragment each.
+    Claim,
+    /// All that are at hand together.
+    Batch,
+}
+
+const WAYS: [Way; 3] = [Way::Offer, Way::Claim, Way::Batch];
+
+/// Messages that are at hand together.
+const BATCH: usize = 4;
+
+/// How many of the messages at hand a publication of either kind takes.
+macro_rules! taken {
+    ($publication:ident, $way:expr, $messages:expr) => {
+        match $way {
+            Way::Offer => usize::from($publication.offer($messages[0]).is_ok()),
+            Way::Claim => $publication.try_claim($messages[0].len().min(1000)).map_or(0, |mut claim| {
+                claim.fill(7);
+                claim.commit();
+                1
+            }),
+            Way::Batch => $publication.offer_batch($messages).map_or(0, |batch| batch.messages),
+        }
+    };
+}
+
+/// Sends and receives `count` messages, of which some take several fragments; `offer` is given those at hand and tells how many
+/// were taken.
 fn exchange(
     world: &mut World,
-    mut offer: impl FnMut(&[u8]) -> bool,
+    mut offer: impl FnMut(&[&[u8]]) -> usize,
     subscription: &mut Subscription,
     count: usize,
 ) {
@@ -89,9 +122,10 @@ fn exchange(
     let (mut sent, mut received, mut turns) = (0, 0, 0_u64);
     let deadline = Instant::now() + DEADLINE;
     while received < count {
-        let length = if sent % 8 == 0 { message.len() } else { 64 };
-        if sent < count && offer(&message[..length]) {
-            sent += 1;
+        let length = |number: usize| if number.is_multiple_of(8) { message.len() } else { 64 };
+        let messages: [&[u8]; BATCH] = array::from_fn(|at| &message[..length(sent + at)]);
+        if sent < count {
+            sent += offer(&messages[..BATCH.min(count - sent)]);
         }
         world.turn();
         subscription.poll(
@@ -120,7 +154,11 @@ struct Cost {
 impl Cost {
     const NOTHING: Self = Self { allocations: 0, writes: 0 };
 
-    fn of(world: &mut World, offer: &mut dyn FnMut(&[u8]) -> bool, subscription: &mut Subscription) -> Self {
+    fn of(
+        world: &mut World,
+        offer: &mut dyn FnMut(&[&[u8]]) -> usize,
+        subscription: &mut Subscription,
+    ) -> Self {
         // Tables and queues take their size, and every term of the log is used once.
         exchange(world, &mut *offer, subscription, 2000);
         let before = writes_of_this_thread();
@@ -145,29 +183,30 @@ fn streaming(mut world: World, to: &str, from: &str) -> (World, Publication, Sub
     (world, publication, subscription)
 }
 
-fn of_shared_publication(world: World, to: &str, from: &str) -> Cost {
+fn of_shared_publication(world: World, to: &str, from: &str, way: Way) -> Cost {
     let (mut world, publication, mut subscription) = streaming(world, to, from);
-    let mut offer = |message: &[u8]| publication.offer(message).is_ok();
+    let mut offer = |messages: &[&[u8]]| taken!(publication, way, messages);
     Cost::of(&mut world, &mut offer, &mut subscription)
 }
 
-fn of_exclusive_publication(mut world: World, to: &str, from: &str) -> Cost {
+fn of_exclusive_publication(mut world: World, to: &str, from: &str, way: Way) -> Cost {
     let pending = world.aeron.add_subscription_async(from, 1).unwrap();
     let mut subscription: Subscription = world.made(pending);
     let pending = world.aeron.add_exclusive_publication_async(to, 1).unwrap();
     let mut publication: ExclusivePublication = world.made(pending);
     world.until("connected", |_| (publication.is_connected() && subscription.is_connected()).then_some(()));
-    let mut offer = |message: &[u8]| publication.offer(message).is_ok();
+    let mut offer = |messages: &[&[u8]]| taken!(publication, way, messages);
     Cost::of(&mut world, &mut offer, &mut subscription)
 }
 
-/// Channels to publish and subscribe to: unicast, and one that learns its destinations.
-fn network_channels() -> [(String, String); 2] {
+/// Channels to publish and subscribe to: unicast, multicast, and one that learns its destinations.
+fn network_channels() -> [(String, String); 3] {
     let port = || ports::free_port().unwrap();
     let unicast = format!("aeron:udp?endpoint=127.0.0.1:{}", port());
     let to_all = format!("aeron:udp?control=127.0.0.1:{}|control-mode=dynamic", port());
     let from_one = format!("{to_all}|endpoint=127.0.0.1:{}", port());
-    [(unicast.clone(), unicast), (to_all, from_one)]
+    let multicast = format!("aeron:udp?endpoint=224.20.30.51:{}|interface=localhost", port());
+    [(unicast.clone(), unicast), (multicast.clone(), multicast), (to_all, from_one)]
 }
 
 #[test]
@@ -180,8 +219,12 @@ fn allocations_are_counted() {
 fn messages_are_sent_and_received_without_allocating() {
     let ipc = || "aeron:ipc".to_owned();
     for (to, from) in network_channels().into_iter().chain([(ipc(), ipc())]) {
-        assert_eq!(of_shared_publication(World::new(), &to, &from), Cost::NOTHING, "shared, on {to}");
-        assert_eq!(of_exclusive_publication(World::new(), &to, &from), Cost::NOTHING, "exclusive, on {to}");
+        for way in WAYS {
+            let shared = of_shared_publication(World::new(), &to, &from, way);
+            assert_eq!(shared, Cost::NOTHING, "shared, on {to}: {way:?}");
+            let exclusive = of_exclusive_publication(World::new(), &to, &from, way);
+            assert_eq!(exclusive, Cost::NOTHING, "exclusive, on {to}: {way:?}");
+        }
     }
 }
 
@@ -191,7 +234,8 @@ fn logging_every_datagram_neither_allocates_nor_writes_on_the_thread_of_the_driv
     let log = directory.path().join("events.log");
     for (to, from) in network_channels() {
         for cost_of in [of_shared_publication, of_exclusive_publication] {
-            assert_eq!(cost_of(World::logging_to(Some(&log)), &to, &from), Cost::NOTHING, "on {to}");
+            let cost = cost_of(World::logging_to(Some(&log)), &to, &from, Way::Offer);
+            assert_eq!(cost, Cost::NOTHING, "on {to}");
             // The driver has ended, so all is written that there was room for.
             let lines = fs::read_to_string(&log).unwrap();
             for event in [" FRAME_OUT ", " FRAME_IN "] {
@@ -212,7 +256,7 @@ fn messages_go_on_without_allocating_while_nobody_takes_what_is_logged() {
     let (mut world, publication, mut subscription) = streaming(World::logging_to(Some(&log)), to, from);
     // Before the world goes, which waits for the writer.
     let take = take;
-    let mut offer = |message: &[u8]| publication.offer(message).is_ok();
+    let mut offer = |messages: &[&[u8]]| taken!(publication, Way::Offer, messages);
     // The writer waits for room in the pipe from the start; the ring is full after 8 MiB of events.
     exchange(&mut world, &mut offer, &mut subscription, 80_000);
     assert_eq!(Cost::of(&mut world, &mut offer, &mut subscription), Cost::NOTHING);
