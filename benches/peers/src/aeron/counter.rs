@@ -1,6 +1,6 @@
 //! Aeron's counters of applications.
 
-use super::client::Inner;
+use super::connection::Connection;
 use crate::party::Counter;
 use rusteron_client::bindings as c;
 use std::{
@@ -14,11 +14,11 @@ use std::{
 pub struct AeronCounter {
     raw: *mut c::aeron_counter_t,
     constants: c::aeron_counter_constants_t,
-    _client: Rc<Inner>,
+    _client: Rc<Connection>,
 }
 
 impl AeronCounter {
-    pub(super) fn new(raw: *mut c::aeron_counter_t, client: Rc<Inner>) -> Self {
+    pub(super) fn new(raw: *mut c::aeron_counter_t, client: Rc<Connection>) -> Self {
         let mut constants = c::aeron_counter_constants_t::default();
         // SAFETY: the counter is live (A1); its constants are written through a valid pointer.
         unsafe { c::aeron_counter_constants(raw, &mut constants) };

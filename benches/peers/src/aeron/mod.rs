@@ -12,6 +12,7 @@
 
 mod client;
 mod cnc;
+mod connection;
 mod counter;
 mod driver;
 mod publication;

@@ -1,6 +1,6 @@
 //! Aeron's publications, both kinds behind one type.
 
-use super::client::Inner;
+use super::connection::Connection;
 use crate::party::{Offer, Publication};
 use rusteron_client::bindings as c;
 use std::{ptr, rc::Rc};
@@ -16,18 +16,18 @@ pub(super) enum Raw {
 pub struct AeronPublication {
     pub(super) raw: Raw,
     constants: c::aeron_publication_constants_t,
-    _client: Rc<Inner>,
+    _client: Rc<Connection>,
 }
 
 impl AeronPublication {
-    pub(super) fn concurrent(raw: *mut c::aeron_publication_t, client: Rc<Inner>) -> Self {
+    pub(super) fn concurrent(raw: *mut c::aeron_publication_t, client: Rc<Connection>) -> Self {
         let mut constants = c::aeron_publication_constants_t::default();
         // SAFETY: the publication is live (A1); its constants are written through a valid pointer.
         unsafe { c::aeron_publication_constants(raw, &mut constants) };
         Self { raw: Raw::Concurrent(raw), constants, _client: client }
     }
 
-    pub(super) fn exclusive(raw: *mut c::aeron_exclusive_publication_t, client: Rc<Inner>) -> Self {
+    pub(super) fn exclusive(raw: *mut c::aeron_exclusive_publication_t, client: Rc<Connection>) -> Self {
         let mut constants = c::aeron_publication_constants_t::default();
         // SAFETY: as above.
         unsafe { c::aeron_exclusive_publication_constants(raw, &mut constants) };

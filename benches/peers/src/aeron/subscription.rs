@@ -1,8 +1,8 @@
 //! Aeron's subscription, with and without reassembly.
 
 use super::{
-    AeronClient, bytes, c_string, check,
-    client::{Inner, Reports},
+    bytes, c_string, check,
+    connection::{Connection, Reports},
     last_error, text,
 };
 use crate::party::{ImageEvent, Result, Subscription};
@@ -27,7 +27,7 @@ pub struct AeronSubscription {
     assembler: *mut c::aeron_fragment_assembler_t,
     /// Where whole messages go; the assembler was made with its address (A3).
     delegate: Box<Cell<Option<Delegate>>>,
-    client: Rc<Inner>,
+    client: Rc<Connection>,
 }
 
 unsafe extern "C-unwind" fn on_fragment<F: FnMut(&[u8])>(
@@ -83,7 +83,7 @@ pub(super) unsafe extern "C" fn on_unavailable_image(
 }
 
 /// # Safety
-/// `clientd` is the box of `Inner::reports` (A3), `image` live during the call.
+/// `clientd` is the box of `Connection::reports` (A3), `image` live during the call.
 unsafe fn report(clientd: *mut c_void, image: *mut c::aeron_image_t, available: bool) {
     let mut constants = c::aeron_image_constants_t::default();
     // SAFETY: by the contract of this function.
@@ -104,7 +104,7 @@ unsafe fn report(clientd: *mut c_void, image: *mut c::aeron_image_t, available: 
 }
 
 impl AeronSubscription {
-    pub(super) fn new(raw: *mut c::aeron_subscription_t, client: Rc<Inner>) -> Result<Self> {
+    pub(super) fn new(raw: *mut c::aeron_subscription_t, client: Rc<Connection>) -> Result<Self> {
         let delegate = Box::new(Cell::new(None));
         let mut this = Self { raw, assembler: ptr::null_mut(), delegate, client };
         let clientd = ptr::from_ref(&*this.delegate).cast_mut().cast();
@@ -146,9 +146,8 @@ impl AeronSubscription {
         let mut pending = ptr::null_mut();
         // SAFETY: client and subscription are live (A1); the URI is copied.
         check(unsafe { begin(&mut pending, self.client.client, self.raw, uri.as_ptr()) }, channel)?;
-        let mut client = AeronClient { inner: Rc::clone(&self.client) };
         // SAFETY: `pending` is live until its poll answers other than zero, after which it is not polled.
-        client.await_completion(channel, turn, || unsafe {
+        self.client.await_completion(channel, turn, || unsafe {
             c::aeron_subscription_async_destination_poll(pending)
         })
     }
