@@ -270,6 +270,8 @@ struct Settings {
     session_limit: Option<usize>,
     spare_logs: usize,
     reserves_sessions: bool,
+    /// Whether runs of datagrams go out as one and come in as one.
+    offload: bool,
 }
 
 impl Settings {
@@ -303,6 +305,7 @@ impl Settings {
             session_limit: scenario.limits_sessions.then_some(scenario::SESSION_LIMIT),
             spare_logs: scenario.spare_logs,
             reserves_sessions: scenario.reserves_sessions,
+            offload: (scenario.seed + index as u64).is_multiple_of(2),
         }
     }
 
@@ -313,6 +316,7 @@ impl Settings {
         context.buffers.counter_values_length = COUNTERS_LENGTH;
         context.buffers.loss_report_length = 64 << 10;
         context.network.initial_window = WINDOW as usize;
+        context.network.offload = self.offload;
         context.congestion_control.cubic.measure_rtt = true;
         context.resolver = self.resolver.clone();
         context.buffers.spare_logs = self.spare_logs;

@@ -11,7 +11,10 @@ use std::{
 use epona_protocol::types::Nanos;
 
 use super::{Conditions, Event, Fate, Meddler, TraceEntry};
-use crate::media::{address::wildcard, transport::TransportSpec};
+use crate::media::{
+    address::wildcard,
+    transport::{MAX_SEGMENTS, TransportSpec},
+};
 
 /// First port handed out to sockets that ask for none.
 const FIRST_EPHEMERAL_PORT: u16 = 32_768;
@@ -43,11 +46,20 @@ pub(super) struct Socket {
 
 /// A datagram on its way. Ordered by time, then by sending.
 #[derive(PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) struct Pending {
-    pub(super) due: Nanos,
+struct Pending {
+    due: Nanos,
     sequence: u64,
+    source: SocketAddr,
+    bytes: Box<[u8]>,
+}
+
+/// A datagram that has arrived, or several as one: see [`Received`](crate::media::transport::Received).
+#[derive(Debug)]
+pub(super) struct Arrival {
+    pub(super) due: Nanos,
     pub(super) source: SocketAddr,
-    pub(super) bytes: Box<[u8]>,
+    pub(super) bytes: Vec<u8>,
+    pub(super) segment_size: usize,
 }
 
 impl State {
@@ -230,9 +242,28 @@ impl State {
 }
 
 impl Socket {
-    /// The next datagram that has arrived.
-    pub(super) fn receive(&mut self, now: Nanos) -> Option<Pending> {
+    /// The next datagram that has arrived, with those behind it that the kernel puts together with it in `room` bytes: they
+    /// came at the same time from the same source, and are as long, but for the last.
+    pub(super) fn receive(&mut self, now: Nanos, room: usize) -> Option<Arrival> {
+        let Pending { due, source, bytes, .. } = self.pop_if(|next| next.due <= now)?;
+        let segment_size = bytes.len().max(1);
+        let mut arrival = Arrival { due, source, bytes: bytes.into_vec(), segment_size };
+        for _ in 1..MAX_SEGMENTS {
+            let length = arrival.bytes.len();
+            let is_open = length > 0 && length.is_multiple_of(segment_size);
+            let joins = |next: &Pending| {
+                let fits =
+                    (1..=segment_size).contains(&next.bytes.len()) && length + next.bytes.len() <= room;
+                is_open && fits && next.due == due && next.source == source
+            };
+            let Some(next) = self.pop_if(joins) else { break };
+            arrival.bytes.extend_from_slice(&next.bytes);
+        }
+        Some(arrival)
+    }
+
+    fn pop_if(&mut self, is_wanted: impl FnOnce(&Pending) -> bool) -> Option<Pending> {
         let Reverse(next) = self.pending.peek()?;
-        if next.due <= now { self.pending.pop().map(|Reverse(pending)| pending) } else { None }
+        if is_wanted(next) { self.pending.pop().map(|Reverse(pending)| pending) } else { None }
     }
 }

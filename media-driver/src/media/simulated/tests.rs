@@ -52,6 +52,26 @@ fn datagrams_travel_between_hosts_and_answers_find_their_way_back() {
 }
 
 #[test]
+fn datagrams_that_arrive_together_come_as_one_where_that_was_asked_for() {
+    let network = SimulatedNetwork::new(1);
+    let spec = |port| TransportSpec::bound(Affinity::Receiver, SocketAddr::new(BOB, port));
+    let mut joining = network.host(BOB).open(&TransportSpec { offload: true, ..spec(7) }).unwrap();
+    let mut plain = network.host(BOB).open(&spec(8)).unwrap();
+    let [mut alice, mut other] = ["10.0.0.1:40124", "10.0.0.1:40125"].map(|own| bind(&network, ALICE, own));
+    for port in [7, 8].map(|port| Some(SocketAddr::new(BOB, port))) {
+        for bytes in [&b"aaa"[..], b"bbb", b"c", b"ddd", b"eeeee", b"ff"] {
+            send(&mut alice, at(0), bytes, port);
+        }
+        send(&mut other, at(0), b"gg", port);
+        send(&mut other, at(1), b"hh", port);
+    }
+    let read = |transport| receive(transport, at(2)).into_iter().map(|(bytes, _)| bytes).collect::<Vec<_>>();
+    assert_eq!(read(&mut joining), [&b"aaabbbc"[..], b"ddd", b"eeeeeff", b"gg", b"hh"]);
+    assert_eq!(read(&mut plain), [&b"aaa"[..], b"bbb", b"c", b"ddd", b"eeeee", b"ff", b"gg", b"hh"]);
+    assert!(joining.offload().is_on() && !plain.offload().is_on());
+}
+
+#[test]
 fn loopback_addresses_stay_on_their_host() {
     let network = SimulatedNetwork::new(1);
     let mut here = bind(&network, ALICE, "127.0.0.1:7");

@@ -8,13 +8,13 @@ use std::{
 
 use epona_protocol::types::Nanos;
 
-use super::SimulatedNetwork;
+use super::{SimulatedNetwork, state::Arrival};
 use crate::media::{
     interface::{InterfaceError, Interfaces, NetworkInterface},
     timestamps::TimeOfDay,
     transport::{
-        OpenError, ReceiveBuffers, Received, RecvOutcome, SendOutcome, SendRun, Transport, TransportFactory,
-        TransportSpec,
+        Offload, OpenError, ReceiveBuffers, Received, RecvOutcome, SendOutcome, SendRun, Transport,
+        TransportFactory, TransportSpec,
     },
 };
 
@@ -46,13 +46,13 @@ impl TransportFactory for SimulatedFactory {
         let local = state.socket_mut(id).map_or(spec.bind, |socket| socket.local);
         let receive_buffer =
             if spec.receive_buffer > 0 { spec.receive_buffer } else { DEFAULT_RECEIVE_BUFFER };
-        let is_stamped = spec.media_timestamps;
         Ok(Box::new(SimulatedTransport {
             network: self.network.clone(),
             id,
             local,
             receive_buffer,
-            is_stamped,
+            is_stamped: spec.media_timestamps,
+            offload: if spec.offload { Offload::On } else { Offload::Off },
         }))
     }
 
@@ -89,6 +89,8 @@ pub struct SimulatedTransport {
     receive_buffer: usize,
     /// Whether it tells when something arrived.
     is_stamped: bool,
+    /// Whether what arrives at one time is put together.
+    offload: Offload,
 }
 
 impl Transport for SimulatedTransport {
@@ -122,17 +124,22 @@ impl Transport for SimulatedTransport {
         let mut outcome = RecvOutcome::default();
         for _ in 0..buffers.count() {
             // The handler runs without the lock: it may well send.
-            let next = self.network.lock().socket_mut(self.id).and_then(|socket| socket.receive(now));
-            let Some(datagram) = next else { return outcome };
-            let bytes = &datagram.bytes[..datagram.bytes.len().min(buffers.buffer_length())];
+            let room = buffers.buffer_length();
+            let joined = if self.offload.is_on() { room } else { 0 };
+            let next = self.network.lock().socket_mut(self.id).and_then(|socket| socket.receive(now, joined));
+            let Some(Arrival { due, source, bytes, segment_size }) = next else { return outcome };
+            let bytes = &bytes[..bytes.len().min(room)];
             outcome.bytes += bytes.len();
             outcome.messages += 1;
-            let (segment_size, source) = (bytes.len().max(1), datagram.source);
-            let timestamp_ns = self.is_stamped.then_some(datagram.due.get());
+            let timestamp_ns = self.is_stamped.then_some(due.get());
             handler(Received { bytes, segment_size, source, timestamp_ns });
         }
         outcome.more = true;
         outcome
+    }
+
+    fn offload(&self) -> Offload {
+        self.offload
     }
 
     fn time_of_day(&self) -> TimeOfDay {
