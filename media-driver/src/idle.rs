@@ -198,9 +198,11 @@ impl Adaptive {
             self.turns += 1;
             return if self.turns <= SPINS { Pause::Spin } else { Pause::Yield };
         }
-        let longest = if self.periods < DROWSY_AFTER { MAX_AWAIT } else { self.longest };
-        let period = MIN_AWAIT.saturating_mul(1 << self.periods.min(16)).min(longest);
-        self.periods = self.periods.saturating_add(1);
+        if self.periods >= DROWSY_AFTER {
+            return Pause::Await(self.longest);
+        }
+        let period = MIN_AWAIT.saturating_mul(1 << self.periods.min(16)).min(MAX_AWAIT);
+        self.periods += 1;
         Pause::Await(period)
     }
 }
@@ -384,7 +386,8 @@ mod tests {
     #[test]
     fn the_default_spins_yields_and_awaits_input_for_longer_and_longer() {
         let mut adaptive = Adaptive::default();
-        adaptive.set_longest(Duration::from_millis(4));
+        let longest = Duration::from_secs(3600);
+        adaptive.set_longest(longest);
         let mut strategy = IdleStrategy::Adaptive(adaptive);
         for _ in 0..2 {
             (0..SPINS).for_each(|_| assert_eq!(strategy.next(0), Pause::Spin));
@@ -393,7 +396,7 @@ mod tests {
             let micros = |n| Pause::Await(Duration::from_micros(n));
             assert_eq!(periods[..4], [2, 4, 8, 16].map(micros));
             assert_eq!(periods[9..DROWSY_AFTER as usize], [micros(1000)].repeat(DROWSY_AFTER as usize - 9));
-            assert_eq!(periods[DROWSY_AFTER as usize..], [4000, 4000].map(micros));
+            assert_eq!(periods[DROWSY_AFTER as usize..], [longest; 2].map(Pause::Await));
             assert_eq!(strategy.next(1), Pause::None, "work starts it over");
         }
     }

@@ -34,7 +34,10 @@ use crate::harness::{connect, launch_with, unicast, until};
 /// Longer than any test waits for anything.
 const LONG: Duration = Duration::from_secs(600);
 
-/// A role that would be left alone for long, with a count of its turns.
+/// Turns without work after which an adaptive thread sleeps for as long as it may: 20 spins, 40 yields, 100 short sleeps.
+const TURNS_AWAKE: usize = 161;
+
+/// A role that would be left alone for long, with a count of its turns since it had work.
 struct Drowsy {
     role: Box<dyn DutyCycle + Send>,
     longest_wait: Option<Duration>,
@@ -49,8 +52,10 @@ impl DutyCycle for Drowsy {
         self.role.on_start(now);
     }
     fn do_work(&mut self, now: Now) -> usize {
-        self.turns.fetch_add(1, Ordering::Relaxed);
-        self.role.do_work(now)
+        let work = self.role.do_work(now);
+        let turns = if work > 0 { 0 } else { self.turns.load(Ordering::Relaxed) + 1 };
+        self.turns.store(turns, Ordering::Relaxed);
+        work
     }
     fn on_close(&mut self, now: Now) {
         self.role.on_close(now);
@@ -74,7 +79,10 @@ impl World {
         let parent = tempfile::tempdir().unwrap();
         let clock = SystemClock::new();
         let path = parent.path().join("aeron");
-        let context = Context::default().dir(&path).term_lengths(TermLength::MIN);
+        let mut context = Context::default().dir(&path).term_lengths(TermLength::MIN);
+        // What receivers say wakes the sender too.
+        context.timeouts.status_message = LONG;
+        context.timeouts.publication_connection = 2 * LONG;
         let directory = DriverDirectory::take_over(&context.directory, &clock, thread::sleep).unwrap();
         let environment = Environment {
             transports: Box::new(UdpTransportFactory),
@@ -113,13 +121,9 @@ impl World {
         Aeron::connect(ClientContext::new().dir(self.directory.path().join("aeron"))).unwrap()
     }
 
-    /// Waits until the thread sleeps for long: it has no turn for far longer than its other sleeps take.
+    /// Waits until the thread has looked for the last time, and may be woken.
     fn await_sleep(&self) {
-        until("it sleeps", || {
-            let before = self.turns.load(Ordering::Relaxed);
-            thread::sleep(Duration::from_millis(30));
-            self.turns.load(Ordering::Relaxed) == before && !self.bell.has_rung()
-        });
+        until("it sleeps", || self.turns.load(Ordering::Relaxed) >= TURNS_AWAKE && !self.bell.has_rung());
     }
 }
 
