@@ -1,10 +1,10 @@
 //! Outages shorter and longer than the timeout of destinations that were learned.
 
-use super::link::{FEW, PATIENT, assert_one_image, exchange_gently, set_link, stay_down, turn};
+use super::link::{FEW, PATIENT, assert_one_image, exchange_gently, flowing, set_link, stay_down, turn};
 use crate::common::{
     destinations,
-    ends::{AnySubscriber, assert_complete, connect, eventually, exchange, message},
-    hosts::{MANY, PORT, drivers, for_each_pairing, in_network, publish, subscribe},
+    ends::{AnySubscriber, assert_complete, eventually, exchange, message},
+    hosts::{MANY, PORT, drivers, for_each_pairing, in_network},
     system_counter,
 };
 use epona_peers::{namespace::Network, party::DriverKind, party::Offer};
@@ -35,19 +35,17 @@ fn learned(network: &Network) -> (String, [String; 2]) {
 
 /// Shorter than the timeout of a destination: it stays, and what it missed is sent again.
 fn a_short_outage_keeps_a_destination(network: &Network, kinds: [DriverKind; 3]) {
-    let [from, one, other] = drivers(network, kinds, PATIENT);
+    let drivers = drivers(network, kinds, PATIENT);
     let (to_all, [at_one, at_other]) = learned(network);
-    let (mut near, mut far) = (subscribe(&one, &at_one), subscribe(&other, &at_other));
-    let mut publication = publish(&from, &to_all);
-    let mut both = [&mut near, &mut far];
-    connect(&mut publication, &mut both);
-    exchange_gently(&mut publication, &mut both, 0..50);
-    assert_eq!(destinations(&from), 2);
+    let (mut publication, mut both) = flowing(&drivers, &to_all, [&at_one, &at_other]);
+    let mut both = both.each_mut();
+    let [from, _, other] = &drivers;
+    assert_eq!(destinations(from), 2);
     let cut = Instant::now();
     set_link(network, false);
     exchange(&mut publication, &mut [both[0]], 50..50 + FEW);
-    stay_down(&other, &mut publication, &mut both);
-    let left = destinations(&from);
+    stay_down(other, &mut publication, &mut both);
+    let left = destinations(from);
     set_link(network, true);
     // The outage was as long as the test was on the processor, which may be longer than it meant to.
     assert!(left == 2 || cut.elapsed() >= DESTINATION_TIMEOUT, "{left} destinations");
@@ -60,20 +58,18 @@ fn a_short_outage_keeps_a_destination(network: &Network, kinds: [DriverKind; 3])
         assert_complete(subscription, MANY);
         assert_one_image(subscription);
     }
-    assert!(system_counter(&from, "Retransmits sent") > 0);
+    assert!(system_counter(from, "Retransmits sent") > 0);
 }
 
 /// Longer than the timeout of a destination: it is forgotten, and learned again as soon as it is heard; what it missed is
 /// sent again.
 fn a_long_outage_forgets_a_destination(network: &Network, kinds: [DriverKind; 3]) {
-    let [from, one, other] = drivers(network, kinds, PATIENT);
+    let drivers = drivers(network, kinds, PATIENT);
     let (to_all, [at_one, at_other]) = learned(network);
-    let (mut near, mut far) = (subscribe(&one, &at_one), subscribe(&other, &at_other));
-    let mut publication = publish(&from, &to_all);
-    let mut both = [&mut near, &mut far];
-    connect(&mut publication, &mut both);
-    exchange_gently(&mut publication, &mut both, 0..50);
-    assert_eq!(destinations(&from), 2);
+    let (mut publication, mut both) = flowing(&drivers, &to_all, [&at_one, &at_other]);
+    let mut both = both.each_mut();
+    let from = &drivers[0];
+    assert_eq!(destinations(from), 2);
     set_link(network, false);
     let mut next = 50;
     eventually("the destination is forgotten", || {
@@ -82,14 +78,14 @@ fn a_long_outage_forgets_a_destination(network: &Network, kinds: [DriverKind; 3]
             next += 1;
         }
         turn(&mut publication, &mut both);
-        destinations(&from) == 1
+        destinations(from) == 1
     });
     exchange(&mut publication, &mut [both[0]], next..50 + FEW);
     set_link(network, true);
     eventually("the destination is learned again, and everything has arrived", || {
         turn(&mut publication, &mut both);
         let has_all = |subscription: &&mut AnySubscriber| subscription.messages().len() == 50 + FEW as usize;
-        destinations(&from) == 2 && both.iter().all(has_all)
+        destinations(from) == 2 && both.iter().all(has_all)
     });
     exchange_gently(&mut publication, &mut both, 50 + FEW..MANY);
     for subscription in both {

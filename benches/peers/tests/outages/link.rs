@@ -1,7 +1,8 @@
 //! A link that goes down and comes up again, and what goes on at both of its ends meanwhile.
 
 use crate::common::{
-    ends::{AnyPublisher, AnySubscriber, eventually, exchange, message},
+    ends::{AnyPublisher, AnySubscriber, connect, eventually, exchange, message},
+    hosts::{publish, subscribe},
     system_counter,
 };
 use epona_peers::{namespace::Network, party::Offer, process::DriverProcess};
@@ -16,6 +17,22 @@ pub(super) const PATIENT: &[(&str, &str)] =
 /// Settings with which an outage of more than five seconds is a long one; no less, as the machine may sleep for a while.
 pub(super) const IMPATIENT: &[(&str, &str)] =
     &[("aeron.image.liveness.timeout", "5s"), ("aeron.publication.connection.timeout", "5s")];
+
+/// A publisher at the first of the drivers and subscribers at the last of them, which have the first fifty messages.
+#[track_caller]
+pub(super) fn flowing<const RECEIVERS: usize>(
+    drivers: &[DriverProcess; 3],
+    to: &str,
+    from: [&str; RECEIVERS],
+) -> (AnyPublisher, [AnySubscriber; RECEIVERS]) {
+    let mut receiving = drivers[3 - RECEIVERS..].iter();
+    let mut subscriptions =
+        from.map(|channel| subscribe(receiving.next().expect("a driver for each"), channel));
+    let mut publication = publish(&drivers[0], to);
+    connect(&mut publication, &mut subscriptions.each_mut());
+    exchange_gently(&mut publication, &mut subscriptions.each_mut(), 0..50);
+    (publication, subscriptions)
+}
 
 /// A driver's host gets its link back, or loses it.
 pub(super) fn set_link(network: &Network, is_up: bool) {

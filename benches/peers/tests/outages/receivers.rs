@@ -1,7 +1,8 @@
 //! Outages shorter and longer than the timeout of receivers that flow control follows.
 
 use super::link::{
-    FEW, IMPATIENT, PATIENT, assert_one_image, exchange_gently, fill_window, set_link, stay_down, turn,
+    FEW, IMPATIENT, PATIENT, assert_one_image, exchange_gently, fill_window, flowing, set_link, stay_down,
+    turn,
 };
 use crate::common::{
     ends::{AnyPublisher, AnySubscriber, assert_complete, connect, eventually, exchange},
@@ -42,14 +43,13 @@ for_each_pairing! {
 }
 
 fn others_go_on_during_a_long_outage(network: &Network, kinds: [DriverKind; 3]) {
-    let [from, one, other] = drivers(network, kinds, IMPATIENT);
-    let (mut near, mut far) = (subscribe(&one, &multicast()), subscribe(&other, &multicast()));
-    let mut publication = publish(&from, &format!("{}|fc=min,t:5s", multicast()));
-    connect(&mut publication, &mut [&mut near, &mut far]);
-    exchange(&mut publication, &mut [&mut near, &mut far], 0..50);
+    let drivers = drivers(network, kinds, IMPATIENT);
+    let (from, channel) = (&drivers[0], multicast());
+    let (mut publication, [mut near, mut far]) =
+        flowing(&drivers, &format!("{channel}|fc=min,t:5s"), [&channel, &channel]);
     set_link(network, false);
     // In which the client of the other one gets its turns.
-    await_followed(&from, 1, &mut publication, &mut [&mut near, &mut far]);
+    await_followed(from, 1, &mut publication, &mut [&mut near, &mut far]);
     exchange(&mut publication, &mut [&mut near], 50..MANY);
     eventually("the host without a link has lost its image", || {
         publication.turn();
@@ -61,7 +61,7 @@ fn others_go_on_during_a_long_outage(network: &Network, kinds: [DriverKind; 3]) 
     // It joins where the stream is now; what it missed in the meantime is gone for it.
     far.poll();
     connect(&mut publication, &mut [&mut near, &mut far]);
-    await_followed(&from, 2, &mut publication, &mut [&mut near, &mut far]);
+    await_followed(from, 2, &mut publication, &mut [&mut near, &mut far]);
     exchange(&mut publication, &mut [&mut near, &mut far], MANY..MANY + 300);
     assert_complete(&near, MANY + 300);
 }

@@ -1,6 +1,6 @@
 //! Outages shorter and longer than the timeouts of images and of connections.
 
-use super::link::{IMPATIENT, PATIENT, assert_one_image, fill_window, set_link, stay_down, turn};
+use super::link::{IMPATIENT, PATIENT, assert_one_image, fill_window, flowing, set_link, stay_down, turn};
 use crate::common::{
     ends::{AnyPublisher, assert_complete, connect, eventually, exchange, message, numbers},
     hosts::{drivers, for_each_pairing, in_network, multicast, publish, subscribe, unicast},
@@ -67,15 +67,12 @@ for_each_pairing! {
 
 /// A short outage costs time and nothing else: the image stays, what was lost is sent again.
 fn a_short_outage_is_made_good(network: &Network, kinds: [DriverKind; 3], channel: &str) {
-    let [from, _, other] = drivers(network, kinds, PATIENT);
-    let mut subscription = subscribe(&other, channel);
-    let mut publication = publish(&from, channel);
-    connect(&mut publication, &mut [&mut subscription]);
-    exchange(&mut publication, &mut [&mut subscription], 0..50);
+    let drivers = drivers(network, kinds, PATIENT);
+    let (mut publication, [mut subscription]) = flowing(&drivers, channel, [channel]);
     set_link(network, false);
     let next =
         fill_window(&mut publication, &mut [&mut subscription], 50, |publication| publication.is_connected());
-    stay_down(&other, &mut publication, &mut [&mut subscription]);
+    stay_down(&drivers[2], &mut publication, &mut [&mut subscription]);
     set_link(network, true);
     eventually("everything has arrived", || {
         turn(&mut publication, &mut [&mut subscription]);
@@ -89,11 +86,8 @@ fn a_short_outage_is_made_good(network: &Network, kinds: [DriverKind; 3], channe
 
 /// Longer than the connection timeout, shorter than the image's: what was under way is sent again into the same image.
 fn the_image_outlives_the_connection(network: &Network, kinds: [DriverKind; 3], channel: &str) {
-    let [from, _, other] = drivers(network, kinds, PATIENT_IMAGES);
-    let mut subscription = subscribe(&other, channel);
-    let mut publication = publish(&from, channel);
-    connect(&mut publication, &mut [&mut subscription]);
-    exchange(&mut publication, &mut [&mut subscription], 0..50);
+    let drivers = drivers(network, kinds, PATIENT_IMAGES);
+    let (mut publication, [mut subscription]) = flowing(&drivers, channel, [channel]);
     set_link(network, false);
     let given_up = |publication: &AnyPublisher| !publication.is_connected();
     let next = fill_window(&mut publication, &mut [&mut subscription], 50, given_up);
@@ -108,7 +102,7 @@ fn the_image_outlives_the_connection(network: &Network, kinds: [DriverKind; 3], 
     assert_complete(&subscription, next + 300);
     assert_one_image(&mut subscription);
     // Nothing was under way only where the machine slept from the cut to the timeout.
-    assert!(next == 50 || system_counter(&from, "Retransmits sent") > 0);
+    assert!(next == 50 || system_counter(&drivers[0], "Retransmits sent") > 0);
 }
 
 /// Longer than the image's timeout, shorter than that of the connection: the publisher never notices. A new image begins
@@ -173,11 +167,8 @@ fn frame_length(message: &[u8]) -> i64 {
 
 /// A long outage ends the image and the connection; both come back with the link, and the stream goes on from there.
 fn a_long_outage_starts_anew(network: &Network, kinds: [DriverKind; 3], channel: &str) {
-    let [from, _, other] = drivers(network, kinds, IMPATIENT);
-    let mut subscription = subscribe(&other, channel);
-    let mut publication = publish(&from, channel);
-    connect(&mut publication, &mut [&mut subscription]);
-    exchange(&mut publication, &mut [&mut subscription], 0..50);
+    let drivers = drivers(network, kinds, IMPATIENT);
+    let (mut publication, [mut subscription]) = flowing(&drivers, channel, [channel]);
     set_link(network, false);
     eventually("both sides have given the other up", || {
         publication.turn();
