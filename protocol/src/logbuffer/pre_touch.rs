@@ -87,8 +87,8 @@ impl Pace {
         if bytes < PACE_LENGTH && begun != i64::MIN {
             return;
         }
-        let took = now.since(Nanos::new(begun)).as_nanos();
-        let allowed = FAST.as_nanos() * u128::try_from(bytes / PACE_LENGTH).unwrap_or(0);
+        let took = now.since(Nanos::new(begun)).as_nanos() * PACE_LENGTH as u128;
+        let allowed = FAST.as_nanos() * u128::try_from(bytes).unwrap_or(0);
         self.is_fast.store(took <= allowed, Ordering::Relaxed);
         self.since.store(position, Ordering::Relaxed);
         self.begun.store(now.get(), Ordering::Relaxed);
@@ -175,6 +175,6 @@ impl PreTouch {
         if made.as_ref().is_err_and(|error| error.kind() != io::ErrorKind::WouldBlock) {
             self.makes_huge_pages.store(false, Ordering::Relaxed);
         }
-        made.ok().map(|()| at + HUGE_PIECE)
+        made.ok().map(|()| at.saturating_add(HUGE_PIECE))
     }
 }

@@ -275,6 +275,18 @@ fn a_stream_has_huge_pages_once_it_is_fast() {
 }
 
 #[test]
+fn a_stream_is_as_fast_as_it_is_however_seldom_somebody_looks() {
+    const STEP: i64 = 15 << 17;
+    let mut world = HugeWorld::new(0);
+    let found = (STEP..5 * HUGE).step_by(STEP as usize).map(|position| {
+        world.now = world.now + Duration::from_millis(15);
+        world.grown_by(position)
+    });
+    let most = found.max().unwrap_or(0);
+    assert!(most >= HUGE || world.is_refused(5 * HUGE), "{most}: a stream of 131 MB/s");
+}
+
+#[test]
 fn a_stream_that_was_slow_for_a_round_has_huge_pages_in_the_next() {
     const ROUND: i64 = 6 * HUGE;
     let mut world = HugeWorld::new(0);
@@ -304,5 +316,17 @@ fn positions_that_make_no_sense_find_no_storage() {
     for position in [i64::MIN, -1, i64::MAX, i64::MAX - 31] {
         PreTouch::new(Position::ZERO).reach(&log, Position::new(position), NOW);
         assert_eq!(stored(&path), at_first, "{position}");
+    }
+}
+
+#[test]
+fn positions_that_make_no_sense_stop_no_driver() {
+    for first in [32, HUGE] {
+        for position in [i64::MIN, -1, i64::MAX, i64::MAX - 31, i64::MAX - HUGE, i64::MAX - 2 * HUGE] {
+            let world = HugeWorld::new(0);
+            for position in [first, position, position.saturating_add(HUGE)] {
+                world.pre_touch.reach(&world.log, Position::new(position), NOW);
+            }
+        }
     }
 }
