@@ -64,11 +64,14 @@ fn first_messages<P: Party>(side: &mut Side<P>, parameters: &Parameters) -> Resu
         let start = Instant::now();
         while !matches!(publication.offer(&message), Offer::Sent(_)) {
             side.turn();
+            if start.elapsed() > SILENCE {
+                return Err("a message was not taken".to_owned());
+            }
         }
         while subscription.poll_messages(1, |_| {}) == 0 {
             side.turn();
             if start.elapsed() > SILENCE {
-                return Err(format!("{}: a message was lost", P::NAME));
+                return Err("a message was lost".to_owned());
             }
         }
         record(&mut histogram, start.elapsed());

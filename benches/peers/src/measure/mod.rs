@@ -267,7 +267,7 @@ impl Contender {
                 "Aeron C 1.54: driver and client of the rusteron crates, invoked by the measuring threads"
             }
             Self::AeronOnEponamd => {
-                "Aeron C 1.54's client on our driver, each a process, with default settings"
+                "Aeron C 1.54's client on our driver, which is a process with default settings"
             }
             Self::BareSocket => {
                 "two UDP sockets, one send and one recv per datagram of message and 32 B header; for throughput the \
