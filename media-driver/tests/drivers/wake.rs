@@ -1,8 +1,6 @@
 //! Clients wake threads of the driver that would sleep for long.
 
 use std::{
-    fs,
-    os::unix::fs::FileTypeExt,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -25,6 +23,7 @@ use epona_media_driver::{
     name_resolution::DefaultNameResolver,
 };
 use epona_protocol::{
+    cnc::{Cnc, CncState},
     doorbell::{Door, Doorbell},
     types::{Now, TermLength},
 };
@@ -207,10 +206,10 @@ fn over_ipc_only_a_publisher_that_needs_room_wakes_anybody() {
     });
 }
 
-fn bells(driver: &EmbeddedDriver) -> Vec<bool> {
-    Door::ALL
-        .map(|door| fs::metadata(door.path(driver.directory())).is_ok_and(|file| file.file_type().is_fifo()))
-        .into()
+/// The bells of a driver, as clients find them.
+fn bells(driver: &EmbeddedDriver) -> Vec<Doorbell> {
+    let CncState::Ready(cnc) = Cnc::open(driver.directory()).unwrap() else { panic!("no cnc.dat") };
+    Door::ALL.iter().filter_map(|door| Doorbell::open(driver.directory(), &cnc, *door).ok()).collect()
 }
 
 #[test]
@@ -226,7 +225,11 @@ fn the_setting_takes_the_bells_away_and_nothing_else() {
                 context.threads.mode = mode;
                 context.threads.client_wake = client_wake;
             });
-            assert_eq!(bells(&driver), [client_wake; 2], "{mode:?}");
+            let bells = bells(&driver);
+            assert_eq!(bells.len(), if client_wake { 2 } else { 0 }, "{mode:?}");
+            for bell in bells {
+                until("its thread sleeps behind it", || !bell.has_rung());
+            }
             let aeron = connect(&driver);
             let channel = unicast();
             let mut subscription = aeron.add_subscription(&channel, 1001).unwrap();
