@@ -173,6 +173,12 @@ fn what_is_claimed_exclusively_wakes_the_sender_when_it_is_committed() {
     world.await_sleep();
     publication.offer_batch(&[b"x", b"y"]).unwrap();
     until("the batch arrives", || subscription.poll(|_, _| (), 10) > 0);
+    world.await_sleep();
+    let end = publication.append_padding(100).unwrap();
+    until("the padding arrives", || {
+        subscription.poll(|_, _| (), 10);
+        subscription.images().iter().all(|image| image.position() == end)
+    });
 }
 
 #[test]
