@@ -233,6 +233,9 @@ fn start(
         .term_lengths(TermLength::MIN);
     context.buffers.counter_values_length = 1 << 20;
     context.buffers.storage_checks = false;
+    // Datagrams are counted here: with offload all of a window goes in one turn, as far as a padding beyond the term's half
+    // that receivers take for an over-run, as Aeron's do, and ask for again.
+    context.network.offload = false;
     change(&mut context);
     let directory = DriverDirectory::take_over(&context.directory, &At(now), |_| ()).unwrap();
     let environment = Environment {
