@@ -1,6 +1,7 @@
 //! Real drivers and clients on a simulated network, in virtual time: what applications see of streams.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail loudly")]
 
+mod blocks;
 mod delivery;
 mod destinations;
 mod ends;
