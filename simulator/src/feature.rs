@@ -80,6 +80,8 @@ features! {
     ReservedValue,
     /// A message was read as a part of a block.
     BlockPoll,
+    /// A group asked for more at a time than its channel lets the sender send again, which was counted.
+    ResendLimit,
 }
 
 /// How often each was seen.

@@ -37,7 +37,7 @@ pub const RESERVED_SESSIONS: RangeInclusive<i32> = -1_000_000_000..=1_000_000_00
 pub const MORE_RESERVED_SESSIONS: i32 = 1_000_000;
 
 /// In how many worlds there is one without a feature of its own.
-const PLAIN_WORLDS: usize = 2;
+const PLAIN_WORLDS: usize = 1;
 
 /// A world to be: hosts, network, pace, streams, faults.
 #[derive(Clone, PartialEq, Debug)]

@@ -203,6 +203,7 @@ impl World {
         self.enter(Phase::Finishing, "finish");
         self.step_until(Some(DELIVERY_LIMIT), Self::is_delivered)?;
         self.check_completeness()?;
+        self.look_at_resends();
         self.trace.record(self.clock.now_nanos(), Event::Phase("close streams"));
         self.pace = WAITING;
         self.close_streams();

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use epona_media_driver::media::simulated::{Event, TraceEntry};
 use epona_protocol::{
+    counters::SystemCounter,
     frame::{FrameKind, SetupFlags, SetupView, classify},
     logbuffer::LogBuffers,
     types::{CounterTypeId, RegistrationId, StreamId},
@@ -133,6 +134,19 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// Notes when the sender of a group was asked for more at a time than its channel lets it send again.
+    pub(super) fn look_at_resends(&mut self) {
+        let is_limited = |stream: &&Stream| parameter(&stream.spec.channel, "max-resend").is_some();
+        let dropped = |host: usize| {
+            let watch = self.hosts[host].watch()?;
+            watch.counters().value(SystemCounter::RetransmitOverflow.id())
+        };
+        let publishers = self.streams.iter().filter(is_limited).flat_map(|stream| &stream.publishers);
+        if publishers.map(|publisher| dropped(publisher.host())).any(|count| count > Some(0)) {
+            self.figures.features.count(Feature::ResendLimit);
+        }
     }
 
     /// Flow control lets go who says that it leaves, long before it would go on without it.

@@ -54,8 +54,8 @@ impl Plan<'_> {
             About::Feature(Feature::CubicGroup) => Treatment::Cubic,
             About::Feature(Feature::LossyGroup) => Treatment::Lossy,
             About::Feature(Feature::GroupOverride) => Treatment::Alone,
-            // What a fault is about may need what is not lost, or a sender that waits.
-            About::Fault(_) => Treatment::Plain,
+            // What a fault is about may need what is not lost, or a sender that waits; what is sent again was asked for.
+            About::Fault(_) | About::Feature(Feature::ResendLimit) => Treatment::Plain,
             _ => [Treatment::Plain, Treatment::Plain, Treatment::Cubic, Treatment::Lossy]
                 [self.random.usize(..4)],
         }
@@ -94,6 +94,9 @@ impl Plan<'_> {
         let mut channel = format!("aeron:udp?{group}|{flow_control}|{}", self.log());
         if self.about == About::Feature(Feature::TimeToLive) || self.one_in(4) {
             channel += &format!("|ttl={}", self.random.u8(1..=64));
+        }
+        if self.about == About::Feature(Feature::ResendLimit) {
+            channel += "|max-resend=1";
         }
         let publishers = (0..self.random.usize(1..=2)).map(|_| self.publisher(sender, &[])).collect();
         let subscribers = (0..self.hosts)

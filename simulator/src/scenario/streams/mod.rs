@@ -155,7 +155,8 @@ impl Topology {
             | Feature::TaggedGroup
             | Feature::TimeToLive
             | Feature::CubicGroup
-            | Feature::LossyGroup => Self::Multicast,
+            | Feature::LossyGroup
+            | Feature::ResendLimit => Self::Multicast,
             Feature::Departure => Self::Departure,
             Feature::ReceiverTimeout => Self::Silence,
             Feature::MulticastDestination

@@ -55,7 +55,7 @@ impl Variant {
     /// Parameters of its publications.
     const fn sends(self) -> &'static str {
         match self {
-            Self::Windows => "|max-resend=64|pub-wnd=16k",
+            Self::Windows => "|pub-wnd=16k",
             Self::MaxFlowControl => "|fc=max",
             Self::SendTimestamps => "|channel-snd-ts-offset=reserved",
             Self::PayloadTimestamps => "|channel-snd-ts-offset=0",
