@@ -218,17 +218,18 @@ fn a_driver_that_dies_ends_a_threaded_client_and_its_blocking_calls() {
 #[test]
 fn dropping_the_last_handle_in_a_handler_does_not_hang() {
     let mut driver = RunningDriver::start();
-    let slot: Arc<std::sync::Mutex<Option<Aeron>>> = Arc::default();
+    let slot: Arc<std::sync::Mutex<Option<(Subscription, Aeron)>>> = Arc::default();
     let (held, dropped) = (Arc::clone(&slot), Arc::new(AtomicBool::new(false)));
     let done = Arc::clone(&dropped);
     let context = driver.context().on_available_image(move |_| {
-        until("the last handle is here", || held.lock().unwrap().take().is_some());
+        until("the last handles are here", || held.lock().unwrap().take().is_some());
         done.store(true, Ordering::Release);
     });
     let aeron = Aeron::connect(context).unwrap();
-    drop(aeron.add_subscription(CHANNEL, STREAM).unwrap());
-    *slot.lock().unwrap() = Some(aeron);
-    until("the handler has dropped it", || dropped.load(Ordering::Acquire));
+    // Without its subscription there would be no handler to call, should the image come later.
+    let subscription = aeron.add_subscription(CHANNEL, STREAM).unwrap();
+    *slot.lock().unwrap() = Some((subscription, aeron));
+    until("the handler has dropped them", || dropped.load(Ordering::Acquire));
     driver.stop();
 }
 
